@@ -1,0 +1,56 @@
+"""Long-running tools for MCP clients: queued commands, isolated workers, durable results.
+
+The names below are imported on first use: importing the package costs a worker next to nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mcp_queue.commands.catalog import registry as registry
+    from mcp_queue.commands.command import Command as Command
+    from mcp_queue.commands.command import command as command
+    from mcp_queue.commands.job import Job as Job
+    from mcp_queue.commands.results import ErrorResult as ErrorResult
+    from mcp_queue.commands.results import SuccessResult as SuccessResult
+    from mcp_queue.manager import QueueManager as QueueManager
+    from mcp_queue.manager import execute_command as execute_command
+    from mcp_queue.manager import get_global_queue_manager as get_global_queue_manager
+    from mcp_queue.manager import init_global_queue_manager as init_global_queue_manager
+    from mcp_queue.manager import shutdown_global_queue_manager as shutdown_global_queue_manager
+
+_HOME = {
+    "Command": "commands.command",
+    "command": "commands.command",
+    "registry": "commands.catalog",
+    "Job": "commands.job",
+    "SuccessResult": "commands.results",
+    "ErrorResult": "commands.results",
+    "QueueManager": "manager",
+    "execute_command": "manager",
+    "get_global_queue_manager": "manager",
+    "init_global_queue_manager": "manager",
+    "shutdown_global_queue_manager": "manager",
+}
+_ERRORS = (
+    "QueueError",
+    "JobNotFoundError",
+    "JobAlreadyExistsError",
+    "InvalidJobStateError",
+    "CommandNotFoundError",
+    "InvalidParamsError",
+)
+
+__version__ = "0.1.0"
+__all__ = [*_HOME, *_ERRORS, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    module = "errors" if name in _ERRORS else _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value

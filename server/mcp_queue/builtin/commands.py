@@ -1,0 +1,138 @@
+"""The nine commands. What they raise, a QueueError, is answered as an error with a hint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from mcp_queue.builtin.views import Envelope, brief_view, job_view
+from mcp_queue.builtin.waiting import Mode, wait_for
+from mcp_queue.commands.command import CommandInfo
+
+if TYPE_CHECKING:
+    from mcp_queue.commands.job import Job
+    from mcp_queue.manager import QueueManager
+
+LOG_BYTES = 16 * 1024  # of log text in one answer
+LOG_LINES = 100  # of the tail that is shown when nothing is asked for
+
+Status = Literal["pending", "running", "completed", "failed", "stopped", "deleted"]
+
+
+async def queue_add_job(
+    command: str,
+    params: dict[str, Any] | None = None,
+    job_id: str | None = None,
+    *,
+    queue: QueueManager,
+) -> Envelope:
+    """Add a job for a queued command without starting it. To run one at once, call its tool."""
+    record = await queue.add_job(command, job_id, params or {})
+    return await job_view(queue, record)
+
+
+async def queue_start_job(job_id: str, *, queue: QueueManager) -> Envelope:
+    """Start a job that queue_add_job added."""
+    return await job_view(queue, await queue.start_job(job_id))
+
+
+async def queue_stop_job(job_id: str, *, queue: QueueManager) -> Envelope:
+    """Stop a pending or running job and all its processes; its logs stay."""
+    return await job_view(queue, await queue.stop_job(job_id))
+
+
+async def queue_delete_job(job_id: str, *, queue: QueueManager) -> Envelope:
+    """Delete a job with its result and logs; a running one is killed."""
+    return await job_view(queue, await queue.delete_job(job_id))
+
+
+async def queue_get_job_status(job_id: str, *, queue: QueueManager) -> Envelope:
+    """Status, progress and result of a job. To wait for its end use queue_wait_job instead."""
+    return await job_view(queue, await queue.get_job_status(job_id))
+
+
+async def queue_get_job_logs(
+    job_id: str,
+    stream: Literal["all", "stdout", "stderr"] = "all",
+    tail: Annotated[int, Field(ge=1, le=10_000)] | None = None,
+    since: str | None = None,
+    contains: str | None = None,
+    *,
+    queue: QueueManager,
+) -> Envelope:
+    """What a job printed: the last lines, or those after a cursor.
+
+    Args:
+        tail: Lines from the end; 100 unless since is given.
+        since: The cursor of an earlier answer.
+        contains: Only lines with this text.
+    """
+    if tail is None and since is None:
+        tail = LOG_LINES
+    page = await queue.read_logs(
+        job_id, stream=stream, tail=tail, since=since, contains=contains, max_bytes=LOG_BYTES
+    )
+    answer = Envelope(
+        success=True, job_id=job_id, lines=page.lines, cursor=page.cursor, more=page.more
+    )
+    if page.more:
+        answer["next"] = "There is more: call again with since set to cursor."
+    return answer
+
+
+async def queue_list_jobs(
+    status: Status | None = None,
+    limit: Annotated[int, Field(ge=1, le=200)] = 20,
+    cursor: str | None = None,
+    *,
+    queue: QueueManager,
+) -> Envelope:
+    """The jobs, newest first, without their results.
+
+    Args:
+        cursor: next_cursor of an earlier answer.
+    """
+    records, following = await queue.list_page(status=status, limit=limit, cursor=cursor)
+    answer = Envelope(success=True, jobs=[brief_view(record) for record in records])
+    if following is not None:
+        answer["next_cursor"] = following
+    return answer
+
+
+async def queue_health(*, queue: QueueManager) -> Envelope:
+    """The state of the queue: counts of jobs, limits, where the registry is."""
+    return Envelope({"success": True, **await queue.get_queue_health()})
+
+
+async def queue_wait_job(
+    job_ids: list[str] | str,
+    timeout_seconds: Annotated[float, Field(ge=0, le=86_400)] = 45,
+    mode: Mode = "all",
+    *,
+    queue: QueueManager,
+    job: Job,
+) -> Envelope:
+    """Wait for jobs to end and get their results; better than asking for the status again.
+
+    Time-outs and cancelling the wait leave the jobs running.
+
+    Args:
+        mode: Until all have ended, or any.
+    """
+    ids = [job_ids] if isinstance(job_ids, str) else job_ids
+    return await wait_for(queue, ids, timeout_seconds, mode, job)
+
+
+COMMANDS = (
+    CommandInfo("queue_add_job", queue_add_job, title="Add a job", destructive=False),
+    CommandInfo("queue_start_job", queue_start_job, title="Start a job", destructive=False),
+    CommandInfo("queue_stop_job", queue_stop_job, title="Stop a job", destructive=True),
+    CommandInfo("queue_delete_job", queue_delete_job, title="Delete a job", destructive=True),
+    CommandInfo("queue_get_job_status", queue_get_job_status, title="Job status", read_only=True),
+    CommandInfo("queue_get_job_logs", queue_get_job_logs, title="Job logs", read_only=True),
+    CommandInfo("queue_list_jobs", queue_list_jobs, title="List jobs", read_only=True),
+    CommandInfo("queue_health", queue_health, title="Queue health", read_only=True),
+    CommandInfo("queue_wait_job", queue_wait_job, title="Wait for jobs", read_only=True),
+)
+NAMES = frozenset(info.name for info in COMMANDS)

@@ -1,0 +1,93 @@
+"""Jobs as clients see them. Handle, job view and the answer of a wait share one envelope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
+
+from mcp_queue.jobs import states
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.manager import QueueManager
+
+PREVIEW = 1024  # characters of a large result that a view shows
+NULL_SIZE = len("null")  # bytes of the result of a command that returned nothing
+
+
+class Envelope(dict[str, Any]):
+    """An answer that is complete as it is: it has ``success``, and nothing is put around it."""
+
+
+def job_uri(job_id: str, part: str = "") -> str:
+    """The resource of a job, or of its ``logs`` or ``result``."""
+    return f"queue://jobs/{job_id}/{part}" if part else f"queue://jobs/{job_id}"
+
+
+def handle(record: JobRecord) -> Envelope:
+    """What a queued call answers with."""
+    return Envelope(
+        success=True,
+        job_id=record.job_id,
+        status=record.status,
+        message=f"Command {record.command!r} has been queued for execution",
+    )
+
+
+async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
+    """The whole record; a result over the inline limit gives way to a preview and its address."""
+    view = Envelope(success=True, **record.to_dict())
+    size = record.result_size or 0
+    too_large = size > max(queue.settings.max_inline_result, NULL_SIZE)
+    if too_large or (record.result is None and size > NULL_SIZE):
+        view.pop("result", None)
+        view["result_size"] = size
+        view["result_preview"] = await _preview(queue, record)
+        view["result_uri"] = job_uri(record.job_id, "result")
+    if advice := next_step(record):
+        view["next"] = advice
+    return view
+
+
+def brief_view(record: JobRecord) -> dict[str, Any]:
+    """The record without its result, for lists."""
+    view = record.to_dict()
+    view.pop("result", None)
+    return view
+
+
+def next_step(record: JobRecord) -> str | None:
+    """What to do about a job in this state; None when nothing is left to do."""
+    if record.status == states.PENDING and not record.queued:
+        return "It is not started: queue_start_job starts it."
+    if record.status in (states.PENDING, states.RUNNING):
+        return "queue_wait_job waits for its end."
+    if record.status == states.FAILED:
+        return "queue_get_job_logs shows what it printed."
+    return None
+
+
+def doing(record: JobRecord) -> str:
+    """In a few words, what a job is doing."""
+    if record.status == states.PENDING and not record.queued:
+        return "not started"
+    if record.status == states.PENDING:
+        place = f", position {record.queue_position}" if record.queue_position else ""
+        return f"waiting for a slot{place}"
+    if record.status == states.RUNNING:
+        return record.description or "running"
+    if record.error is not None:
+        return f"failed: {record.error}"
+    return record.status
+
+
+async def _preview(queue: QueueManager, record: JobRecord) -> str:
+    value = record.result
+    if value is None:
+        value = await queue.result_of(record.job_id)
+    try:
+        text = to_json(value, inf_nan_mode="null").decode()
+    except ValueError:  # half of a surrogate pair
+        text = repr(value)
+    return text[:PREVIEW]

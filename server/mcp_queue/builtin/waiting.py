@@ -1,0 +1,88 @@
+"""Waiting for jobs: one open request, its progress, and what to do when it is over."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+
+from mcp_queue.builtin.views import Envelope, doing, job_view
+from mcp_queue.errors import InvalidParamsError
+from mcp_queue.jobs import states
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_queue.commands.job import Job
+    from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.manager import QueueManager
+
+Mode = Literal["all", "any"]
+Records = dict[str, "JobRecord"]
+
+
+async def wait_for(
+    queue: QueueManager, job_ids: Sequence[str], seconds: float, mode: Mode, job: Job
+) -> Envelope:
+    """Return once all, or any, of the jobs have ended or ``seconds`` are over.
+
+    Raises JobNotFoundError for an unknown id. Cancelling it leaves the jobs alone.
+    """
+    if not job_ids:
+        raise InvalidParamsError(
+            command="queue_wait_job",
+            problems="job_ids is empty",
+            advice="Give the job_id of at least one job.",
+        )
+    records = {job_id: await queue.get_job_status(job_id) for job_id in dict.fromkeys(job_ids)}
+    _report(job, records, next(iter(records.values())))
+    if not _over(records, mode):
+        with anyio.move_on_after(seconds):
+            await _follow(queue, records, mode, job)
+    return Envelope(
+        success=True,
+        jobs=[await job_view(queue, record) for record in records.values()],
+        timed_out=not _over(records, mode),
+        next=_next_step(records, mode),
+    )
+
+
+async def _follow(queue: QueueManager, records: Records, mode: Mode, job: Job) -> None:
+    async with aclosing(queue.watch(list(records))) as changes:
+        async for record in changes:
+            records[record.job_id] = record
+            _report(job, records, record)
+            if _over(records, mode):
+                return
+
+
+def _over(records: Records, mode: Mode) -> bool:
+    ended = [record.terminal for record in records.values()]
+    return all(ended) if mode == "all" else any(ended)
+
+
+def _report(job: Job, records: Records, changed: JobRecord) -> None:
+    """Progress of the wait: the mean percent, and what the job that changed is doing."""
+    percents = [100.0 if record.terminal else record.progress for record in records.values()]
+    text = doing(changed)
+    if len(records) > 1:
+        ended = sum(record.terminal for record in records.values())
+        name = f"{changed.command} {changed.job_id[:8]}"
+        text = f"{name}: {text} ({ended} of {len(records)} jobs ended)"
+    job.set_progress(sum(percents) / len(percents), text)
+
+
+def _next_step(records: Records, mode: Mode) -> str:
+    left = [job_id for job_id, record in records.items() if not record.terminal]
+    failed = [job_id for job_id, record in records.items() if record.status == states.FAILED]
+    if left and not _over(records, mode):
+        return (
+            f"{len(left)} of {len(records)} jobs have not ended. Call queue_wait_job again, or end "
+            "your turn: they go on without you."
+        )
+    if failed:
+        return f"Failed: {', '.join(failed)}. queue_get_job_logs shows what they printed."
+    if left:
+        return f"Not ended yet: {', '.join(left)}. queue_wait_job waits for them."
+    return "Nothing is left to wait for."

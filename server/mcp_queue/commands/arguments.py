@@ -1,0 +1,196 @@
+"""A command's parameters as a pydantic model: their JSON Schema, and values in and out.
+
+It imports pydantic, so a worker imports it only for a command whose parameters are not plain.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
+from pydantic_core import PydanticSerializationError
+
+from mcp_queue.commands import problems
+from mcp_queue.commands.signature import EMPTY, Parameter, Signature, is_plain
+from mcp_queue.errors import InvalidCommandError
+
+
+class JsonSchema(GenerateJsonSchema):
+    """Without the titles that pydantic makes of field names: an agent pays for each word."""
+
+    def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
+        """A default that JSON cannot hold is left out; that is nothing to warn of."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def trimmed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without titles that repeat the name of the model."""
+    schema.pop("title", None)
+    for name, definition in schema.get("$defs", {}).items():
+        if definition.get("title") == name:
+            del definition["title"]
+    return schema
+
+
+class Arguments:
+    """A pydantic model of the parameters, and the ways into it and out of it.
+
+    Its fields have names of ours and the parameters' names as aliases, because a parameter may be
+    called ``_x``, ``schema`` or ``model_config``, which a model cannot have.
+    """
+
+    def __init__(self, command: str, signature: Signature, descriptions: dict[str, str]) -> None:
+        self._command = command
+        self._inject = signature.inject
+        self._takes_more = signature.takes_more
+        self._fields = {p.name: f"field_{i}" for i, p in enumerate(signature.parameters)}
+        self._model = _build(command, signature, self._fields)
+        self._plain = {p.name for p in signature.parameters if is_plain(p.annotation)}
+        self._filled = {p.name for p in signature.parameters if self._is_filled(p)}
+        self.plain = len(self._plain) == len(self._fields) and not self._filled
+        self.schema = _input_schema(command, signature, self._model)
+        for name, part in self.schema["properties"].items():
+            if name in descriptions:
+                part.setdefault("description", descriptions[name])
+
+    def for_json(self, params: object) -> dict[str, Any]:
+        """What was given, checked, as JSON values; raises InvalidParamsError."""
+        given, model = self._validated(params)
+        # What is JSON already stays as it came, if the worker checks it again: not every type
+        # reads what it writes (secrets, models with aliases).
+        kept = {k: v for k, v in given.items() if k in self._fields and self._keeps(k, v)}
+        try:
+            dumped = model.model_dump(
+                mode="json",
+                by_alias=True,
+                exclude_unset=True,
+                warnings=False,
+                exclude={self._fields[name] for name in kept},
+            )
+        except PydanticSerializationError as error:
+            problem = f"not all values can be written as JSON: {error}"
+            raise problems.invalid(self._command, [problem], self.schema) from error
+        return {name: kept[name] if name in kept else dumped[name] for name in given}
+
+    def for_python(self, params: object) -> dict[str, Any]:
+        """What was given, checked, as Python values; raises InvalidParamsError."""
+        given, model = self._validated(params)
+        arguments = {
+            name: getattr(model, field)
+            for name, field in self._fields.items()
+            if name in given or name in self._filled
+        }
+        return arguments | (model.model_extra or {})
+
+    def _is_filled(self, parameter: Parameter) -> bool:
+        """Whether calling the function does not apply the default: only pydantic knows it."""
+        unknown = parameter.default is EMPTY or isinstance(parameter.default, FieldInfo)
+        return unknown and not self._model.model_fields[self._fields[parameter.name]].is_required()
+
+    def _keeps(self, name: str, value: object) -> bool:
+        return name not in self._plain and _is_json(value)
+
+    def _validated(self, params: object) -> tuple[dict[str, Any], BaseModel]:
+        if not isinstance(params, dict):
+            raise problems.not_an_object(self._command, params, self.schema)
+        given = {str(name): value for name, value in cast("dict[Any, Any]", params).items()}
+        wrong = self._reserved(given)
+        try:
+            model = _validate(self._model, given)
+        except ValidationError as error:
+            wrong += problems.describe(
+                error.errors(include_url=False, include_context=False), given, self.schema
+            )
+        else:
+            if not wrong:
+                return given, model
+        raise problems.invalid(self._command, list(dict.fromkeys(wrong)), self.schema)
+
+    def _reserved(self, given: dict[str, Any]) -> list[str]:
+        """Names that ``**kwargs`` would let through although they are not the caller's."""
+        if not self._takes_more:
+            return []
+        reserved = {"self", *self._inject}
+        return [problems.unknown(name, ()) for name in given if name in reserved]
+
+
+def _validate(model: type[BaseModel], params: dict[str, Any]) -> BaseModel:
+    try:
+        return model.model_validate(params)
+    except ValidationError:
+        # Strict types take a date or an enum from JSON as a string, which in Python they refuse.
+        try:
+            text = json.dumps(params)
+        except (TypeError, ValueError, RecursionError):
+            text = None
+        if text is None:
+            raise
+        return model.model_validate_json(text)
+
+
+def _definition(parameter: Parameter) -> Any:
+    """A parameter as pydantic takes it: an annotation, or a pair with a default."""
+    annotation: Any = Any if parameter.annotation is EMPTY else parameter.annotation
+    default = parameter.default
+    if default is None:
+        annotation = annotation | None
+    name = parameter.name
+    names = Field(alias=name, validation_alias=name, serialization_alias=name)
+    if isinstance(default, FieldInfo):
+        return Annotated[annotation, default, names]
+    annotated = Annotated[annotation, names]
+    return annotated if default is EMPTY else (annotated, default)
+
+
+def _build(command: str, signature: Signature, fields: dict[str, str]) -> type[BaseModel]:
+    config = ConfigDict(extra="allow" if signature.takes_more else "forbid")
+    try:
+        definitions = {fields[p.name]: _definition(p) for p in signature.parameters}
+        return create_model("Parameters", __config__=config, **definitions)
+    except Exception as error:
+        raise _unusable(command, signature, error) from error
+
+
+def _input_schema(command: str, signature: Signature, model: type[BaseModel]) -> dict[str, Any]:
+    try:
+        found = trimmed(model.model_json_schema(schema_generator=JsonSchema))
+    except Exception as error:
+        raise _unusable(command, signature, error) from error
+    properties = found.pop("properties", {})
+    return {"type": "object", "properties": properties} | found
+
+
+def _unusable(command: str, signature: Signature, error: Exception) -> InvalidCommandError:
+    """Names the parameter whose type has no JSON Schema; the error met first does not.
+
+    It may be any exception: an annotation runs code of the author's.
+    """
+    reason = _first_sentence(error)
+    for parameter in signature.parameters:
+        try:
+            model = create_model("Parameter", it=_definition(parameter))
+            model.model_json_schema(schema_generator=JsonSchema)
+        except Exception as cause:
+            reason = (
+                f"the parameter {parameter.name!r} has no JSON Schema: {_first_sentence(cause)}"
+            )
+            break
+    return InvalidCommandError(command=command, reason=reason)
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).split("\n")[0].split(". ")[0].rstrip(".")
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_json, cast("list[object]", value)))
+    if isinstance(value, dict):
+        pairs = cast("dict[object, object]", value).items()
+        return all(isinstance(key, str) and _is_json(item) for key, item in pairs)
+    return value is None or type(value) in (str, int, float, bool)

@@ -1,0 +1,97 @@
+"""The commands that this process knows, by name."""
+
+from __future__ import annotations
+
+import sys
+
+from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_queue.commands.command import CommandInfo
+
+
+class Catalog:
+    """Commands by name, in the order of their registration.
+
+    While commands are loaded, ``source`` says where from (``{"module": …}`` or ``{"file": …}``),
+    and ``gives_way`` that what is loaded yields to commands of the same name that came before.
+    """
+
+    def __init__(self) -> None:
+        self.source: dict[str, str] | None = None
+        self.gives_way = False
+        self._commands: dict[str, CommandInfo] = {}
+        self._gave_way: set[str] = set()
+
+    def register(self, info: CommandInfo) -> None:
+        """Add ``info``; the same definition again replaces the earlier one.
+
+        Raises DuplicateCommandError if another command has the name.
+        """
+        known = self._commands.get(info.name)
+        if known is not None and not _same_definition(known, info):
+            if self.gives_way and info.name not in self._gave_way:
+                return
+            raise DuplicateCommandError(command=info.name, first=_place(known), second=_place(info))
+        self._commands[info.name] = info
+        if self.gives_way:
+            self._gave_way.add(info.name)
+
+    def unregister(self, name: str) -> None:
+        """Forget the command; a name that is not known is no error."""
+        self._commands.pop(name, None)
+        self._gave_way.discard(name)
+
+    def find(self, name: str) -> CommandInfo | None:
+        """The command, or None."""
+        return self._commands.get(name)
+
+    def get(self, name: str) -> CommandInfo:
+        """The command; raises CommandNotFoundError, which names similar ones."""
+        info = self._commands.get(name)
+        if info is None:
+            raise CommandNotFoundError(command=name, near=self._near(name))
+        return info
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._commands)
+
+    def __iter__(self) -> Iterator[CommandInfo]:
+        return iter(list(self._commands.values()))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._commands
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+    def _near(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.names(), n=3)
+        return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _same_definition(known: CommandInfo, info: CommandInfo) -> bool:
+    if known.target is info.target:
+        return True
+    if known.target.__qualname__ != info.target.__qualname__:
+        return False
+    return known.target.__module__ == info.target.__module__ or _file(known) == _file(info)
+
+
+def _file(info: CommandInfo) -> str:
+    """The file of the definition, or the module's name where there is no file."""
+    module = sys.modules.get(info.target.__module__)
+    return getattr(module, "__file__", None) or info.target.__module__
+
+
+def _place(info: CommandInfo) -> str:
+    return f"{_file(info)} ({info.target.__qualname__})"
+
+
+registry = Catalog()

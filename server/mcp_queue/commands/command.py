@@ -1,0 +1,310 @@
+"""Commands: what an author writes, as a function or as a class.
+
+A command is registered in the catalog when it is defined. Nothing here looks at its parameters:
+that is the server's work (``commands.schema``), and costs too much in a worker.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from mcp_queue.commands.catalog import registry
+from mcp_queue.errors import InvalidCommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar, Literal, TypeVar, overload
+
+    Task = Literal["optional", "required", "never"]
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
+TASKS = ("optional", "required", "never")
+NAME_LIMIT = 128  # characters
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_CO_GENERATOR = 0x20  # inspect.CO_GENERATOR and CO_ASYNC_GENERATOR, without importing inspect
+_CO_ASYNC_GENERATOR = 0x200
+
+
+class CommandInfo:
+    """All that is known of a command without looking at its parameters.
+
+    ``timeout`` is in seconds. ``target`` is the function or the Command class, ``parameters_of``
+    the function whose signature counts. ``source`` says how a worker finds the command:
+    ``{"module": "pkg.mod"}`` or ``{"file": "/abs/path.py"}``, empty if it cannot.
+    """
+
+    __slots__ = (
+        "descr",
+        "destructive",
+        "name",
+        "parameters_of",
+        "read_only",
+        "source",
+        "target",
+        "task",
+        "timeout",
+        "title",
+        "use_queue",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        target: Callable[..., Any],
+        *,
+        descr: str | None = None,
+        title: str | None = None,
+        use_queue: bool = False,
+        timeout: float | None = None,
+        task: Task = "optional",
+        read_only: bool | None = None,
+        destructive: bool | None = None,
+    ) -> None:
+        _check_name(name)
+        _check_options(name, use_queue, timeout, task)
+        self.name = name
+        self.target = target
+        self.parameters_of: Callable[..., Any] = getattr(target, "execute", target)
+        _check_function(name, self.parameters_of)
+        self.descr = descr
+        self.title = title or _title(name)
+        self.use_queue = use_queue
+        self.timeout = timeout
+        self.task = task
+        self.read_only = read_only
+        self.destructive = destructive
+        self.source = _source(target.__module__)
+
+    @property
+    def is_class(self) -> bool:
+        """True for a Command class, False for a function."""
+        return isinstance(self.target, type)
+
+    @property
+    def job_type(self) -> str:
+        """The type that ``per_job_type_limits`` counts by."""
+        return self.name
+
+    @property
+    def docstrings(self) -> list[str]:
+        """The cleaned docstrings, the one nearest to the parameters first."""
+        from inspect import cleandoc
+
+        found = [self.parameters_of.__doc__, self.target.__doc__]
+        return [cleandoc(text) for text in dict.fromkeys(found) if text]
+
+    @property
+    def description(self) -> str:
+        """The text given as description, else the whole docstring, cleaned."""
+        if self.descr:
+            from inspect import cleandoc
+
+            return cleandoc(self.descr)
+        docstrings = self.docstrings
+        return docstrings[-1] if docstrings else ""
+
+    def __repr__(self) -> str:
+        return f"<CommandInfo {self.name!r} from {self.source}>"
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def command(fn: Function, /) -> Function: ...
+
+    @overload
+    def command(
+        *,
+        name: str | None = None,
+        use_queue: bool = False,
+        timeout: float | None = None,
+        task: Task = "optional",
+        title: str | None = None,
+        description: str | None = None,
+        read_only: bool | None = None,
+        destructive: bool | None = None,
+    ) -> Callable[[Function], Function]: ...
+
+
+def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+    """Make a function a command, bare (``@command``) or with options; the function stays as it is.
+
+    ``name``: the function's, unless given. ``use_queue``: run as a job in a process of its own.
+    ``timeout``: seconds after which the job is ended. ``task``: whether it may (``"optional"``),
+    must (``"required"``) or may never (``"never"``) answer as an MCP task. ``title``,
+    ``description``, ``read_only`` and ``destructive`` are shown to clients.
+
+    Raises InvalidCommandError, or DuplicateCommandError if another command has the name.
+    """
+
+    def register(function: Any) -> Any:
+        if isinstance(function, type) or not callable(function):
+            raise InvalidCommandError(
+                command=name or repr(function),
+                reason="@command is for functions; a class derives from Command instead",
+            )
+        _register_function(function, name, **options)
+        return function
+
+    return register if fn is None else register(fn)
+
+
+def _register_function(
+    function: Any,
+    name: str | None,
+    *,
+    use_queue: bool = False,
+    timeout: float | None = None,
+    task: Task = "optional",
+    title: str | None = None,
+    description: str | None = None,
+    read_only: bool | None = None,
+    destructive: bool | None = None,
+) -> None:
+    info = CommandInfo(
+        getattr(function, "__name__", "") if name is None else name,
+        function,
+        descr=description,
+        title=title,
+        use_queue=use_queue,
+        timeout=timeout,
+        task=task,
+        read_only=read_only,
+        destructive=destructive,
+    )
+    registry.register(info)
+    function.__mcp_queue__ = info
+
+
+class Command:
+    """A command as a class: give it a ``name`` and an ``execute``, sync or async.
+
+    A subclass with a ``name`` of its own is registered when it is defined; one without is a base
+    for others. Each call gets a new instance, made without arguments.
+    """
+
+    name: ClassVar[str]
+    descr: ClassVar[str | None] = None
+    title: ClassVar[str | None] = None
+    use_queue: ClassVar[bool] = False
+    timeout: ClassVar[float | None] = None  # seconds
+    task: ClassVar[Task] = "optional"
+    read_only: ClassVar[bool | None] = None
+    destructive: ClassVar[bool | None] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__dict__.get("name") is not None:
+            _register_class(cls)
+
+    def execute(self, *args: Any, **params: Any) -> Any:
+        """Do the work; ``async def`` works as well."""
+        raise NotImplementedError
+
+    @classmethod
+    async def run(cls, *, context: dict[str, Any] | None = None, **params: Any) -> Any:
+        """Call the command here, in this process, and return what ``execute`` returns.
+
+        ``context`` reaches an ``execute`` that names such a parameter. Parameters are passed as
+        they are, without validation.
+        """
+        if accepts(cls.execute, "context"):
+            params["context"] = context
+        outcome = cls().execute(**params)
+        return await outcome if hasattr(outcome, "__await__") else outcome
+
+
+def _register_class(cls: type[Command]) -> None:
+    if cls.execute is Command.execute:
+        raise InvalidCommandError(
+            command=cls.name, reason=f"the class {cls.__qualname__} has no execute method"
+        )
+    info = CommandInfo(
+        cls.name,
+        cls,
+        descr=cls.descr,
+        title=cls.title,
+        use_queue=cls.use_queue,
+        timeout=cls.timeout,
+        task=cls.task,
+        read_only=cls.read_only,
+        destructive=cls.destructive,
+    )
+    registry.register(info)
+    cls.__mcp_queue__ = info  # type: ignore[attr-defined]
+
+
+def accepts(function: Callable[..., Any], parameter: str) -> bool:
+    """Whether the function names such a parameter; ``**kwargs`` does not count."""
+    code = _code(function)
+    if code is None:
+        return False
+    return parameter in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _code(function: Any) -> Any:
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return getattr(function, "__code__", None)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name or not _NAME_CHARACTERS.issuperset(name):
+        reason = "a name consists of letters, digits, '_', '.' and '-'"
+    elif len(name) > NAME_LIMIT:
+        reason = f"a name has at most {NAME_LIMIT} characters"
+    else:
+        return
+    raise InvalidCommandError(command=name, reason=reason)
+
+
+def _check_options(name: str, use_queue: object, timeout: object, task: object) -> None:
+    if not isinstance(use_queue, bool):
+        reason = f"use_queue is True or False, got {use_queue!r}"
+    elif timeout is not None and not _is_duration(timeout):
+        reason = f"timeout is a positive number of seconds or None, got {timeout!r}"
+    elif task not in TASKS:
+        reason = f"task is one of {', '.join(map(repr, TASKS))}, got {task!r}"
+    elif task == "required" and not use_queue:
+        reason = "task='required' needs use_queue=True: only a queued call answers as a task"
+    else:
+        return
+    raise InvalidCommandError(command=name, reason=reason)
+
+
+def _is_duration(value: object) -> bool:
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+    )
+
+
+def _check_function(name: str, function: object) -> None:
+    code = _code(function)
+    if code is not None and code.co_flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
+        raise InvalidCommandError(
+            command=name, reason="it yields; a command returns its result, a list for example"
+        )
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _source(module_name: str) -> dict[str, str]:
+    """How a worker, which has another ``__main__``, finds what ``module_name`` defines."""
+    if registry.source is not None:
+        return dict(registry.source)
+    if module_name != "__main__":
+        return {"module": module_name}
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return {"module": spec.name}
+    file = getattr(main, "__file__", None)
+    if file is None:
+        return {}
+    import os.path
+
+    return {"file": os.path.abspath(file)}

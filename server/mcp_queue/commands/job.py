@@ -1,0 +1,115 @@
+"""The job as its command sees it: report progress, log, ask whether to stop."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Protocol, TypeVar
+
+    Item = TypeVar("Item")
+
+    class Sink(Protocol):
+        """Where a job's events go. None means unchanged."""
+
+        def progress(self, percent: float | None, description: str | None) -> None: ...
+
+        def log(self, line: str) -> None: ...
+
+        def stopping(self) -> bool: ...
+
+
+DESCRIPTION_LIMIT = 1024  # characters
+
+
+class Job:
+    """What a command gets for its parameter ``job``.
+
+    Nothing here raises for a bad value: a job that has worked for hours does not die of a wrong
+    percentage. The calls are cheap and may be made in a tight loop; what goes out is throttled.
+    """
+
+    def __init__(self, job_id: str, attempt: int, sink: Sink) -> None:
+        self.job_id = job_id
+        self.attempt = attempt
+        self._sink = sink
+        self._warned = False
+
+    @property
+    def stopping(self) -> bool:
+        """True once a stop was asked; return soon then, the grace time is short."""
+        return self._sink.stopping()
+
+    def set_progress(self, percent: float, description: str | None = None) -> None:
+        """Report ``percent`` (clamped to 0..100) and, if given, what is being done.
+
+        What is no number is ignored, with one line in the job's log.
+        """
+        value = _percent(percent)
+        if value is None:
+            self._warn(percent)
+        text = None if description is None else _description(description)
+        if value is not None or text is not None:
+            self._sink.progress(value, text)
+
+    def set_description(self, text: str) -> None:
+        """Say what is being done, in at most 1,024 characters; the rest is cut."""
+        self._sink.progress(None, _description(text))
+
+    def track(
+        self, iterable: Iterable[Item], total: int | None = None, description: str | None = None
+    ) -> Iterator[Item]:
+        """Yield the items of ``iterable`` and report how many of them are done.
+
+        Without ``total`` the length of ``iterable`` counts; if it has none, no percentage is
+        reported and the description counts the items. It does not stop by itself when
+        ``stopping`` becomes true.
+        """
+        if total is None:
+            total = _length(iterable)
+        done = 0
+        self._report(done, total, description)
+        for item in iterable:
+            yield item
+            done += 1
+            self._report(done, total, description)
+
+    def log(self, message: object) -> None:
+        """Write a line to the job's log (stderr)."""
+        self._sink.log(str(message))
+
+    def _report(self, done: int, total: int | None, description: str | None) -> None:
+        if total is None:
+            self.set_description(f"{description}: {done}" if description else str(done))
+        else:
+            self.set_progress(100 * done / total if total > 0 else 100, description)
+
+    def _warn(self, percent: object) -> None:
+        if not self._warned:
+            self._warned = True
+            self.log(f"warning: progress must be a number from 0 to 100, ignored: {percent!r:.80}")
+
+
+def _percent(value: object) -> float | None:
+    if isinstance(value, (str, bytes)):
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return 100.0 if value > 0 else 0.0  # type: ignore[operator]
+    except Exception:
+        return None
+    if number != number:
+        return None
+    return min(max(number, 0.0), 100.0)
+
+
+def _description(text: object) -> str:
+    return str(text)[:DESCRIPTION_LIMIT]
+
+
+def _length(iterable: Iterable[object]) -> int | None:
+    try:
+        return len(iterable)  # type: ignore[arg-type]
+    except TypeError:
+        return None

@@ -1,0 +1,152 @@
+"""Words for wrong parameters: which one, what is wrong, the value given, what is allowed."""
+
+from __future__ import annotations
+
+import json
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from mcp_queue.errors import InvalidParamsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic_core import ErrorDetails
+
+SHOWN_PROBLEMS = 5
+SHOWN_VALUE = 80  # characters
+
+
+def not_an_object(command: str, params: object, schema: dict[str, Any]) -> InvalidParamsError:
+    """The error for parameters that are a list, a string and so on."""
+    return invalid(command, [f"an object is needed, got {short(params)}"], schema)
+
+
+def invalid(command: str, problems: Sequence[str], schema: dict[str, Any]) -> InvalidParamsError:
+    """The error that lists the first problems and, as the hint, what the command takes."""
+    shown = list(problems[:SHOWN_PROBLEMS])
+    if len(problems) > SHOWN_PROBLEMS:
+        shown.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
+    return InvalidParamsError(
+        command=command, problems="; ".join(shown), advice=allowed(command, schema)
+    )
+
+
+def describe(
+    errors: Sequence[ErrorDetails], params: dict[str, Any], schema: dict[str, Any]
+) -> list[str]:
+    """One sentence for each problem that pydantic found."""
+    properties: dict[str, Any] = schema["properties"]
+    # Pydantic reports each branch of a union; one sentence that names them all says more.
+    unions = {
+        name for name in properties if name in params and len(_branches(properties[name])) > 1
+    }
+    sentences: list[str] = []
+    for error in errors:
+        name = error["loc"][0] if error["loc"] else ""
+        if name in unions and error["type"] != "extra_forbidden":
+            kind = type_words(properties[name], schema)
+            sentences.append(f"{name!r} should be {kind}, got {short(params[str(name)])}")
+        else:
+            sentences.append(_sentence(error, list(properties)))
+    return list(dict.fromkeys(sentences))
+
+
+def unknown(name: str, known: Sequence[str]) -> str:
+    """The sentence for a parameter that the command does not have."""
+    near = get_close_matches(name, known, n=1)
+    question = f", did you mean {near[0]!r}?" if near else ""
+    return f"{short_name(name)} is unknown{question}"
+
+
+def allowed(command: str, schema: dict[str, Any]) -> str:
+    """What a command takes, in one line: names, types, defaults."""
+    required = schema.get("required", ())
+    parts = [
+        f"{name}: {type_words(part, schema)}"
+        + (" (required)" if name in required else _default(part))
+        for name, part in schema["properties"].items()
+    ]
+    if schema.get("additionalProperties"):
+        parts.append("and any other name")
+    return f"{command} takes {', '.join(parts) if parts else 'no parameters'}."
+
+
+def type_words(part: dict[str, Any], schema: dict[str, Any]) -> str:
+    """A JSON Schema type in a few words, like ``array of string`` or ``integer >= 1``."""
+    if "$ref" in part:
+        part = schema.get("$defs", {}).get(part["$ref"].rpartition("/")[2], {})
+    branches = _branches(part, with_null=True)
+    if branches:
+        return " | ".join(dict.fromkeys(type_words(branch, schema) for branch in branches))
+    if "const" in part:
+        return short(part["const"])
+    if "enum" in part:
+        return " | ".join(short(value) for value in part["enum"])
+    kind = str(part.get("type", "anything"))
+    if kind == "array" and part.get("items"):
+        return f"array of {type_words(part['items'], schema)}"
+    return kind + _limits(part)
+
+
+def short(value: object) -> str:
+    """A value as JSON, cut to what a reader needs to recognise it."""
+    if isinstance(value, (str, bytes)):
+        value = value[: SHOWN_VALUE + 1]
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = f"{value!r}"
+    return text if len(text) <= SHOWN_VALUE else text[: SHOWN_VALUE - 1] + "…"
+
+
+def short_name(name: str) -> str:
+    """A parameter's name in quotes; callers may have sent anything as a name."""
+    return repr(name if len(name) <= SHOWN_VALUE else name[: SHOWN_VALUE - 1] + "…")
+
+
+def _sentence(error: ErrorDetails, known: Sequence[str]) -> str:
+    location = error["loc"]
+    if error["type"] == "extra_forbidden" and len(location) == 1:
+        return unknown(str(location[0]), known)
+    path = short_name(_path(location))
+    if error["type"] == "extra_forbidden":
+        return f"{path} is unknown"
+    if error["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{path} is missing"
+    return f"{path} {_complaint(error['msg'])}, got {short(error['input'])}"
+
+
+def _complaint(message: str) -> str:
+    """Pydantic's message as the rest of a sentence that begins with the parameter's name."""
+    for beginning in ("Input ", "Value error, ", "Assertion failed, "):
+        if message.startswith(beginning):
+            message = message.removeprefix(beginning)
+            return message if beginning == "Input " else f"is wrong: {message}"
+    return f"is wrong: {message[:1].lower()}{message[1:]}"
+
+
+def _path(location: Sequence[int | str]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".")
+
+
+def _default(part: dict[str, Any]) -> str:
+    return f" = {short(part['default'])}" if "default" in part else ""
+
+
+def _branches(part: dict[str, Any], *, with_null: bool = False) -> list[dict[str, Any]]:
+    branches: list[dict[str, Any]] = part.get("anyOf") or part.get("oneOf") or []
+    return [branch for branch in branches if with_null or branch.get("type") != "null"]
+
+
+def _limits(part: dict[str, Any]) -> str:
+    words = {
+        "minimum": " >= {}",
+        "exclusiveMinimum": " > {}",
+        "maximum": " <= {}",
+        "exclusiveMaximum": " < {}",
+        "format": " ({})",
+        "pattern": " matching {}",
+    }
+    return "".join(form.format(part[key]) for key, form in words.items() if key in part)

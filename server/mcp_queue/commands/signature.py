@@ -1,0 +1,186 @@
+"""What a command's function takes and returns, read from its signature (server side)."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from mcp_queue.commands.job import Job
+from mcp_queue.errors import InvalidCommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_queue.commands.command import CommandInfo
+
+EMPTY = inspect.Parameter.empty
+_SCALARS = (str, bytes, int, float, bool, list)
+_RESERVED = {"job": "the Job", "context": "the context of the call"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter that the caller gives; ``default`` is EMPTY when it is required."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The parameters of a command; ``inject`` are those that the caller does not give.
+
+    ``returns`` is EMPTY where the function does not say, or says what cannot be found.
+    """
+
+    parameters: list[Parameter]
+    inject: dict[str, str]
+    takes_more: bool
+    returns: Any
+
+
+def signature_of(info: CommandInfo) -> Signature:
+    """Read the signature of a command; raises InvalidCommandError where it cannot be called."""
+    return read_signature(info.name, info.parameters_of, method=info.is_class)
+
+
+def read_signature(command: str, function: Callable[..., Any], *, method: bool) -> Signature:
+    """Read the signature of ``function``; of a ``method`` the parameter ``self`` is skipped."""
+    try:
+        found = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise InvalidCommandError(command=command, reason=f"no signature: {error}") from error
+    parameters: list[Parameter] = []
+    inject: dict[str, str] = {}
+    takes_more = False
+    for parameter in found.parameters.values():
+        if parameter.name == "self" and method:
+            continue
+        _check_kind(command, parameter)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_more = True
+            continue
+        annotation = _annotation(command, function, parameter)
+        injected = _injected(command, parameter.name, annotation)
+        if injected:
+            inject[parameter.name] = injected
+        else:
+            parameters.append(Parameter(parameter.name, annotation, parameter.default))
+    return Signature(parameters, inject, takes_more, _returns(function, found))
+
+
+def is_plain(annotation: Any) -> bool:
+    """Whether values of this type are the same in Python as in JSON."""
+    if annotation in (EMPTY, Any, object, str, int, float, bool, None, types.NoneType, list, dict):
+        return True
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        # Validators and custom schemas may turn a JSON value into anything.
+        hooks = (hasattr(item, "__get_pydantic_core_schema__") for item in arguments[1:])
+        return is_plain(arguments[0]) and not any(hooks)
+    if origin is Literal:
+        return all(type(value) in (str, int, bool, types.NoneType) for value in arguments)
+    if origin is dict:
+        return arguments[0] in (str, Any) and is_plain(arguments[1])
+    if origin in (list, Union, types.UnionType):
+        return all(is_plain(argument) for argument in arguments)
+    return False
+
+
+def _check_kind(command: str, parameter: inspect.Parameter) -> None:
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        reason = f"the parameter {parameter.name!r} is positional-only; callers give names"
+    elif parameter.kind is parameter.VAR_POSITIONAL:
+        reason = f"it takes *{parameter.name}; callers give names, so use a list parameter"
+    elif parameter.name == "self":
+        reason = "it is a method; make it a function, or the execute of a Command"
+    else:
+        return
+    raise InvalidCommandError(command=command, reason=reason)
+
+
+def _annotation(command: str, function: Any, parameter: inspect.Parameter) -> Any:
+    try:
+        return _evaluate(function, parameter.annotation)
+    except Exception as error:
+        # Job and QueueManager are often imported for the type checker only.
+        name = str(parameter.annotation).replace("| None", "").strip("'\" ").rpartition(".")[2]
+        if name == "Job":
+            return Job
+        if name == "QueueManager":
+            return type(name, (), {"__module__": "mcp_queue"})
+        raise InvalidCommandError(
+            command=command,
+            reason=f"the annotation {parameter.annotation!r} of the parameter "
+            f"{parameter.name!r} cannot be resolved: {error}",
+        ) from error
+
+
+def _returns(function: Any, found: inspect.Signature) -> Any:
+    try:
+        return _evaluate(function, found.return_annotation)
+    except Exception:
+        return EMPTY
+
+
+def _evaluate(function: Any, annotation: Any) -> Any:
+    """An annotation as a type, also where it is a string."""
+    from typing import get_type_hints
+
+    def holder() -> None: ...
+
+    if annotation is EMPTY:
+        return EMPTY
+    holder.__annotations__ = {"it": annotation}
+    return get_type_hints(holder, globalns=_globals(function), include_extras=True)["it"]
+
+
+def _globals(function: Any) -> dict[str, Any]:
+    function = inspect.unwrap(function)
+    if isinstance(function, partial):
+        return _globals(function.func)  # type: ignore[reportUnknownMemberType]
+    if not hasattr(function, "__globals__") and not isinstance(function, type):
+        function = inspect.unwrap(type(function).__call__)
+    return getattr(function, "__globals__", {})
+
+
+def _injected(command: str, name: str, annotation: Any) -> str | None:
+    """What the parameter gets from us: ``job``, ``context``, ``queue``, or None."""
+    members = _members(annotation)
+    if name in _RESERVED:
+        scalar = next((member for member in members if member in _SCALARS), None)
+        if scalar is not None:
+            raise InvalidCommandError(
+                command=command,
+                reason=f"the parameter {name!r} always gets {_RESERVED[name]}, "
+                f"so it cannot be a {scalar.__name__}; give it another name",
+            )
+        return name
+    for member in members:
+        if member is Job:
+            return "job"
+        if _is_manager(member):
+            return "queue"
+    return None
+
+
+def _is_manager(member: Any) -> bool:
+    # By name, because the manager lies above this package.
+    return (
+        getattr(member, "__name__", "") == "QueueManager"
+        and str(getattr(member, "__module__", "")).partition(".")[0] == "mcp_queue"
+    )
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The types of a union, or the one type, without their generic arguments."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _members(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return [member for part in get_args(annotation) for member in _members(part)]
+    return [origin or annotation]

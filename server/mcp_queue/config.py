@@ -1,0 +1,309 @@
+"""Settings: read from a JSON file, the environment and flags, where later wins.
+
+Each key is a field of ``Settings`` and carries the ``Kind`` of value that it takes. A wrong value
+or an unknown key is a ``ConfigurationError`` that names the key, the value, its source and what is
+allowed; the key keeps the value of the source before, so that a server can say what is wrong and
+serve with the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import Field, dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from mcp_queue.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+T = TypeVar("T")
+
+PREFIX = "MCP_QUEUE_"
+RESERVED = frozenset({"RUN", "CONFIG", "TOOLS_CACHE", "TEST_SESSION"})
+"""What may follow ``PREFIX`` in the environment without being a setting."""
+YEAR = 31_536_000  # seconds; waits of the operating system take no more than a few decades
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a key takes: in words, from JSON (``check``) and from a text (``parse``).
+
+    Both give the settled value or raise ``ValueError``; ``anchor`` makes its paths absolute.
+    """
+
+    allowed: str
+    check: Callable[[object], object]
+    parse: Callable[[str], object]
+    anchor: Callable[[Path, Any], object] = lambda _folder, value: value
+
+    def check_in(self, folder: Path, value: object) -> object:
+        """``check``, with relative paths taken from ``folder``."""
+        return self.anchor(folder, self.check(value))
+
+
+def _boolean() -> Kind:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+    def check(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    def parse(text: str) -> bool:
+        if text.strip().lower() not in words:
+            raise ValueError
+        return words[text.strip().lower()]
+
+    return Kind("`true` or `false`", check, parse)
+
+
+def _whole(unit: str, low: int, high: int) -> Kind:
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    allowed = f"a whole number{unit} from `{low}` to `{high}`"
+    return Kind(allowed, check, lambda text: check(int(text)))
+
+
+def _seconds(*, above_zero: bool = False, nullable: bool = False) -> Kind:
+    def check(value: object) -> float | None:
+        if value is None and nullable:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError
+        if not 0 <= value <= YEAR or (above_zero and value == 0):
+            raise ValueError
+        return float(value)
+
+    def parse(text: str) -> float | None:
+        return check(None if _is_null(text) else float(text))
+
+    start = "above `0` and up to" if above_zero else "from `0` to"
+    allowed = f"seconds {start} `{YEAR}`{', or `null`' if nullable else ''}"
+    return Kind(allowed, check, parse)
+
+
+def _path() -> Kind:
+    def check(value: object) -> str | None:
+        if value is None or (isinstance(value, str) and value.strip() and "\0" not in value):
+            return value
+        raise ValueError
+
+    def parse(text: str) -> str | None:
+        return check(None if _is_null(text) else text)
+
+    return Kind("the path of a file, or `null`", check, parse, _anchor)
+
+
+def _sources() -> Kind:
+    def check(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple):
+            raise ValueError
+        names: list[str] = []
+        for name in cast("list[object]", value):
+            if not isinstance(name, str) or not name.strip():
+                raise ValueError
+            names.append(name.strip())
+        return tuple(names)
+
+    def parse(text: str) -> tuple[str, ...]:
+        parts = text.replace(os.pathsep, ",").split(",")
+        return check([part for part in parts if part.strip()])
+
+    def anchor(folder: Path, names: tuple[str, ...]) -> tuple[str | None, ...]:
+        return tuple(_anchor(folder, name) if _is_path(name) else name for name in names)
+
+    return Kind("a list of modules and of paths of `.py` files", check, parse, anchor)
+
+
+def _is_null(text: str) -> bool:
+    return text.strip().lower() == "null"
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or any(mark and mark in name for mark in (os.sep, os.altsep))
+
+
+def _anchor(folder: Path, path: str | None) -> str | None:
+    return path and str(folder / _expand(path))
+
+
+def _expand(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user: then the tilde belongs to the name
+        return Path(path)
+
+
+def _key(default: T, kind: Kind) -> T:
+    return field(default=default, metadata={"kind": kind})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settled values; docs/configuration.md says what each key means."""
+
+    enabled: bool = _key(True, _boolean())
+    in_memory: bool = _key(True, _boolean())
+    registry_path: str | None = _key(None, _path())
+    shutdown_timeout: float = _key(30.0, _seconds(above_zero=True))
+    max_concurrent_jobs: int = _key(10, _whole("", 1, 1000))
+    max_inline_result: int = _key(16384, _whole(" of bytes", 0, 16 * 1024 * 1024))
+    stop_grace_seconds: float = _key(3.0, _seconds())
+    default_timeout_seconds: float | None = _key(None, _seconds(above_zero=True, nullable=True))
+    niceness: int = _key(10, _whole("", 0, 19))
+    commands: tuple[str, ...] = _key((), _sources())
+
+    @property
+    def registry_file(self) -> Path:
+        """The absolute path of the persistent registry, whether or not ``in_memory`` is set."""
+        if self.registry_path is not None:
+            return _expand(self.registry_path).absolute()
+        import platformdirs  # costs start-up time that most callers can save
+
+        return Path(platformdirs.user_data_dir("mcp-queue", appauthor=False)) / "registry.db"
+
+
+_FIELDS: dict[str, Field[Any]] = {key.name: key for key in fields(Settings)}
+_SECTION = "queue_manager"
+_BESIDE_SECTION = ("commands",)
+_IN_SECTION = tuple(key for key in _FIELDS if key not in _BESIDE_SECTION)
+
+
+def kind_of(key: str) -> Kind:
+    """The ``Kind`` of value that ``key`` takes."""
+    return _FIELDS[key].metadata["kind"]
+
+
+def read_settings(
+    file: str | None, environ: Mapping[str, str], flags: Mapping[str, object]
+) -> tuple[Settings, list[ConfigurationError]]:
+    """Read every source; give the settings and all that was wrong, in the order of the sources.
+
+    ``file`` (else the variable ``MCP_QUEUE_CONFIG``) names the JSON file. ``flags`` maps keys to
+    values, texts as from a command line or JSON values; ``None`` means that the flag was not given.
+    """
+    reader = _Reader()
+    reader.read_file(file, environ)
+    reader.read_environment(environ)
+    reader.read_flags(flags)
+    return Settings(**reader.values), reader.errors
+
+
+def load_settings(
+    file: str | None, environ: Mapping[str, str], flags: Mapping[str, object]
+) -> Settings:
+    """Like ``read_settings``, raising the first ``ConfigurationError`` if anything is wrong."""
+    settings, errors = read_settings(file, environ, flags)
+    if errors:
+        raise errors[0]
+    return settings
+
+
+class _Reader:
+    """Collects the values and the errors of one source after the other."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.errors: list[ConfigurationError] = []
+
+    def read_file(self, file: str | None, environ: Mapping[str, str]) -> None:
+        source = "flag --config" if file else f"environment variable {PREFIX}CONFIG"
+        file = file or environ.get(f"{PREFIX}CONFIG")
+        if not file:
+            return
+        path = _expand(file).absolute()
+        content = self._json_object(path, source)
+        section = content.pop(_SECTION, {})
+        self._read_object(content, path, (_SECTION, *_BESIDE_SECTION))
+        if isinstance(section, dict):
+            self._read_object(cast("dict[str, object]", section), path, _IN_SECTION)
+        else:
+            hint = f"Its keys: {', '.join(_IN_SECTION)}."
+            self._wrong(_SECTION, str(path), "expected an object", section, hint)
+
+    def read_environment(self, environ: Mapping[str, str]) -> None:
+        variables = {f"{PREFIX}{key.upper()}": key for key in _FIELDS}
+        for variable in sorted(environ):
+            if not variable.startswith(PREFIX) or variable.removeprefix(PREFIX) in RESERVED:
+                continue
+            text, source = environ[variable], f"environment variable {variable}"
+            if variable not in variables:
+                self._unknown(variable, source, text, variables)
+            elif text:
+                key = variables[variable]
+                self._settle(key, source, text, kind_of(key).parse)
+
+    def read_flags(self, flags: Mapping[str, object]) -> None:
+        for key, value in flags.items():
+            source = f"flag --{key.replace('_', '-')}"
+            if value is not None and key not in _FIELDS:
+                self._unknown(key, source, value, _FIELDS)
+            elif isinstance(value, str):
+                self._settle(key, source, value, kind_of(key).parse)
+            elif value is not None:
+                self._settle(key, source, value, kind_of(key).check)
+
+    def _json_object(self, path: Path, source: str) -> dict[str, object]:
+        import json  # only who has a file pays for it
+
+        try:
+            content: object = json.loads(path.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            reason = f"the file cannot be read ({error.strerror})"
+        except (ValueError, RecursionError) as error:
+            reason = f"the file is not JSON ({error})"
+        else:
+            if isinstance(content, dict):
+                return cast("dict[str, object]", content)
+            reason = "the file holds no JSON object"
+        example = f'Expected a file such as {{"{_SECTION}": {{"in_memory": false}}}}.'
+        self._wrong("config", source, reason, str(path), example)
+        return {}
+
+    def _read_object(
+        self, content: Mapping[str, object], path: Path, allowed: Sequence[str]
+    ) -> None:
+        """Keys of the file; what they hold of relative paths starts at the file's folder."""
+        for key, value in content.items():
+            if key not in allowed:
+                self._unknown(key, str(path), value, allowed)
+                continue
+            check = partial(kind_of(key).check_in, path.parent)
+            self._settle(key, str(path), value, check)
+
+    def _settle(self, key: str, source: str, value: T, settle: Callable[[T], object]) -> None:
+        try:
+            self.values[key] = settle(value)
+        except ValueError:
+            allowed = kind_of(key).allowed.replace("`", "")
+            serves = self.values.get(key, _FIELDS[key].default)
+            hint = f"Correct it or leave it out; {serves!r} serves in its place."
+            self._wrong(key, source, f"expected {allowed}", value, hint)
+
+    def _unknown(self, key: str, source: str, value: object, known: Iterable[str]) -> None:
+        self._wrong(key, source, "no setting has this name", value, _near(key, known))
+
+    def _wrong(self, key: str, source: str, reason: str, value: object, hint: str) -> None:
+        details = {"key": key, "source": source, "reason": reason, "value": _short(value)}
+        self.errors.append(ConfigurationError(**details, allowed=hint))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only who mistypes pays for it
+
+    names = {key.removeprefix(PREFIX).lower(): key for key in known}
+    near = get_close_matches(name.removeprefix(PREFIX).lower(), names)
+    if near:
+        return f"Did you mean {' or '.join(names[match] for match in near)}?"
+    return f"Known: {', '.join(sorted(names.values()))}."
+
+
+def _short(value: object) -> object:
+    text = repr(value)
+    return value if len(text) <= 200 else f"{text[:200]}…"

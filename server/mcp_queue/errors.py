@@ -1,0 +1,120 @@
+"""The errors that callers meet. Each class's docstring is its message.
+
+An error says what is wrong and with which value (``message``), and what to do (``hint``). Both
+are templates filled from the keyword arguments, which also stay readable as ``details``.
+"""
+
+from __future__ import annotations
+
+
+class QueueError(Exception):
+    """The queue could not do this: {reason}."""
+
+    code = "queue_error"
+    hint = "queue_health shows the state of the queue."
+
+    def __init__(self, **details: object) -> None:
+        self.details = details
+        self.message = _template(type(self)).format(**details)
+        self.hint = type(self).hint.format(**details)
+        super().__init__(self.message)
+
+    def to_dict(self) -> dict[str, str]:
+        """The error as clients see it: ``code``, ``message``, ``hint``."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _template(error: type[QueueError]) -> str:
+    lines = (error.__doc__ or error.__name__).split("\n")
+    return " ".join(line.strip() for line in lines if line.strip())
+
+
+class JobNotFoundError(QueueError):
+    """No job has the id {job_id!r}."""
+
+    code = "job_not_found"
+    hint = "queue_list_jobs shows the jobs that are known; jobs past their retention are forgotten."
+
+
+class JobAlreadyExistsError(QueueError):
+    """A job with the id {job_id!r} exists already."""
+
+    code = "job_already_exists"
+    hint = "Choose another job_id, or leave it out to get a new one."
+
+
+class InvalidJobStateError(QueueError):
+    """Job {job_id!r} is {status}; it cannot be {action}."""
+
+    code = "invalid_job_state"
+    hint = "{advice}"
+
+
+class QueueDisabledError(QueueError):
+    """The queue is switched off, so {command!r} cannot be queued."""
+
+    code = "queue_disabled"
+    hint = 'Set "enabled": true in the queue_manager configuration and restart the server.'
+
+
+class CommandNotFoundError(QueueError):
+    """No command is named {command!r}.{near}"""
+
+    code = "command_not_found"
+    hint = "The resource queue://commands lists all commands."
+
+
+class InvalidParamsError(QueueError):
+    """Wrong parameters for {command!r}: {problems}."""
+
+    code = "invalid_params"
+    hint = "{advice}"
+
+
+class InvalidCommandError(QueueError):
+    """The command {command!r} is not well defined: {reason}."""
+
+    code = "invalid_command"
+    hint = "Correct the definition and start the server again."
+
+
+class DuplicateCommandError(QueueError):
+    """Two commands are named {command!r}: one in {first}, one in {second}."""
+
+    code = "duplicate_command"
+    hint = "Give one of them another name."
+
+
+class CommandLoadError(QueueError):
+    """Cannot load commands from {spec!r}: {cause} ({place})."""
+
+    code = "import_error"
+    hint = "Correct the module, or remove it from the configuration; the other commands still serve."
+
+
+class ConfigurationError(QueueError):
+    """The setting {key!r} from {source} is wrong: {reason}, got {value!r}."""
+
+    code = "invalid_configuration"
+    hint = "{allowed}"
+
+
+class RegistryError(QueueError):
+    """The registry {path} cannot be used: {reason}."""
+
+    code = "registry_error"
+    hint = "{advice}"
+
+
+class RegistryBusyError(QueueError):
+    """The registry {path} is locked by another process; nothing was changed."""
+
+    code = "registry_busy"
+    hint = "Try again; if it stays, look for a stopped process that holds the registry."
+
+
+class ManagerMissingError(QueueError):
+    """There is no global queue manager yet."""
+
+    code = "manager_missing"
+    hint = "Call `await init_global_queue_manager()` first, or pass `manager=`."

@@ -1,0 +1,1 @@
+"""Where the processes meet: job records, the registry, run folders, events and bells."""

@@ -1,0 +1,67 @@
+"""What a run says (``events.jsonl``, upwards) and what it is told (``control.jsonl``, downwards).
+
+Append-only JSON lines with a version ``v`` and a kind ``e``. A reader ignores keys and kinds it
+does not know and leaves a line without its newline for later. Kinds upwards: ``started`` (before
+any user code), ``progress``, and last ``outcome``; downwards: ``stop``.
+"""
+
+from __future__ import annotations
+
+import os
+
+VERSION = 1
+STARTED = "started"
+PROGRESS = "progress"
+OUTCOME = "outcome"
+STOP = "stop"
+
+INLINE_RESULT = 16 * 1024  # bytes; larger results stand in result.json
+
+
+def append(path: str, kind: str, fields: dict[str, object]) -> None:
+    """Append one line; whole or, when the process dies in it, without its newline."""
+    import json
+
+    line = json.dumps({"v": VERSION, "e": kind, **fields}, separators=(",", ":")) + "\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        write_all(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte of ``data``; one ``write`` where the system takes it whole."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def read(path: str, offset: int) -> tuple[list[dict[str, object]], int]:
+    """The whole lines from byte ``offset`` on, and the offset behind them.
+
+    A missing file reads as empty. A line that is not a JSON object of this version is passed
+    over: it can only come from a newer or a damaged writer.
+    """
+    import json
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return [], offset
+    try:
+        data = b""
+        while chunk := os.pread(descriptor, 1 << 20, offset + len(data)):
+            data += chunk
+    finally:
+        os.close(descriptor)
+    end = data.rfind(b"\n") + 1
+    found: list[dict[str, object]] = []
+    for line in data[:end].splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and event.get("v") == VERSION:  # pyright: ignore[reportUnknownMemberType]
+            found.append(event)  # pyright: ignore[reportUnknownArgumentType]
+    return found, offset + end

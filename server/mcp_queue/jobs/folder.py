@@ -1,0 +1,47 @@
+"""The folder beside a registry file and the folder of a run in it: which file is where.
+
+Only names are made here; who writes which file is told in ``docs/architecture.md``. A run's
+folder is named by the run's random id, never by anything that a caller chose.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class RegistryFolder:
+    """``<registry_path>.d/``, owner-only: runs, bells and the supervisor's lock."""
+
+    def __init__(self, registry_path: str) -> None:
+        self.path = registry_path + ".d"
+        self.runs = os.path.join(self.path, "runs")
+        self.bells = os.path.join(self.path, "bells")
+        self.lock = os.path.join(self.path, "supervisor.lock")
+        self.bell = os.path.join(self.bells, "supervisor")
+        self.log = os.path.join(self.path, "supervisor.log")
+
+    def make(self) -> None:
+        """Make the folders that are missing, for the owner alone."""
+        for path in (self.path, self.runs, self.bells):
+            os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def run(self, run_id: str) -> RunFolder:
+        """The folder of the run ``run_id``, which need not exist."""
+        return RunFolder(os.path.join(self.runs, run_id))
+
+    def server_bell(self, server_id: str) -> str:
+        """The bell of one server."""
+        return os.path.join(self.bells, server_id)
+
+
+class RunFolder:
+    """``runs/<run_id>/``: what one run is to do, what it wrote and what it said."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.job = os.path.join(path, "job.json")
+        self.stdout = os.path.join(path, "stdout.log")
+        self.stderr = os.path.join(path, "stderr.log")
+        self.events = os.path.join(path, "events.jsonl")
+        self.control = os.path.join(path, "control.jsonl")
+        self.result = os.path.join(path, "result.json")

@@ -1,0 +1,196 @@
+"""What clients do to jobs in the registry: add, start, ask to stop, delete, read.
+
+Each change is one guarded update inside one transaction: whoever comes second finds the guard
+false and learns the state that won.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from mcp_queue import clock
+from mcp_queue.errors import InvalidJobStateError, JobAlreadyExistsError, JobNotFoundError
+from mcp_queue.jobs import states
+from mcp_queue.jobs.record import COLUMNS, JobRecord, from_row
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.registry import Registry
+
+POSITIONS = 100  # places in the queue that are counted out
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A validated job to add. ``params``, ``call`` and ``origin`` are JSON texts."""
+
+    job_id: str
+    command: str
+    job_type: str
+    params: str
+    call: str
+    origin: str
+    timeout: float | None
+    start: bool
+
+
+def add(registry: Registry, job: NewJob) -> JobRecord:
+    """Add a job, durably, started or not. `JobAlreadyExistsError` when its id is taken."""
+    now = clock.wall()
+    with registry.transaction():
+        order = registry.next("start_order") if job.start else None
+        try:
+            registry.connection.execute(
+                "INSERT INTO jobs (job_id, command, job_type, status, rev, start_order, timeout,"
+                " created_at, updated_at, params, call, origin)"
+                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    job.job_id, job.command, job.job_type, registry.next("rev"), order,
+                    job.timeout, now, now, job.params, job.call, job.origin,
+                ),
+            )  # fmt: skip
+        except apsw.ConstraintError as error:
+            raise JobAlreadyExistsError(job_id=job.job_id) from error
+        return get(registry, job.job_id)
+
+
+def start(registry: Registry, job_id: str) -> JobRecord:
+    """Let an added job wait for a slot. `InvalidJobStateError` unless pending, not started."""
+    with registry.transaction():
+        order, rev = registry.next("start_order"), registry.next("rev")
+        if not registry.changed(
+            "UPDATE jobs SET start_order = ?, rev = ?, updated_at = ?"
+            " WHERE job_id = ? AND status = 'pending' AND start_order IS NULL",
+            (order, rev, clock.wall(), job_id),
+        ):
+            raise _refusal(get(registry, job_id), "started")
+        return get(registry, job_id)
+
+
+def request_stop(registry: Registry, job_id: str) -> JobRecord:
+    """Stop a pending job at once; ask the supervisor to stop a running one.
+
+    A second request changes nothing. `InvalidJobStateError` when the job has ended.
+    """
+    now = clock.wall()
+    with registry.transaction():
+        rev = registry.next("rev")
+        if registry.changed(
+            "UPDATE jobs SET status = 'stopped', stop_requested = 1, finished_at = ?,"
+            " updated_at = ?, rev = ?, origin = NULL WHERE job_id = ? AND status = 'pending'",
+            (now, now, rev, job_id),
+        ) or registry.changed(
+            "UPDATE jobs SET stop_requested = 1, updated_at = ?, rev = ?"
+            " WHERE job_id = ? AND status = 'running' AND NOT stop_requested",
+            (now, rev, job_id),
+        ):
+            return get(registry, job_id)
+        record = get(registry, job_id)
+        if record.status != states.RUNNING:
+            raise _refusal(record, "stopped")
+        return record
+
+
+def delete(registry: Registry, job_id: str, reason: str) -> tuple[JobRecord, JobRecord]:
+    """Turn a job into a tombstone; the record before and after. Its run, if any, gets killed.
+
+    `JobNotFoundError` when there is no such job or it is deleted already.
+    """
+    now = clock.wall()
+    with registry.transaction():
+        before = get(registry, job_id)
+        if not registry.changed(
+            "UPDATE jobs SET status = 'deleted', reason = ?, finished_at = coalesce(finished_at, ?),"
+            " updated_at = ?, rev = ?, origin = NULL, params = '{}', result = NULL,"
+            " result_size = NULL WHERE job_id = ? AND status <> 'deleted'",
+            (reason, now, now, registry.next("rev"), job_id),
+        ):
+            raise _refusal(before, "deleted")
+        return before, get(registry, job_id)
+
+
+def get(registry: Registry, job_id: str) -> JobRecord:
+    """The job, tombstones included. `JobNotFoundError`."""
+    found = registry.rows(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?", (job_id,))
+    if not found:
+        raise JobNotFoundError(job_id=job_id)
+    return with_position(registry, from_row(found[0]), found[0][19])
+
+
+def changed_since(registry: Registry, rev: int, limit: int) -> list[JobRecord]:
+    """The jobs that changed after ``rev``, in the order of their last change."""
+    rows = registry.rows(
+        f"SELECT {COLUMNS} FROM jobs WHERE rev > ? ORDER BY rev LIMIT ?", (rev, limit)
+    )
+    return [with_position(registry, from_row(row), row[19]) for row in rows]
+
+
+def page(
+    registry: Registry, status: str | None, limit: int, before: int | None
+) -> tuple[list[JobRecord], int | None]:
+    """Newest first, without tombstones unless asked for; the second value continues the page."""
+    if status is None:
+        where, bindings = "status <> 'deleted'", ()
+    else:
+        where, bindings = "status = ?", (status,)
+    if before is not None:
+        where, bindings = f"{where} AND seq < ?", (*bindings, before)
+    rows = registry.rows(
+        f"SELECT {COLUMNS}, seq FROM jobs WHERE {where} ORDER BY seq DESC LIMIT ?",
+        (*bindings, limit + 1),
+    )
+    records = [with_position(registry, from_row(row[:-1]), row[19]) for row in rows[:limit]]
+    following = rows[limit - 1][-1] if len(rows) > limit else None
+    assert following is None or isinstance(following, int)
+    return records, following
+
+
+def with_position(registry: Registry, record: JobRecord, start_order: Any) -> JobRecord:
+    """The record with its place among the waiting, when it waits."""
+    if not record.queued:
+        return record
+    ahead = registry.value(
+        "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order < ?"
+        " ORDER BY start_order DESC LIMIT ?)",
+        (start_order, POSITIONS),
+    )
+    assert isinstance(ahead, int)
+    position = ahead + 1 if ahead < POSITIONS else f"{POSITIONS}+"
+    return replace(record, queue_position=position)
+
+
+def totals(registry: Registry) -> dict[str, int]:
+    """The count of jobs by status; tombstones under ``deleted``."""
+    return {str(status): int(str(n)) for status, n in registry.rows("SELECT status, n FROM totals")}
+
+
+def params_of(registry: Registry, job_id: str) -> str:
+    """The JSON text of a job's params."""
+    return str(registry.value("SELECT params FROM jobs WHERE job_id = ?", (job_id,)))
+
+
+def unfinished(registry: Registry) -> bool:
+    """Whether a supervisor has work: a started job, or a run that may live."""
+    return bool(
+        registry.value(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0)"
+            " OR EXISTS (SELECT 1 FROM jobs WHERE status = 'running')"
+            " OR EXISTS (SELECT 1 FROM runs)"
+        )
+    )
+
+
+_ADVICE = {
+    "started": "Only a job that was added and not yet started can be started.",
+    "stopped": "It has ended already; queue_get_job_status shows its outcome.",
+    "deleted": "Nothing is left to delete.",
+}
+
+
+def _refusal(record: JobRecord, action: str) -> InvalidJobStateError:
+    status = "pending and started already" if record.queued else record.status
+    return InvalidJobStateError(
+        job_id=record.job_id, status=status, action=action, advice=_ADVICE[action]
+    )

@@ -1,0 +1,100 @@
+"""Who takes part in a registry: its servers, its one supervisor, and the settings in force."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp_queue import clock
+from mcp_queue.jobs import job_rows
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server process that uses the registry."""
+
+    server_id: str
+    identity: str
+    bell: str
+    leaving: bool
+    """It said that it leaves; a server that is gone without saying so was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """The process that runs the registry's jobs."""
+
+    identity: str
+    version: str
+    started_at: float
+
+
+def enter(registry: Registry, server: Server, settings: dict[str, Any]) -> None:
+    """Record a server and the settings that hold from now on."""
+    with registry.transaction(durable=False):
+        registry.execute(
+            "INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?)",
+            (server.server_id, server.identity, server.bell, int(server.leaving)),
+        )
+        registry.execute(
+            "INSERT OR REPLACE INTO settings VALUES (1, ?)", (json.dumps(settings),)
+        )
+
+
+def mark_leaving(registry: Registry, server_id: str) -> None:
+    """Record that a server leaves in order."""
+    with registry.transaction(durable=False):
+        registry.execute("UPDATE servers SET leaving = 1 WHERE server_id = ?", (server_id,))
+
+
+def forget(registry: Registry, server_id: str) -> None:
+    """Remove the row of a server that is gone."""
+    with registry.transaction(durable=False):
+        registry.execute("DELETE FROM servers WHERE server_id = ?", (server_id,))
+
+
+def servers(registry: Registry) -> list[Server]:
+    """All recorded servers, live or not."""
+    rows = registry.rows("SELECT server_id, identity, bell, leaving FROM servers")
+    return [Server(str(i), str(identity), str(bell), bool(on)) for i, identity, bell, on in rows]
+
+
+def settings(registry: Registry) -> dict[str, Any]:
+    """The settings last written."""
+    text = registry.value("SELECT value FROM settings")
+    return json.loads(str(text)) if text is not None else {}
+
+
+def supervisor(registry: Registry) -> Supervisor | None:
+    """The recorded supervisor, which may be dead; None when there is none."""
+    rows = registry.rows("SELECT identity, version, started_at FROM supervisor")
+    if not rows:
+        return None
+    identity, version, started_at = rows[0]
+    assert isinstance(started_at, float)
+    return Supervisor(str(identity), str(version), started_at)
+
+
+def take_charge(registry: Registry, identity: str, version: str) -> None:
+    """Record the supervisor; the holder of the lock alone may."""
+    with registry.transaction(durable=False):
+        registry.execute(
+            "INSERT OR REPLACE INTO supervisor VALUES (1, ?, ?, ?)", (identity, version, clock.wall())
+        )
+
+
+def leave_charge(registry: Registry, *, only_idle: bool) -> bool:
+    """Remove the supervisor's row; with ``only_idle`` only while there is no work.
+
+    One transaction decides both, so a server that submits later finds the row gone and starts
+    another supervisor, and one that submitted before keeps this one.
+    """
+    with registry.transaction(durable=False):
+        if only_idle and job_rows.unfinished(registry):
+            return False
+        registry.execute("DELETE FROM supervisor")
+        return True

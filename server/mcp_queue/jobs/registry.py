@@ -1,0 +1,184 @@
+"""The registry file: one SQLite connection, its schema, its transactions and its errors.
+
+What is written in it is in ``job_rows``, ``run_rows`` and ``member_rows``. A connection belongs
+to one thread. The file is opened through SQLite alone, because closing any other descriptor on
+it would drop its locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import apsw
+
+from mcp_queue.errors import RegistryBusyError, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from apsw import SQLiteValue
+
+APPLICATION_ID = 0x6D637171  # "mcqq", in the file's header
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT = 5.0  # seconds a write waits for another process's write
+
+NOT_OURS = (
+    "Choose another registry_path; a file of another program is never overwritten. "
+    "Registries of mcp-proxy-adapter (JSON lines) are not read."
+)
+
+
+class Registry:
+    """One connection to a registry file, which is made with its folder when missing.
+
+    Errors: `RegistryError` when the file is not a registry of ours, is newer, damaged or
+    cannot be opened; `RegistryBusyError` when another process holds a write too long.
+    """
+
+    def __init__(self, path: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        self.path = path
+        self._depth = 0
+        _make_owner_only(path)
+        with self._errors():
+            self.connection = apsw.Connection(path)
+            try:
+                self.connection.set_busy_timeout(int(busy_timeout * 1000))
+                self._prepare()
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def execute(self, sql: str, bindings: tuple[SQLiteValue, ...] = ()) -> apsw.Cursor:
+        """Run one statement outside or inside a transaction."""
+        with self._errors():
+            return self.connection.execute(sql, bindings)
+
+    def rows(self, sql: str, bindings: tuple[SQLiteValue, ...] = ()) -> list[tuple[SQLiteValue, ...]]:
+        """All rows of a query."""
+        with self._errors():
+            return self.connection.execute(sql, bindings).fetchall()
+
+    def value(self, sql: str, bindings: tuple[SQLiteValue, ...] = ()) -> SQLiteValue:
+        """The first column of the first row, or None."""
+        found = self.rows(sql, bindings)
+        return found[0][0] if found else None
+
+    def changed(self, sql: str, bindings: tuple[SQLiteValue, ...] = ()) -> int:
+        """Run one guarded update; the count of rows it changed (0: somebody else decided)."""
+        self.execute(sql, bindings)
+        return self.connection.changes()
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """A write transaction (``BEGIN IMMEDIATE``), committed at the end of the block.
+
+        ``durable``: on disk before the block ends, for what a client was promised; otherwise a
+        power cut may lose it, a crash of a process may not.
+        """
+        with self._errors():
+            self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with self._errors():
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+            raise
+        with self._errors():
+            try:
+                self.connection.execute("COMMIT")
+            except apsw.Error:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def next(self, counter: str) -> int:
+        """The next number of ``counter`` (``rev`` or ``start_order``), inside a transaction."""
+        value = self.value(
+            "UPDATE counter SET value = value + 1 WHERE name = ? RETURNING value", (counter,)
+        )
+        assert isinstance(value, int)
+        return value
+
+    def _prepare(self) -> None:
+        found = self.connection.pragma("application_id"), self.connection.pragma("user_version")
+        if found == (APPLICATION_ID, SCHEMA_VERSION):
+            return
+        self.connection.pragma("journal_mode", "wal")
+        with self.transaction():
+            version = self.connection.pragma("user_version")
+            if self.connection.pragma("application_id") != APPLICATION_ID:
+                if version != 0 or self.value("SELECT count(*) FROM sqlite_schema"):
+                    raise RegistryError(
+                        path=self.path, reason="it is a database of another program", advice=NOT_OURS
+                    )
+                self.connection.execute(_schema())
+                self.connection.pragma("application_id", APPLICATION_ID)
+                self.connection.pragma("user_version", SCHEMA_VERSION)
+            elif version != SCHEMA_VERSION:
+                raise RegistryError(
+                    path=self.path,
+                    reason=f"its schema is version {version}, this program knows {SCHEMA_VERSION}",
+                    advice="Start the newer mcp-queue, or choose another registry_path.",
+                )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (apsw.BusyError, apsw.LockedError) as error:
+            raise RegistryBusyError(path=self.path) from error
+        except apsw.NotADBError as error:
+            raise RegistryError(
+                path=self.path, reason="it is not an SQLite database", advice=NOT_OURS
+            ) from error
+        except (apsw.CorruptError, apsw.SchemaChangeError) as error:
+            raise RegistryError(
+                path=self.path,
+                reason=f"it is damaged ({error})",
+                advice="Move the file aside and start again; it is left as it is.",
+            ) from error
+        except (apsw.CantOpenError, apsw.PermissionsError, apsw.ReadOnlyError) as error:
+            raise RegistryError(
+                path=self.path,
+                reason=f"it cannot be opened for writing ({error})",
+                advice="Check the folder and its permissions, or choose another registry_path.",
+            ) from error
+        except (apsw.FullError, apsw.IOError) as error:
+            raise RegistryError(
+                path=self.path,
+                reason=f"it cannot be written ({error})",
+                advice="Make room on the disk and try again; nothing was changed.",
+            ) from error
+
+
+def _make_owner_only(path: str) -> None:
+    """Make the folder (0700) and an empty file (0600) where they are missing."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        # Only a file that nobody can have open yet is touched outside SQLite.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        if os.path.isdir(path):
+            raise RegistryError(
+                path=path, reason="it is a folder", advice="Give registry_path a file's name."
+            ) from None
+    except OSError as error:
+        raise RegistryError(
+            path=path,
+            reason=f"it cannot be made ({error.strerror})",
+            advice="Check the folder and its permissions, or choose another registry_path.",
+        ) from error
+
+
+def _schema() -> str:
+    here = os.path.join(os.path.dirname(__file__), "schema.sql")
+    with open(here, encoding="utf-8") as file:
+        return file.read()

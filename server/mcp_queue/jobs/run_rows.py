@@ -1,0 +1,217 @@
+"""What the supervisor does to jobs and runs in the registry: claim, record, progress, finish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcp_queue import clock
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.registry import Registry
+
+FALSE_STARTS = 3  # runs in a row that die before user code; then the job fails
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job bound to a new run, not yet spawned. ``params``, ``call``, ``origin``: JSON texts."""
+
+    run_id: str
+    seq: int
+    job_id: str
+    command: str
+    attempt: int
+    timeout: float | None
+    params: str
+    call: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run that may have a living process."""
+
+    run_id: str
+    seq: int
+    attempt: int
+    identity: str | None
+    started: bool
+    events_offset: int
+    job_id: str
+    job_status: str
+    job_run_id: str | None
+    started_at: float | None
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended. ``result`` is JSON text, None when it stands in the run's result.json."""
+
+    status: str
+    error_code: str | None = None
+    error_message: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    result: str | None = None
+    result_size: int | None = None
+
+
+def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
+    """Bind the jobs that wait longest to the new ``run_ids``, one each, durably.
+
+    Durable, since a job that ran must not be found pending after a power cut.
+    """
+    now = clock.wall()
+    claims: list[Claim] = []
+    with registry.transaction():
+        waiting = registry.rows(
+            "SELECT seq, job_id, command, attempt, timeout, params, call, origin FROM jobs"
+            " WHERE status = 'pending' AND start_order IS NOT NULL ORDER BY start_order LIMIT ?",
+            (len(run_ids),),
+        )
+        for run_id, row in zip(run_ids, waiting, strict=False):
+            seq, job_id, command, attempt, timeout, params, call, origin = row
+            assert isinstance(seq, int) and isinstance(attempt, int)
+            assert timeout is None or isinstance(timeout, float)
+            registry.execute(
+                "UPDATE jobs SET status = 'running', run_id = ?, started_at = ?, updated_at = ?,"
+                " rev = ? WHERE seq = ? AND status = 'pending'",
+                (run_id, now, now, registry.next("rev"), seq),
+            )
+            registry.execute(
+                "INSERT INTO runs (run_id, seq, attempt) VALUES (?, ?, ?)", (run_id, seq, attempt)
+            )
+            claims.append(
+                Claim(
+                    run_id, seq, str(job_id), str(command), attempt, timeout, str(params),
+                    str(call), str(origin),
+                )  # fmt: skip
+            )
+    return claims
+
+
+def waiting(registry: Registry) -> bool:
+    """Whether a started job waits for a slot; a look without a write."""
+    return bool(
+        registry.value(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0)"
+        )
+    )
+
+
+def record_spawn(registry: Registry, run_id: str, identity: str) -> None:
+    """Record the worker's identity; only then may its gate open."""
+    with registry.transaction(durable=False):
+        registry.execute("UPDATE runs SET identity = ? WHERE run_id = ?", (identity, run_id))
+
+
+def record_events(
+    registry: Registry,
+    run_id: str,
+    offset: int,
+    *,
+    started: bool,
+    progress: float | None,
+    description: str | None,
+) -> None:
+    """Store what a run said up to byte ``offset`` of its events."""
+    with registry.transaction(durable=False):
+        registry.execute(
+            "UPDATE runs SET events_offset = ?, started = started OR ? WHERE run_id = ?",
+            (offset, int(started), run_id),
+        )
+        if started:
+            registry.execute("UPDATE jobs SET false_starts = 0 WHERE run_id = ?", (run_id,))
+        if progress is not None or description is not None:
+            registry.execute(
+                "UPDATE jobs SET progress = coalesce(?, progress),"
+                " description = coalesce(?, description), updated_at = ?, rev = ?"
+                " WHERE run_id = ? AND status = 'running'",
+                (progress, description, clock.wall(), registry.next("rev"), run_id),
+            )
+
+
+def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bool:
+    """End the job that is bound to ``run_id``, durably, unless it has ended otherwise.
+
+    ``gone``: the run's whole tree is dead, so its slot is free. The answer tells whether this
+    call ended the job.
+    """
+    now = clock.wall()
+    with registry.transaction():
+        decided = registry.changed(
+            "UPDATE jobs SET status = ?, error_code = ?, error_message = ?, exit_code = ?,"
+            " signal = ?, result = ?, result_size = ?, finished_at = ?, updated_at = ?, rev = ?,"
+            " origin = NULL, progress = CASE ? WHEN 'completed' THEN 100 ELSE progress END"
+            " WHERE run_id = ? AND status = 'running'",
+            (
+                ending.status, ending.error_code, ending.error_message, ending.exit_code,
+                ending.signal, ending.result, ending.result_size, now, now,
+                registry.next("rev"), ending.status, run_id,
+            ),
+        )  # fmt: skip
+        if gone:
+            registry.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+    return bool(decided)
+
+
+def forget(registry: Registry, run_id: str) -> None:
+    """Remove a run whose whole tree is dead and whose job has ended: its slot is free."""
+    with registry.transaction(durable=False):
+        registry.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+
+
+def put_back(registry: Registry, run_id: str) -> bool:
+    """A run died before any user code: its job waits again, same attempt and place.
+
+    False when the job has done so `FALSE_STARTS` times in a row, or has ended meanwhile; then
+    nothing is changed.
+    """
+    now = clock.wall()
+    with registry.transaction():
+        back = registry.changed(
+            "UPDATE jobs SET status = 'pending', false_starts = false_starts + 1, run_id = NULL,"
+            " started_at = NULL, updated_at = ?, rev = ? WHERE run_id = ? AND status = 'running'"
+            " AND NOT stop_requested AND false_starts + 1 < ?",
+            (now, registry.next("rev"), run_id, FALSE_STARTS),
+        )
+        if back:
+            registry.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+    return bool(back)
+
+
+def all_runs(registry: Registry) -> list[RunRow]:
+    """Every run that may have a living process, with what its job says."""
+    rows = registry.rows(
+        "SELECT r.run_id, r.seq, r.attempt, r.identity, r.started, r.events_offset, j.job_id,"
+        " j.status, j.run_id, j.started_at, j.timeout FROM runs r JOIN jobs j USING (seq)"
+    )
+    return [RunRow(*row) for row in rows]  # pyright: ignore[reportArgumentType]
+
+
+def to_end(registry: Registry) -> list[tuple[str, str]]:
+    """Runs to end early: ``(run_id, "stop" | "delete")``."""
+    rows = registry.rows(
+        "SELECT r.run_id, CASE j.status WHEN 'running' THEN 'stop' ELSE 'delete' END"
+        " FROM runs r JOIN jobs j USING (seq)"
+        " WHERE (j.status = 'running' AND j.stop_requested) OR j.status = 'deleted'"
+    )
+    return [(str(run_id), str(cause)) for run_id, cause in rows]
+
+
+def known_run_ids(registry: Registry) -> set[str]:
+    """The runs whose folders are needed: living ones, and the latest of each job kept."""
+    return {
+        str(row[0])
+        for row in registry.rows(
+            "SELECT run_id FROM runs UNION"
+            " SELECT run_id FROM jobs WHERE run_id IS NOT NULL AND status <> 'deleted'"
+        )
+    }
+
+
+def latest_rev(registry: Registry) -> int:
+    """The number of the last change."""
+    return int(str(registry.value("SELECT value FROM counter WHERE name = 'rev'")))

@@ -1,0 +1,93 @@
+-- The registry, schema version 1. Every change of a job's row takes the next number of
+-- counter.rev, so a reader asks for "rev > the last I saw".
+
+CREATE TABLE counter (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO counter VALUES ('rev', 0), ('start_order', 0);
+
+CREATE TABLE jobs (
+    seq             INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id          TEXT NOT NULL UNIQUE,
+    command         TEXT NOT NULL,
+    job_type        TEXT NOT NULL,
+    status          TEXT NOT NULL
+        CHECK (status IN ('pending', 'running', 'completed', 'failed', 'stopped', 'deleted')),
+    rev             INTEGER NOT NULL,
+    start_order     INTEGER,                    -- NULL: added, not started
+    stop_requested  INTEGER NOT NULL DEFAULT 0,
+    attempt         INTEGER NOT NULL DEFAULT 1,
+    false_starts    INTEGER NOT NULL DEFAULT 0, -- runs in a row that died before user code
+    run_id          TEXT,                       -- the latest run; its folder holds the logs
+    progress        REAL NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 100),
+    description     TEXT NOT NULL DEFAULT '',
+    error_code      TEXT,
+    error_message   TEXT,
+    exit_code       INTEGER,
+    signal          TEXT,
+    created_at      REAL NOT NULL,              -- wall seconds, as all times here
+    started_at      REAL,
+    finished_at     REAL,
+    updated_at      REAL NOT NULL,
+    reason          TEXT,                       -- of a deletion
+    timeout         REAL,                       -- seconds of running; NULL: none
+    result_size     INTEGER,                    -- bytes of JSON; NULL: no result
+    result          TEXT,                       -- NULL with a size: in the run's result.json
+    params          TEXT NOT NULL,
+    call            TEXT NOT NULL,              -- how a worker finds and calls the command
+    origin          TEXT,                       -- the submitting server's interpreter, folder and
+                                                -- environment; NULL once the job has ended
+    CHECK ((finished_at IS NULL) = (status IN ('pending', 'running')))
+);
+CREATE INDEX jobs_by_rev ON jobs (rev);
+CREATE INDEX jobs_by_status ON jobs (status, seq);
+CREATE INDEX jobs_waiting ON jobs (start_order) WHERE status = 'pending';
+CREATE INDEX jobs_to_stop ON jobs (seq) WHERE stop_requested AND status = 'running';
+
+CREATE TABLE runs (
+    run_id        TEXT PRIMARY KEY,
+    seq           INTEGER NOT NULL,             -- the job's
+    attempt       INTEGER NOT NULL,
+    identity      TEXT,                         -- of the worker; NULL until its spawn is recorded
+    started       INTEGER NOT NULL DEFAULT 0,   -- the worker said so: user code may have run
+    events_offset INTEGER NOT NULL DEFAULT 0    -- bytes of events.jsonl that are settled here
+) WITHOUT ROWID;                                -- a row as long as a process of it may live
+
+CREATE TABLE servers (
+    server_id TEXT PRIMARY KEY,
+    identity  TEXT NOT NULL,
+    bell      TEXT NOT NULL,
+    leaving   INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+CREATE TABLE supervisor (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    identity   TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    started_at REAL NOT NULL
+);
+
+CREATE TABLE settings (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    value TEXT NOT NULL
+);
+
+-- Totals by status, kept by the triggers below so that no count walks the jobs.
+CREATE TABLE totals (
+    status TEXT PRIMARY KEY,
+    n      INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO totals VALUES
+    ('pending', 0), ('running', 0), ('completed', 0), ('failed', 0), ('stopped', 0), ('deleted', 0);
+
+CREATE TRIGGER jobs_counted_in AFTER INSERT ON jobs BEGIN
+    UPDATE totals SET n = n + 1 WHERE status = NEW.status;
+END;
+CREATE TRIGGER jobs_counted_over AFTER UPDATE OF status ON jobs WHEN NEW.status <> OLD.status BEGIN
+    UPDATE totals SET n = n - 1 WHERE status = OLD.status;
+    UPDATE totals SET n = n + 1 WHERE status = NEW.status;
+END;
+CREATE TRIGGER jobs_counted_out AFTER DELETE ON jobs BEGIN
+    UPDATE totals SET n = n - 1 WHERE status = OLD.status;
+END;

@@ -1,0 +1,53 @@
+"""The one manager of a program that wants no more than one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_queue.config import load_settings
+from mcp_queue.errors import ManagerMissingError
+from mcp_queue.manager.queue_manager import QueueManager
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_manager: QueueManager | None = None
+
+
+async def init_global_queue_manager(
+    registry_path: str | Path | None = None,
+    shutdown_timeout: float = 30.0,
+    max_concurrent_jobs: int = 10,
+    in_memory: bool = True,
+) -> QueueManager:
+    """Open the global manager with these settings; a second call closes the first one's."""
+    global _manager
+    if _manager is not None:
+        await shutdown_global_queue_manager()
+    settings = load_settings(
+        None,
+        {},
+        {
+            "registry_path": str(registry_path) if registry_path is not None else None,
+            "shutdown_timeout": shutdown_timeout,
+            "max_concurrent_jobs": max_concurrent_jobs,
+            "in_memory": in_memory,
+        },
+    )
+    _manager = await QueueManager.open(settings)
+    return _manager
+
+
+def get_global_queue_manager() -> QueueManager:
+    """The global manager. Raises `ManagerMissingError` before its init."""
+    if _manager is None:
+        raise ManagerMissingError()
+    return _manager
+
+
+async def shutdown_global_queue_manager() -> None:
+    """Close the global manager, waiting for in-memory jobs to end; without one, do nothing."""
+    global _manager
+    manager, _manager = _manager, None
+    if manager is not None:
+        await manager.close()

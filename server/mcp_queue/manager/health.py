@@ -1,0 +1,63 @@
+"""The state of the queue at a glance; its cost does not grow with the jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+import mcp_queue
+from mcp_queue import clock
+from mcp_queue.jobs import job_rows, member_rows, states
+from mcp_queue.system.identity import DEAD, pid_of, state_of
+
+if TYPE_CHECKING:
+    from mcp_queue.config import Settings
+    from mcp_queue.jobs.registry import Registry
+
+
+def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
+    """Totals by state, the settings in force, and who takes part."""
+    totals = job_rows.totals(registry)
+    view: dict[str, Any] = {
+        "status": "healthy" if settings.enabled else "disabled",
+        "running": settings.enabled,
+        "total_jobs": sum(n for status, n in totals.items() if status != states.DELETED),
+        **{f"{s}_jobs": n for s, n in totals.items() if s != states.DELETED},
+        "max_concurrent_jobs": settings.max_concurrent_jobs,
+        **_in_force(registry),
+        "in_memory": settings.in_memory,
+        "registry_path": path,
+        "servers": len(member_rows.servers(registry)),
+        "supervisor": _supervisor(registry),
+        "version": mcp_queue.__version__,
+        "sqlite_version": apsw.sqlite_lib_version(),
+    }
+    if settings.in_memory:
+        view["note"] = "In memory: jobs and results end with this server." + (
+            " registry_path is ignored." if settings.registry_path else ""
+        )
+    return view
+
+
+def _in_force(registry: Registry) -> dict[str, Any]:
+    """What the supervisor obeys: the settings of the server that came last."""
+    written = member_rows.settings(registry)
+    return {
+        name: written[name]
+        for name in ("max_concurrent_jobs", "stop_grace_seconds", "shutdown_timeout")
+        if name in written
+    }
+
+
+def _supervisor(registry: Registry) -> dict[str, Any]:
+    """It starts with the first work and leaves when idle, so none is no fault."""
+    found = member_rows.supervisor(registry)
+    if found is None or state_of(found.identity) == DEAD:
+        return {"running": False}
+    return {
+        "running": True,
+        "pid": pid_of(found.identity),
+        "version": found.version,
+        "started_at": clock.iso(found.started_at),
+    }

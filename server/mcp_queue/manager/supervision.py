@@ -1,0 +1,122 @@
+"""Keep a supervisor alive while there is work: start one, watch it, start another if it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import anyio
+
+from mcp_queue import clock
+from mcp_queue.jobs import job_rows, member_rows
+from mcp_queue.manager.origin import environment, package_folder
+from mcp_queue.system.identity import DEAD, state_of
+from mcp_queue.system.spawn import spawn_detached
+from mcp_queue.system.watch import watch
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.folder import RegistryFolder
+    from mcp_queue.jobs.registry import Registry
+    from mcp_queue.manager.registry_threads import RegistryThreads
+
+BOOT = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.supervisor.main import main; main()"
+)
+PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
+
+
+def missing(registry: Registry) -> bool:
+    """Whether nobody supervises the registry; called after a commit, it sees a leaver's row gone."""
+    supervisor = member_rows.supervisor(registry)
+    return supervisor is None or state_of(supervisor.identity) == DEAD
+
+
+class Supervision:
+    """One task of a manager; `check` wakes it. ``owner``: see `supervisor.state.State.owner`."""
+
+    def __init__(self, threads: RegistryThreads, folder: RegistryFolder, owner: str) -> None:
+        self._threads = threads
+        self._folder = folder
+        self._path = folder.path.removesuffix(".d")
+        self._owner = owner
+        self._wake = asyncio.Event()
+        self._started_at = float("-inf")
+        self._watched: str | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self.ever_started = False
+
+    def check(self) -> None:
+        """Look whether a supervisor is needed and missing."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._look()
+        finally:
+            if self._watcher is not None:
+                self._watcher.cancel()
+
+    async def gone(self, seconds: float) -> bool:
+        """Wait until no supervisor lives; False when one still does after ``seconds``."""
+        deadline = clock.monotonic() + seconds
+        while (identity := await self._alive()) is not None:
+            left = deadline - clock.monotonic()
+            if left <= 0:
+                return False
+            with anyio.move_on_after(left):
+                await _death_of(identity)
+        return True
+
+    async def _alive(self) -> str | None:
+        supervisor = await self._threads.read(member_rows.supervisor)
+        if supervisor is None or state_of(supervisor.identity) == DEAD:
+            return None
+        return supervisor.identity
+
+    async def _look(self) -> None:
+        identity = await self._alive()
+        if identity is not None:
+            if identity != self._watched:
+                self._watch(identity)
+        elif await self._threads.read(job_rows.unfinished):
+            waited = clock.monotonic() - self._started_at
+            if waited < PATIENCE:
+                asyncio.get_running_loop().call_later(PATIENCE - waited, self.check)
+            else:
+                await self._start()
+
+    async def _start(self) -> None:
+        self._started_at = clock.monotonic()
+        self.ever_started = True
+        argv = [sys.executable, "-P", "-c", BOOT, package_folder(), self._path, self._owner]
+        process = spawn_detached(argv, env=environment(), log=self._folder.log)
+        # It forks and leaves at once, so this waits for the fork alone.
+        await asyncio.get_running_loop().run_in_executor(None, process.wait)
+
+    def _watch(self, identity: str) -> None:
+        self._watched = identity
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self._watcher = asyncio.create_task(self._restart_after(identity))
+
+    async def _restart_after(self, identity: str) -> None:
+        await _death_of(identity)
+        self._started_at = float("-inf")
+        self._watched = None
+        self.check()
+
+
+async def _death_of(identity: str) -> None:
+    watching = watch(identity)
+    if watching is None:  # in another namespace: never known dead
+        await anyio.sleep_forever()
+        return
+    try:
+        await anyio.wait_readable(watching)
+    finally:
+        watching.close()

@@ -1,0 +1,1 @@
+"""Process 1: the MCP server. Only the server and the command line import it."""

@@ -1,0 +1,95 @@
+"""The server's end: the first of end of input, a signal and the parent's death begins it.
+
+It is begun once, however many of them come, and is over within ``LIMIT`` seconds even if a
+command holds the event loop or a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import closing
+
+import anyio
+
+LIMIT = 0.9  # seconds from the beginning of the end to the process's exit
+
+
+class Ending:
+    """The end of one server: begun from anywhere, waited for in the event loop."""
+
+    def __init__(self, watchdog: Watchdog | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._begun = False
+        self._event = anyio.Event()
+        self._watchdog = watchdog
+
+    def begin(self) -> None:
+        """Begin the end; does nothing the second time. May be called in a signal handler."""
+        if self._begun:
+            return
+        self._begun = True
+        if self._watchdog is not None:
+            self._watchdog.arm()
+        try:
+            self._loop.call_soon_threadsafe(self._event.set)
+        except RuntimeError:  # a signal after the loop was closed: the end is near anyway
+            pass
+
+    async def wait(self) -> None:
+        """Return once the end has begun."""
+        await self._event.wait()
+
+
+class Watchdog:
+    """Ends the process ``LIMIT`` seconds after ``arm``, whatever still runs in it.
+
+    A lock and no event: taking part in a signal handler, ``arm`` must not wait for a lock that
+    the interrupted thread holds.
+    """
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        threading.Thread(target=self._watch, name="mcp-queue-watchdog", daemon=True).start()
+
+    def arm(self) -> None:
+        """Start the clock. To be called once."""
+        self._gate.release()
+
+    def _watch(self) -> None:
+        self._gate.acquire()
+        time.sleep(LIMIT)
+        os._exit(0)
+
+
+def end_on_signals(ending: Ending) -> None:
+    """Let the signals that ask a process to go begin the end.
+
+    The handlers stay for the rest of the process's life: taking them away would let a second
+    signal kill it in the middle of an orderly exit.
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, lambda *_: ending.begin())
+
+
+async def end_with_parent(ending: Ending) -> None:
+    """Begin the end when the process that started this one is gone."""
+    from mcp_queue.system.identity import identity_of
+    from mcp_queue.system.watch import watch
+
+    if sys.platform == "win32":
+        return  # a Windows event loop cannot wait for it; the end of the input tells there
+    parent = identity_of(os.getppid())
+    watched = watch(parent) if parent is not None else None
+    if watched is None:
+        return
+    with closing(watched):
+        await anyio.wait_readable(watched.fileno())
+        ending.begin()

@@ -1,0 +1,125 @@
+"""Calling a plain command: in this process, within the request."""
+
+from __future__ import annotations
+
+import asyncio
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import anyio.to_thread
+from mcp_types import CallToolResult
+
+from mcp_queue.builtin import Envelope
+from mcp_queue.commands.results import ErrorResult, SuccessResult
+from mcp_queue.commands.schema import schema_of
+from mcp_queue.errors import QueueError
+from mcp_queue.server.progress import reporting
+from mcp_queue.server.results import (
+    NotSerializableError,
+    admits_errors,
+    error_shape,
+    failure,
+    success,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.server.protocol import Context
+    from mcp_queue.server.state import State
+
+THREADS = 32  # plain commands without async that run at once
+MESSAGE_LIMIT = 2000  # characters of an exception's text
+
+
+class PlainCalls:
+    """Calls plain commands; whatever one raises becomes an error result."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._threads = anyio.CapacityLimiter(THREADS)
+
+    async def call(
+        self, info: CommandInfo, arguments: dict[str, Any], context: Context
+    ) -> CallToolResult:
+        """Validate, call, and answer with what the command returned."""
+        output_schema = schema_of(info).output_schema
+        try:
+            with anyio.fail_after(info.timeout):
+                value = await self._call(info, arguments, context)
+            return _answer(value, output_schema)
+        except QueueError as error:
+            shape = error_shape(error.code, error.message, error.hint)
+        except NotSerializableError as error:
+            shape = error_shape(
+                "result_not_serializable",
+                f"The result of {info.name!r} cannot be written as JSON: {error}",
+                "The command returned it; its author has to return JSON values.",
+            )
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            shape = error_shape("exception", f"{info.name!r} was cancelled from within")
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            shape = _raised(info, error)
+        return failure(shape, text_only=not admits_errors(output_schema))
+
+    async def _call(self, info: CommandInfo, arguments: dict[str, Any], context: Context) -> Any:
+        schema = schema_of(info)
+        values = schema.call_arguments(arguments)
+        function = info.target().execute if info.is_class else info.target
+        for name, what in schema.inject.items():
+            if what == "queue":
+                values[name] = self._state.queue(info.name)
+            elif what == "context":
+                values[name] = {"request_id": context.request_id}
+        jobs = [name for name, what in schema.inject.items() if what == "job"]
+        if not jobs:
+            return await self._run(function, values)
+        async with reporting(context) as job:
+            return await self._run(function, values | dict.fromkeys(jobs, job))
+
+    async def _run(self, function: Callable[..., Any], values: dict[str, Any]) -> Any:
+        if iscoroutinefunction(function):
+            return await function(**values)
+        outcome = await anyio.to_thread.run_sync(
+            lambda: function(**values), abandon_on_cancel=True, limiter=self._threads
+        )
+        return await outcome if hasattr(outcome, "__await__") else outcome
+
+
+def _answer(value: Any, output_schema: dict[str, Any] | None) -> CallToolResult:
+    if isinstance(value, CallToolResult):
+        return value
+    if isinstance(value, Envelope):
+        return success(value)
+    if isinstance(value, ErrorResult):
+        return failure(value.to_dict(), text_only=not admits_errors(output_schema))
+    if isinstance(value, SuccessResult):
+        result = success(cast("dict[str, Any]", value.to_dict()))
+        if output_schema is not None:
+            result.structured_content = None
+        return result
+    return success({"result": value})
+
+
+def _raised(info: CommandInfo, error: BaseException) -> dict[str, Any]:
+    if isinstance(error, TimeoutError) and info.timeout is not None:
+        return error_shape(
+            "timeout",
+            f"{info.name!r} did not answer within {info.timeout:g} s",
+            "Try smaller work; long work belongs into a queued command.",
+        )
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a broken __str__ is the command's own
+        text = ""
+    return error_shape(
+        "exception",
+        (f"{name}: {text}" if text else name)[:MESSAGE_LIMIT],
+        f"{info.name!r} raised it; check the arguments.",
+    )

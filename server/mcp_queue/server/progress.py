@@ -1,0 +1,130 @@
+"""Progress of an open request: strictly increasing, coalesced, and alive while a job is silent."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from mcp_queue import clock
+from mcp_queue.commands.job import Job
+from mcp_queue.server.protocol import wants_progress
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from mcp_queue.server.protocol import Context
+
+    Send = Callable[[float, float, str], Awaitable[None]]
+
+TOTAL = 100.0  # progress is in percent
+STEP = 0.001  # a constant: a step that shrinks would stop growing in floating point
+GAP = 0.05  # seconds between two notifications at least
+SILENCE = 5.0  # seconds after which a heartbeat goes out
+LAST = 0.5  # seconds for the last state, when the client does not read
+
+
+class Meter:
+    """Turns what a job reports into values that strictly increase, as the protocol demands."""
+
+    def __init__(self) -> None:
+        self._sent = -STEP
+
+    def next(self, percent: float) -> float:
+        """The value to send for ``percent``, which may have fallen."""
+        self._sent = max(percent, self._sent + STEP)
+        return self._sent
+
+
+def message(percent: float, description: str, silent: float | None = None) -> str:
+    """The true percent and what is being done; ``silent`` seconds make it a heartbeat."""
+    text = f"{percent:.1f}".removesuffix(".0") + "%"
+    if description:
+        text = f"{text} · {description}"
+    return text if silent is None else f"{text} · {silent:.0f} s"
+
+
+class Reporter:
+    """The sink of a job that runs within a request. Its methods may be called in any thread."""
+
+    def __init__(self, send: Send | None) -> None:
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._started = clock.monotonic()
+        self._percent, self._description = 0.0, ""
+        self._changed = anyio.Event()
+        self._meter = Meter()
+        self._stopping = False
+
+    def progress(self, percent: float | None, description: str | None) -> None:
+        """Take what the job reports; the last of a burst is what goes out."""
+        if percent is not None:
+            self._percent = percent
+        if description is not None:
+            self._description = description
+        if self._send is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._mark)
+            except RuntimeError:  # a thread that outlived the server
+                pass
+
+    def log(self, line: str) -> None:
+        """A line to the server's standard error."""
+        print(line, file=sys.stderr)
+
+    def stopping(self) -> bool:
+        """Whether the request was cancelled, which a command in a thread learns only here."""
+        return self._stopping
+
+    def stop(self) -> None:
+        """Say so to the command."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            with anyio.move_on_after(SILENCE):
+                await self._changed.wait()
+            await self._send_state()
+            await anyio.sleep(GAP)
+
+    async def finish(self) -> None:
+        """Send the last state if it was not, unless the client does not read."""
+        await asyncio.sleep(0)  # marks from threads and from this task have arrived after it
+        if self._changed.is_set():
+            with anyio.move_on_after(LAST):
+                await self._send_state()
+
+    def _mark(self) -> None:
+        self._changed.set()
+
+    async def _send_state(self) -> None:
+        silent = None if self._changed.is_set() else clock.monotonic() - self._started
+        self._changed = anyio.Event()
+        if self._send is not None:
+            value = self._meter.next(self._percent)
+            await self._send(value, TOTAL, message(self._percent, self._description, silent))
+
+
+@asynccontextmanager
+async def reporting(context: Context) -> AsyncIterator[Job]:
+    """The job of a command that runs within this request; its progress goes to the client.
+
+    Nothing is sent after the block, and nothing at all without a progress token.
+    """
+    asked = wants_progress(context)
+    reporter = Reporter(context.session.report_progress if asked else None)
+    job = Job(str(context.request_id), 1, reporter)
+    try:
+        async with anyio.create_task_group() as tasks:
+            if asked:
+                tasks.start_soon(reporter.run)
+            yield job
+            tasks.cancel_scope.cancel()
+        if asked:
+            await reporter.finish()
+    finally:
+        reporter.stop()

@@ -1,0 +1,63 @@
+"""The eras of the protocol, what a client declared, and the protocol's errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_REQUIRED_CLIENT_CAPABILITY
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS, is_version_at_least
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+
+    Context = ServerRequestContext[Any, Any]
+
+TASKS = "io.modelcontextprotocol/tasks"
+RESOURCE_NOT_FOUND = -32002  # of the handshake era; since 2026-07-28 it is INVALID_PARAMS
+
+
+def is_modern(context: Context) -> bool:
+    """Whether the request is of the stateless era, 2026-07-28 and later."""
+    return context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def knows_links(context: Context) -> bool:
+    """Whether results may hold resource links; older clients refuse what they do not know."""
+    return is_version_at_least(context.protocol_version, "2025-06-18")
+
+
+def declares_tasks(context: Context) -> bool:
+    """Whether this very request may be answered with a task (SEP-2663)."""
+    capabilities = context.session.client_capabilities
+    return is_modern(context) and TASKS in ((capabilities and capabilities.extensions) or {})
+
+
+def wants_progress(context: Context) -> bool:
+    """Whether the request carries a progress token."""
+    return "progress_token" in (context.meta or {})
+
+
+def tasks_required() -> MCPError:
+    """What a client without the tasks extension gets where only a task can be the answer."""
+    return MCPError(
+        MISSING_REQUIRED_CLIENT_CAPABILITY,
+        f"Missing required client capability: the extension {TASKS}",
+        {"requiredCapabilities": {"extensions": {TASKS: {}}}},
+    )
+
+
+def no_such_method(context: Context) -> MCPError:
+    """What a request gets that does not exist in its era."""
+    return MCPError(METHOD_NOT_FOUND, "Method not found", context.method)
+
+
+def no_such_resource(context: Context, uri: str) -> MCPError:
+    """What a URI gets that leads nowhere."""
+    code = INVALID_PARAMS if is_modern(context) else RESOURCE_NOT_FOUND
+    return MCPError(code, f"Resource not found: {uri[:200]}", {"uri": uri})
+
+
+def invalid_params(message: str) -> MCPError:
+    """What a request gets whose parameters mean nothing."""
+    return MCPError(INVALID_PARAMS, message)

@@ -1,0 +1,95 @@
+"""Tool results: text and structured content that are each complete alone, and one error shape."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from mcp_types import CallToolResult, ResourceLink, TextContent
+from pydantic_core import from_json, to_json
+
+from mcp_queue.builtin.views import job_uri
+from mcp_queue.server.protocol import knows_links
+
+if TYPE_CHECKING:
+    from mcp_types import ContentBlock
+
+    from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.server.protocol import Context
+
+ENVELOPE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"success": {"type": "boolean"}, "error": {"type": "object"}},
+    "required": ["success"],
+}
+"""Loose on purpose: clients check a handle and the result of its task against the same schema."""
+
+
+class NotSerializableError(Exception):
+    """A command returned what JSON cannot hold; the text says what."""
+
+
+def compact(value: object) -> str:
+    """``value`` as JSON without spaces; not-a-number becomes null. Raises NotSerializableError."""
+    try:
+        return to_json(value, inf_nan_mode="null").decode()
+    except ValueError as error:
+        try:
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError):
+            raise NotSerializableError(str(error)) from error
+        return text.encode("utf-8", "replace").decode()  # half of a surrogate pair
+
+
+def success(structured: dict[str, Any], *links: ResourceLink) -> CallToolResult:
+    """A result that holds ``structured`` as text and as structured content."""
+    text = compact(structured)
+    content: list[ContentBlock] = [TextContent(text=text), *links]
+    return CallToolResult(content=content, structured_content=from_json(text))
+
+
+def error_shape(
+    code: object, message: str, hint: str | None = None, **details: object
+) -> dict[str, Any]:
+    """What every error of a tool looks like; ``details`` that are None are left out."""
+    error: dict[str, object] = {"code": code, "message": message}
+    if hint:
+        error["hint"] = hint
+    error |= {key: value for key, value in details.items() if value is not None}
+    return {"success": False, "error": error}
+
+
+def failure(shape: dict[str, Any], *links: ResourceLink, text_only: bool = False) -> CallToolResult:
+    """An error; ``text_only`` where the tool's output schema does not admit the error shape."""
+    result = success(shape, *links)
+    result.is_error = True
+    if text_only:
+        result.structured_content = None
+    return result
+
+
+def admits_errors(output_schema: dict[str, Any] | None) -> bool:
+    """Whether the error shape may stand in the structured content of such a tool."""
+    return output_schema is None or "success" in cast(
+        "list[str]", output_schema.get("required", [])
+    )
+
+
+def job_links(context: Context, record: JobRecord) -> list[ResourceLink]:
+    """Links to the job and its logs, for clients that know links."""
+    if not knows_links(context):
+        return []
+    return [
+        ResourceLink(
+            name=f"{record.command} {record.job_id}",
+            title="Job",
+            uri=job_uri(record.job_id),
+            mime_type="application/json",
+        ),
+        ResourceLink(
+            name=f"logs of {record.job_id}",
+            title="Logs",
+            uri=job_uri(record.job_id, "logs"),
+            mime_type="text/plain",
+        ),
+    ]

@@ -1,0 +1,140 @@
+"""Tools: each command under its own name, answered at once, with a handle, or as a task."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Tool, ToolAnnotations
+
+from mcp_queue.builtin import NAMES
+from mcp_queue.builtin.views import handle
+from mcp_queue.commands.schema import schema_of
+from mcp_queue.errors import CommandNotFoundError, InvalidCommandError, QueueError
+from mcp_queue.server.plain import PlainCalls
+from mcp_queue.server.protocol import declares_tasks, invalid_params, tasks_required
+from mcp_queue.server.results import (
+    ENVELOPE_SCHEMA,
+    error_shape,
+    failure,
+    job_links,
+    success,
+)
+from mcp_queue.server.tasks import created
+
+if TYPE_CHECKING:
+    from mcp.server.context import CallNext, HandlerResult
+    from mcp_types import PaginatedRequestParams
+
+    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.server.protocol import Context
+    from mcp_queue.server.state import State
+
+FRESH = 3_600_000  # milliseconds a client may keep the list: it changes with the process only
+
+log = logging.getLogger(__name__)
+_no_object: ContextVar[object] = ContextVar("mcp_queue_no_object")
+
+
+class Tools:
+    """The handlers of ``tools/list`` and ``tools/call``."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._plain = PlainCalls(state)
+        self._list: list[Tool] | None = None
+
+    async def list(
+        self, context: Context, params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        """All commands that can be offered; the built-in ones come last."""
+        if self._list is None:
+            infos = sorted(self._state.catalog, key=lambda info: info.name in NAMES)
+            self._list = [tool for info in infos if (tool := describe(info)) is not None]
+        return ListToolsResult(tools=self._list, ttl_ms=FRESH, cache_scope="private")
+
+    async def call(
+        self, context: Context, params: CallToolRequestParams
+    ) -> CallToolResult | dict[str, Any]:
+        """Every error but an unknown tool is a result that says what to do."""
+        try:
+            info = self._state.catalog.get(params.name)
+        except CommandNotFoundError as error:
+            near = error.details["near"]
+            raise invalid_params(f"Unknown tool: {params.name[:200]!r}.{near}") from None
+        given = _no_object.get(params.arguments or {})
+        if not isinstance(given, dict):
+            return _not_an_object(info, given)
+        if not info.use_queue:
+            return await self._plain.call(info, params.arguments or {}, context)
+        return await self._queue(info, params.arguments or {}, context)
+
+    async def _queue(
+        self, info: CommandInfo, arguments: dict[str, Any], context: Context
+    ) -> CallToolResult | dict[str, Any]:
+        as_task = declares_tasks(context) and info.task != "never"
+        if info.task == "required" and not as_task:
+            raise tasks_required()
+        try:
+            queue = self._state.queue(info.name)
+            record = await queue.submit(info, arguments)
+        except QueueError as error:
+            return failure(error_shape(error.code, error.message, error.hint))
+        if as_task:
+            return created(record, self._state.settings)
+        return success(handle(record), *job_links(context, record))
+
+
+async def catch_no_object(context: Context, call_next: CallNext) -> HandlerResult:
+    """Middleware: let ``arguments`` that are no object reach the tool, which says what is wrong.
+
+    The SDK would refuse them with a protocol error, which models do not get to read.
+    """
+    params = context.params
+    if context.method != "tools/call" or params is None or "arguments" not in params:
+        return await call_next(context)
+    arguments = params["arguments"]
+    if isinstance(arguments, dict):
+        return await call_next(context)
+    token = _no_object.set({} if arguments is None else arguments)
+    try:
+        return await call_next(replace(context, params={**params, "arguments": {}}))
+    finally:
+        _no_object.reset(token)
+
+
+def _not_an_object(info: CommandInfo, given: object) -> CallToolResult:
+    schema = schema_of(info)
+    try:
+        schema.validate(given)
+    except QueueError as error:
+        shape = error_shape(error.code, error.message, error.hint)
+    else:
+        shape = error_shape("invalid_params", f"The arguments of {info.name!r} are no object")
+    return failure(shape, text_only=schema.output_schema is not None and info.name not in NAMES)
+
+
+def describe(info: CommandInfo) -> Tool | None:
+    """The command as a tool; None, said in the log, if its signature cannot be offered."""
+    try:
+        schema = schema_of(info)
+    except InvalidCommandError as error:
+        log.error("%s %s", error.message, error.hint)
+        return None
+    enveloped = info.use_queue or info.name in NAMES
+    return Tool(
+        name=info.name,
+        title=info.title,
+        description=schema.summary,
+        input_schema=schema.input_schema,
+        output_schema=ENVELOPE_SCHEMA if enveloped else schema.output_schema,
+        annotations=_annotations(info),
+    )
+
+
+def _annotations(info: CommandInfo) -> ToolAnnotations | None:
+    if info.read_only is None and info.destructive is None:
+        return None
+    return ToolAnnotations(read_only_hint=info.read_only, destructive_hint=info.destructive)

@@ -1,0 +1,1 @@
+"""Process 2, the supervisor: the one process per registry that runs its jobs."""

@@ -1,0 +1,7 @@
+"""``python -m mcp_queue.supervisor REGISTRY OWNER``: started by servers, never by hand."""
+
+from __future__ import annotations
+
+from mcp_queue.supervisor.main import main
+
+main()

@@ -1,0 +1,50 @@
+"""Take over what a dead supervisor left: its runs, and folders that nobody needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from mcp_queue.jobs import run_rows, states
+from mcp_queue.supervisor import dispatch, settle
+from mcp_queue.supervisor.state import Run
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.run_rows import RunRow
+    from mcp_queue.supervisor.state import State
+
+
+def adopt(state: State) -> None:
+    """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
+    for row in run_rows.all_runs(state.registry):
+        if row.identity is None:
+            # Its spawn was never recorded, so its gate never opened: it did not run.
+            settle.never_ran(state, row.run_id, "the supervisor died before the job began")
+        else:
+            _adopt_run(state, row, row.identity)
+    _remove_strange_folders(state)
+
+
+def _adopt_run(state: State, row: RunRow, identity: str) -> None:
+    worker = state.executor.adopt(row.run_id, identity)
+    if worker is None:
+        return  # in another namespace: not known dead, so nothing is decided
+    run = Run(
+        run_id=row.run_id,
+        folder=state.folder.run(row.run_id),
+        worker=worker,
+        timeout=row.timeout,
+        offset=row.events_offset,
+        started=row.started,
+        settled=row.job_status in states.ENDED or row.job_run_id != row.run_id,
+    )
+    dispatch.supervise(state, run, row.started_at)
+    settle.collect(state, run)
+
+
+def _remove_strange_folders(state: State) -> None:
+    known = run_rows.known_run_ids(state.registry)
+    for name in os.listdir(state.folder.runs):
+        if name not in known:
+            shutil.rmtree(os.path.join(state.folder.runs, name), ignore_errors=True)

@@ -1,0 +1,82 @@
+"""Give free slots to waiting jobs: claim, spawn, record, open the gate."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mcp_queue import clock
+from mcp_queue.jobs import events, run_rows
+from mcp_queue.supervisor import settle, stop
+from mcp_queue.supervisor.state import Run
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_rows import Claim
+    from mcp_queue.supervisor.executors import Worker
+    from mcp_queue.supervisor.state import State
+
+
+def dispatch(state: State) -> None:
+    """Start as many waiting jobs as there are free slots, those first that wait longest."""
+    while not state.shutting_down:
+        free = state.settings.max_concurrent_jobs - len(state.runs)
+        if free <= 0 or not run_rows.waiting(state.registry):
+            return
+        for claim in run_rows.claim(state.registry, [secrets.token_hex(16) for _ in range(free)]):
+            _start(state, claim)
+
+
+def supervise(state: State, run: Run, started_at: float | None = None) -> None:
+    """Watch a run, own or adopted, until it ends; its timeout counts from ``started_at``."""
+    state.runs[run.run_id] = run
+    state.loop.on_readable(run.worker, partial(settle.on_death, state, run))
+    if run.timeout is not None:
+        ran = max(0.0, clock.wall() - started_at) if started_at is not None else 0.0
+        expire = partial(stop.end, state, run, "timeout")
+        run.timers.append(state.loop.later(run.timeout - ran, expire))
+
+
+def _start(state: State, claim: Claim) -> None:
+    folder = state.folder.run(claim.run_id)
+    try:
+        _write_job(state, claim, folder)
+        worker = state.executor.start(claim.run_id, folder, json.loads(claim.origin))
+    except OSError as error:
+        settle.never_ran(state, claim.run_id, f"the worker could not be started: {error}")
+        return
+    run_rows.record_spawn(state.registry, claim.run_id, worker.identity)
+    supervise(state, _new_run(claim, folder, worker))
+    worker.open_gate()
+
+
+def _new_run(claim: Claim, folder: RunFolder, worker: Worker) -> Run:
+    return Run(run_id=claim.run_id, folder=folder, worker=worker, timeout=claim.timeout)
+
+
+def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:
+    """``job.json``: all that the worker must know."""
+    call, origin = json.loads(claim.call), json.loads(claim.origin)
+    os.mkdir(folder.path, 0o700)
+    job = {
+        "v": events.VERSION,
+        "job_id": claim.job_id,
+        "run_id": claim.run_id,
+        "attempt": claim.attempt,
+        "command": claim.command,
+        "params": json.loads(claim.params),
+        "call": call,
+        "context": call.get("context"),
+        "sys_path": origin["sys_path"],
+        "bell": state.folder.bell,
+        "niceness": state.settings.niceness,
+        "dies_with_supervisor": bool(state.owner),
+    }
+    descriptor = os.open(folder.job, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        events.write_all(descriptor, json.dumps(job).encode())
+    finally:
+        os.close(descriptor)

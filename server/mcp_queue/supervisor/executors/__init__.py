@@ -1,0 +1,66 @@
+"""Where runs are executed. Each executor starts runs, hands out their workers, and adopts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.folder import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker ended: exactly one is set when it was seen, none when it was not."""
+
+    exit_code: int | None = None
+    signal: str | None = None
+
+
+class Worker(Protocol):
+    """The process of one run."""
+
+    @property
+    def identity(self) -> str:
+        """Which process it is, for the registry."""
+        ...
+
+    def fileno(self) -> int:
+        """Readable once the worker is dead."""
+        ...
+
+    def open_gate(self) -> None:
+        """Let it go on: it is recorded."""
+        ...
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end by itself."""
+        ...
+
+    def kill(self) -> None:
+        """Kill it and all it started."""
+        ...
+
+    def reap(self) -> Death:
+        """How it ended; only after its death."""
+        ...
+
+    def clear(self) -> None:
+        """After its death, end what it left behind."""
+        ...
+
+    def close(self) -> None:
+        """Release what watches it."""
+        ...
+
+
+class Executor(Protocol):
+    """A place where runs are executed."""
+
+    def start(self, run_id: str, folder: RunFolder, origin: dict[str, Any]) -> Worker:
+        """Start a worker behind its gate. Raises `OSError` when it cannot be started."""
+        ...
+
+    def adopt(self, run_id: str, identity: str) -> Worker | None:
+        """Take over a worker of a dead supervisor; None when it cannot be seen from here."""
+        ...

@@ -1,0 +1,96 @@
+"""The servers of the registry: who lives, whose death ends what, when there is nobody to stay for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
+from mcp_queue.supervisor import shutdown
+from mcp_queue.supervisor.state import Settings
+from mcp_queue.system.watch import watch
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.registry import Registry
+    from mcp_queue.supervisor.state import State
+
+LINGER = 5.0  # seconds that a supervisor without servers and work stays
+
+
+def settings_in_force(registry: Registry) -> Settings:
+    """The settings last written, by a server that validated them."""
+    written = member_rows.settings(registry)
+    return Settings(**{name: written[name] for name in Settings.__slots__})
+
+
+def read_servers(state: State) -> None:
+    """Watch the servers that came; act on those that leave."""
+    for server in member_rows.servers(state.registry):
+        known = state.servers.get(server.server_id)
+        if known is None:
+            watching = watch(server.identity)
+            state.servers[server.server_id] = (server, watching)
+            if watching is not None:
+                state.loop.on_readable(watching, partial(_gone, state, server.server_id))
+        elif server.leaving and not known[0].leaving:
+            state.servers[server.server_id] = (server, known[1])
+            if state.owner:
+                shutdown.begin(state, state.settings.shutdown_timeout)
+            else:
+                _forget(state, server.server_id)
+
+
+def ring_servers(state: State) -> None:
+    """Ring all servers if anything changed since they were last rung."""
+    rev = run_rows.latest_rev(state.registry)
+    if rev != state.rung_rev:
+        state.rung_rev = rev
+        for server, _ in state.servers.values():
+            bell.ring(server.bell)
+
+
+def consider_leaving(state: State) -> None:
+    """Leave some seconds after the last server and the last started job are gone."""
+    if state.owner or state.shutting_down:
+        return
+    if state.servers or job_rows.unfinished(state.registry):
+        if state.leave_timer is not None:
+            state.leave_timer.cancel()
+            state.leave_timer = None
+    elif state.leave_timer is None:
+        state.leave_timer = state.loop.later(LINGER, partial(_leave, state))
+
+
+def _leave(state: State) -> None:
+    state.leave_timer = None
+    if not member_rows.servers(state.registry) and member_rows.leave_charge(
+        state.registry, only_idle=True
+    ):
+        state.loop.stop()
+    else:
+        state.look_soon()
+
+
+def _gone(state: State, server_id: str) -> None:
+    """A server process is dead, in order or not."""
+    leaving = any(
+        server.leaving
+        for server in member_rows.servers(state.registry)
+        if server.server_id == server_id
+    )
+    _forget(state, server_id)
+    if state.owner:
+        shutdown.begin(state, state.settings.shutdown_timeout if leaving else 0)
+    state.look_soon()
+
+
+def _forget(state: State, server_id: str) -> None:
+    server, watching = state.servers.pop(server_id)
+    if watching is not None:
+        state.loop.forget(watching)
+        watching.close()
+    member_rows.forget(state.registry, server_id)
+    with contextlib.suppress(OSError):
+        os.unlink(server.bell)

@@ -1,0 +1,151 @@
+"""Take in what runs say, and decide how a job ended once its run has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mcp_queue.jobs import events, run_rows, states
+from mcp_queue.jobs.run_rows import Ending
+from mcp_queue.supervisor import stop
+from mcp_queue.supervisor.executors import Death
+
+if TYPE_CHECKING:
+    from mcp_queue.supervisor.state import Run, State
+
+
+def collect(state: State, run: Run) -> None:
+    """Store the run's news. A job that ended by itself is settled now, its slot is not free yet."""
+    _read_news(state, run)
+    if run.outcome is None or run.settled or run.cause is not None:
+        return
+    run_rows.finish(state.registry, run.run_id, _ending(run, Death()), gone=False)
+    run.settled = True
+    # A thread or a child may keep the worker from leaving.
+    grace = state.settings.stop_grace_seconds
+    run.timers.append(state.loop.later(grace, partial(stop.kill, state, run)))
+
+
+def on_death(state: State, run: Run) -> None:
+    """A worker is dead: end what it left, settle its job, free its slot."""
+    state.loop.forget(run.worker)
+    for timer in run.timers:
+        timer.cancel()
+    death = run.worker.reap()
+    _read_news(state, run)
+    run.worker.clear()
+    run.worker.close()
+    if run.settled:
+        run_rows.forget(state.registry, run.run_id)
+    elif run.started or run.outcome is not None or run.cause is not None:
+        run_rows.finish(state.registry, run.run_id, _ending(run, death), gone=True)
+    else:
+        never_ran(state, run.run_id, f"the worker ended before its job began ({_words(death)})")
+    del state.runs[run.run_id]
+    remove_if_deleted(state, run.run_id)
+    state.look_soon()
+
+
+def never_ran(state: State, run_id: str, why: str) -> None:
+    """No user code ran: the job waits again, or fails when that keeps happening."""
+    if run_rows.put_back(state.registry, run_id):
+        shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
+        return
+    ending = Ending(states.FAILED, error_code="interrupted", error_message=why)
+    run_rows.finish(state.registry, run_id, ending, gone=True)
+
+
+def remove_if_deleted(state: State, run_id: str) -> None:
+    """Remove the folder of a run that no job needs any more."""
+    needed = state.registry.value(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE run_id = ? AND status <> 'deleted')", (run_id,)
+    )
+    if not needed:
+        shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
+
+
+def _read_news(state: State, run: Run) -> None:
+    try:
+        if os.stat(run.folder.events).st_size == run.offset:
+            return
+    except FileNotFoundError:
+        return
+    news, offset = events.read(run.folder.events, run.offset)
+    if offset == run.offset:
+        return
+    progress: float | None = None
+    description: str | None = None
+    for event in news:
+        kind = event.get("e")
+        if kind == events.STARTED:
+            run.started = True
+        elif kind == events.PROGRESS:
+            progress = _number(event.get("progress"), progress)
+            description = _text(event.get("description"), description)
+        elif kind == events.OUTCOME and run.outcome is None:
+            run.outcome = event
+    run_rows.record_events(
+        state.registry,
+        run.run_id,
+        offset,
+        started=run.started,
+        progress=progress,
+        description=description,
+    )
+    run.offset = offset
+
+
+def _number(value: object, otherwise: float | None) -> float | None:
+    """A percentage that a run may have forged is still one from 0 to 100."""
+    if isinstance(value, (int, float)) and value == value:
+        return float(min(max(value, 0), 100))
+    return otherwise
+
+
+def _text(value: object, otherwise: str | None) -> str | None:
+    return value[:1024] if isinstance(value, str) else otherwise
+
+
+def _ending(run: Run, death: Death) -> Ending:
+    outcome = run.outcome or {}
+    kept: dict[str, Any] = {
+        "result": outcome.get("result"),
+        "result_size": outcome.get("result_size"),
+    }
+    if run.cause == "timeout":
+        return Ending(states.FAILED, "timeout", f"ran longer than {run.timeout:g} seconds", **kept)
+    if run.cause is not None:
+        return Ending(states.STOPPED, **kept)
+    if run.outcome is None:
+        return _ending_without_outcome(death)
+    status = outcome.get("status")
+    if status == states.COMPLETED:
+        return Ending(states.COMPLETED, **kept)
+    return Ending(
+        states.FAILED,
+        str(outcome.get("error_code", "exception")),
+        str(outcome.get("error_message", "cancelled, though no stop was asked")),
+        **kept,
+    )
+
+
+def _ending_without_outcome(death: Death) -> Ending:
+    if death.exit_code is not None:
+        code, message = "exit", f"the worker {_words(death)} before its command returned"
+    elif death.signal is not None:
+        code, message = "signal", f"the worker {_words(death)}"
+    else:
+        code, message = "interrupted", "the worker was gone when a new supervisor looked"
+    return Ending(
+        states.FAILED, code, message, exit_code=death.exit_code, signal=death.signal
+    )
+
+
+def _words(death: Death) -> str:
+    if death.exit_code is not None:
+        return f"exited with code {death.exit_code}"
+    if death.signal is not None:
+        return f"was killed by {death.signal}"
+    return "is gone"

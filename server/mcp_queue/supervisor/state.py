@@ -1,0 +1,81 @@
+"""What the supervisor knows: its registry, its runs, its settings. One object, one owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp_queue.jobs.folder import RegistryFolder, RunFolder
+    from mcp_queue.jobs.member_rows import Server
+    from mcp_queue.jobs.registry import Registry
+    from mcp_queue.supervisor.executors import Executor, Worker
+    from mcp_queue.supervisor.loop import Loop, Timer
+    from mcp_queue.system.watch import Watch
+
+
+@dataclass(slots=True)
+class Run:
+    """A run whose worker may live, own or adopted."""
+
+    run_id: str
+    folder: RunFolder
+    worker: Worker
+    timeout: float | None
+    offset: int = 0
+    """Bytes of its events that are in the registry."""
+    started: bool = False
+    """It said so: user code may have run."""
+    cause: str | None = None
+    """Why we end it: ``stop``, ``delete``, ``timeout`` or ``shutdown``; None while we do not."""
+    outcome: dict[str, Any] | None = None
+    settled: bool = False
+    """Its job's row has ended; only the slot is still taken."""
+    timers: list[Timer] = field(default_factory=list["Timer"])
+
+
+@dataclass(slots=True)
+class Settings:
+    """The settings in force; a server validated them."""
+
+    in_memory: bool
+    max_concurrent_jobs: int
+    stop_grace_seconds: float
+    shutdown_timeout: float
+    niceness: int
+
+
+@dataclass(slots=True)
+class State:
+    """All of a supervisor's state."""
+
+    registry: Registry
+    folder: RegistryFolder
+    loop: Loop
+    executor: Executor
+    settings: Settings
+    owner: str
+    """Identity of the server whose in-memory registry this is; empty for a persistent one."""
+    runs: dict[str, Run] = field(default_factory=dict[str, "Run"])
+    servers: dict[str, tuple[Server, Watch | None]] = field(
+        default_factory=dict[str, "tuple[Server, Watch | None]"]
+    )
+    rung_rev: int = 0
+    """The last change that the servers were rung for."""
+    leave_timer: Timer | None = None
+    shutting_down: bool = False
+    look: Callable[[], None] = lambda: None
+    """Look at the registry and at every run; set by `main`."""
+    _look_due: bool = False
+
+    def look_soon(self) -> None:
+        """Look after the callbacks of this round; several calls make one look."""
+        if not self._look_due:
+            self._look_due = True
+            self.loop.later(0, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look_due = False
+        self.look()

@@ -1,0 +1,43 @@
+"""End runs early: on a client's stop or delete, at a timeout, at shutdown."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mcp_queue.jobs import events, run_rows
+
+if TYPE_CHECKING:
+    from mcp_queue.supervisor.state import Run, State
+
+
+def obey(state: State) -> None:
+    """Begin to end the runs whose jobs clients asked to stop or deleted."""
+    for run_id, cause in run_rows.to_end(state.registry):
+        run = state.runs.get(run_id)
+        if run is not None:
+            end(state, run, cause)
+
+
+def end(state: State, run: Run, cause: str, grace: float | None = None) -> None:
+    """Ask the run to stop; kill its tree when it has not within ``grace`` seconds.
+
+    Only the first cause counts. A run whose job has ended by itself is left to its own grace.
+    """
+    if run.cause is not None or run.settled:
+        return
+    run.cause = cause
+    # The signal asks as well; a full disk must not keep it back.
+    with contextlib.suppress(OSError):
+        events.append(run.folder.control, events.STOP, {"cause": cause})
+    run.worker.ask_to_stop()
+    seconds = state.settings.stop_grace_seconds if grace is None else grace
+    run.timers.append(state.loop.later(seconds, partial(kill, state, run)))
+
+
+def kill(state: State, run: Run) -> None:
+    """Kill the run's tree; its death is then seen as any other."""
+    if run.run_id in state.runs:
+        run.worker.kill()
+

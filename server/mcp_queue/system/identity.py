@@ -1,0 +1,70 @@
+"""Which process a pid means: boot id, pid namespace, pid and start ticks, as one string.
+
+A pid alone is reused; psutil's ``create_time`` moves with the wall clock, raw start ticks do not.
+Outside Linux the start time of psutil stands in for the ticks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+ALIVE = "alive"
+DEAD = "dead"
+UNKNOWN = "unknown"
+
+
+def identity_of(pid: int) -> str | None:
+    """The identity of the living process ``pid``; None when there is none (a zombie is dead)."""
+    if sys.platform == "linux":
+        ticks = _start_ticks(pid)
+        if ticks is None:
+            return None
+        return f"{_boot_id()}|{os.readlink('/proc/self/ns/pid')}|{pid}|{ticks}"
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return f"{psutil.boot_time():.0f}||{pid}|{process.create_time():.3f}"
+    except psutil.NoSuchProcess:
+        return None
+
+
+def own_identity() -> str:
+    """The identity of this process."""
+    own = identity_of(os.getpid())
+    assert own is not None
+    return own
+
+
+def pid_of(identity: str) -> int:
+    """The pid in an identity."""
+    return int(identity.split("|")[2])
+
+
+def state_of(identity: str) -> str:
+    """``alive``, ``dead``, or ``unknown`` when it lives, if at all, in another namespace."""
+    boot, namespace, pid, _ = identity.split("|")
+    if sys.platform == "linux":
+        if boot != _boot_id():
+            return DEAD
+        if namespace != os.readlink("/proc/self/ns/pid"):
+            return UNKNOWN
+    return ALIVE if identity_of(int(pid)) == identity else DEAD
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _start_ticks(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name in parentheses may hold anything; the fields count from the last one.
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else fields[19].decode()

@@ -1,0 +1,61 @@
+"""Start processes: a run's worker behind its gate, and the supervisor out of everyone's tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+DETACHED = 0x00000008 | 0x00000200  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP (Windows)
+BREAKAWAY = 0x01000000  # CREATE_BREAKAWAY_FROM_JOB (Windows)
+
+
+def spawn_gated(
+    argv: list[str], *, cwd: str, env: dict[str, str], stdout: str, stderr: str
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own that waits for a byte on its standard input.
+
+    Descriptors 1 and 2 are the two files, opened for append: no process stands in between.
+    Close ``stdin`` of the answer unwritten and the process leaves. Raises `OSError` when it
+    cannot be started. Call it from the main thread (see `tree.die_with_parent`).
+    """
+    out = os.open(stdout, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        err = os.open(stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            return subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=cwd, env=env,
+                bufsize=0, **_own_session(),
+            )  # fmt: skip
+        finally:
+            os.close(err)
+    finally:
+        os.close(out)
+
+
+def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subprocess.Popen[bytes]:
+    """Start a process that leaves this one's tree by itself (`detach`), its output to ``log``."""
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        return subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=os.path.abspath(os.sep),
+            env=env, **_own_session(),
+        )  # fmt: skip
+    finally:
+        os.close(out)
+
+
+def detach() -> None:
+    """Give this process to another parent: fork, and leave from the first of the two.
+
+    Call it first thing in a fresh process, before any thread. Windows has no process tree that
+    outlives a parent, so nothing is to be done there.
+    """
+    if sys.platform != "win32" and os.fork():
+        os._exit(0)
+
+
+def _own_session() -> dict[str, object]:
+    if sys.platform == "win32":
+        return {"creationflags": DETACHED}
+    return {"start_new_session": True}

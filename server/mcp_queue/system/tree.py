@@ -1,0 +1,218 @@
+"""All that a run started: find it, kill it.
+
+On Linux worker and supervisor are subreapers: what a worker starts, daemons included, stays
+below the worker while it lives and falls to the supervisor when it dies. The environment mark
+(a run's id stands in the environment of all its processes that did not clear it) is the fallback
+for workers of a dead supervisor and for other systems.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from mcp_queue.system.identity import ALIVE, pid_of, state_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mcp_queue.system.watch import Watch
+
+MARK = "MCP_QUEUE_RUN"
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+REAP_SECONDS = 2.0  # for a killed process to be gone; only an unkillable one takes so long
+
+
+def become_subreaper() -> None:
+    """Adopt orphaned descendants instead of pid 1; does nothing where that does not exist."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Get SIGKILL when the thread that spawned this process ends; Linux only."""
+    _prctl(PR_SET_PDEATHSIG, 9)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """The direct children of ``pid``, zombies included."""
+    if sys.platform == "linux":
+        found: list[int] = []
+        try:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                    found += map(int, file.read().split())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        return found
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def descendants_of(pid: int) -> list[int]:
+    """All processes below ``pid``, parents before children."""
+    found = children_of(pid)
+    for child in found:  # grows while it is walked
+        found += children_of(child)
+    return found
+
+
+def marked(run_id: str) -> list[int]:
+    """All processes of ours whose environment carries the mark of a run."""
+    wanted = f"{MARK}={run_id}"
+    if sys.platform == "linux":
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and _carries(name, wanted)]
+    import psutil
+
+    found: list[int] = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == run_id:
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def _carries(pid: str, wanted: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return wanted.encode() in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def kill_run(root: Watch, run_id: str) -> None:
+    """Kill the worker under ``root`` and all that is found of its run.
+
+    A process below it is signalled only when it is seen there both before and after its handle
+    was taken, so a pid that changes hands meanwhile is left alone.
+    """
+    pid = pid_of(root.identity)
+    below = [(child, _pidfd(child)) for child in descendants_of(pid)]
+    still = set(descendants_of(pid)) if state_of(root.identity) == ALIVE else set[int]()
+    root.send(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+    for child, descriptor in below:
+        if child in still:
+            _kill(child, descriptor)
+        else:
+            _close(descriptor)
+    kill_marked(run_id)
+
+
+def kill_marked(run_id: str) -> None:
+    """Kill every process that carries the mark of a run, until none is left."""
+    while True:
+        found = [(pid, _pidfd(pid)) for pid in marked(run_id)]
+        found = [(pid, fd) for pid, fd in found if _still_marked(pid, fd, run_id)]
+        if not found:
+            return
+        gone = [_kill(pid, descriptor, wait=True) for pid, descriptor in found]
+        if not all(gone):
+            return
+
+
+def _still_marked(pid: int, descriptor: int | None, run_id: str) -> bool:
+    if descriptor is None or _is_zombie(pid) or not _matches(pid, run_id):
+        _close(descriptor)
+        return False
+    return True
+
+
+def _matches(pid: int, run_id: str) -> bool:
+    if sys.platform == "linux":
+        return _carries(str(pid), f"{MARK}={run_id}")
+    return pid in marked(run_id)
+
+
+def _is_zombie(pid: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def kill_strays(own: set[int]) -> bool:
+    """Kill and reap every child of this process that is not in ``own``; True when none is left.
+
+    This process is a subreaper: such a child was left by a worker that has died. Its own
+    children fall to us when it dies, hence the loop.
+    """
+    if sys.platform != "linux":
+        return True
+    while strays := [pid for pid in children_of(os.getpid()) if pid not in own]:
+        for pid in strays:
+            _kill(pid, _pidfd(pid), wait=True)
+            try:
+                if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                    return False
+            except ChildProcessError:
+                continue
+    return True
+
+
+def _pidfd(pid: int) -> int | None:
+    """A handle that keeps meaning the process that has this pid now; None when it is gone."""
+    if sys.platform != "linux":
+        return -1
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None and descriptor >= 0:
+        os.close(descriptor)
+
+
+def _kill(pid: int, descriptor: int | None, *, wait: bool = False) -> bool:
+    """Kill by handle and close the handle; True when the process is gone or will be."""
+    if descriptor is None:
+        return True
+    if sys.platform != "linux":
+        return _kill_by_psutil(pid, wait)
+    import select
+
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        if wait:
+            waiting = select.poll()
+            waiting.register(descriptor, select.POLLIN)
+            return bool(waiting.poll(REAP_SECONDS * 1000))
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _kill_by_psutil(pid: int, wait: bool) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        process.kill()
+        if wait:
+            process.wait(REAP_SECONDS)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""A command's return value as JSON, or the place in it that JSON cannot hold."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class NotSerializableError(Exception):
+    """A value cannot be JSON; the message names the place in it."""
+
+
+def to_json(value: Any) -> str:
+    """``value`` as compact JSON that is valid UTF-8, without NaN and infinities.
+
+    Pydantic models, dataclasses, paths, dates, UUIDs, decimals, enums, sets and tuples are
+    turned into what JSON has for them. Raises `NotSerializableError`.
+    """
+    import json
+
+    try:
+        text = json.dumps(
+            value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+        )
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        place = _place(value, "result", set())
+        raise NotSerializableError(place or f"result: {type(error).__name__}: {error}") from error
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has for one value that is none of its own types."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    if isinstance(value, (set, frozenset)):
+        return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "__fspath__"):
+        return value.__fspath__()
+    if type(value).__module__ in ("uuid", "decimal", "ipaddress", "fractions"):
+        return str(value)
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    from enum import Enum
+
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _place(value: Any, path: str, seen: set[int]) -> str | None:
+    """The first place that JSON cannot hold, in words; None when it is not found."""
+    if value is None or isinstance(value, (bool, int)):
+        return None
+    if isinstance(value, float):
+        finite = value - value == 0
+        return None if finite else f"{path}: {value} is no JSON number"
+    if isinstance(value, str):
+        return None if _encodes(value) else f"{path}: text that is not valid Unicode ({value[:40]!a})"
+    if id(value) in seen:
+        return f"{path}: it contains itself"
+    if len(seen) > 200:
+        return f"{path}: nested too deeply"
+    seen = seen | {id(value)}
+    if isinstance(value, dict):
+        return _place_in_dict(value, path, seen)  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            if found := _place(item, f"{path}[{index}]", seen):
+                return found
+        return None
+    try:
+        return _place(_plain(value), path, seen)
+    except Exception as error:
+        return f"{path}: {error}"
+
+
+def _place_in_dict(value: dict[Any, Any], path: str, seen: set[int]) -> str | None:
+    for key, item in value.items():
+        if not isinstance(key, (str, int, float, bool, type(None))):
+            return f"{path}: the key {key!r:.40} is a {type(key).__name__}, not a string"
+        if isinstance(key, str) and not _encodes(key):
+            return f"{path}: the key {key[:40]!a} is not valid Unicode"
+        if found := _place(item, f"{path}[{key!r:.40}]", seen):
+            return found
+    return None
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,157 @@
+"""Run one job in this process: load its command, call it, turn what happens into an outcome."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from mcp_queue.commands.job import Job
+from mcp_queue.jobs import events
+from mcp_queue.worker.encode import NotSerializableError, to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from mcp_queue.worker.reporter import Reporter
+
+MESSAGE_LIMIT = 4096  # characters of an error's message; the whole text is in the log
+
+
+def execute(spec: dict[str, Any], reporter: Reporter) -> dict[str, object]:
+    """Run the job of ``job.json`` and return the fields of its ``outcome`` event."""
+    stop = _Stop(reporter)
+    try:
+        function = _load(spec)
+    except BaseException as error:
+        return _failure("import_error", error)
+    try:
+        arguments = _arguments(spec, function, Job(spec["job_id"], spec["attempt"], reporter))
+    except BaseException as error:
+        return _failure("invalid_params", error)
+    try:
+        value = function(**arguments)
+        if hasattr(value, "__await__"):
+            value = _run_async(value, stop)
+    except BaseException as error:
+        return _failure("stopped" if stop.cancelled(error) else "exception", error)
+    return _success(value, reporter)
+
+
+class _Stop:
+    """SIGTERM sets ``stopping``; while an async command runs, it also cancels that."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.cancel: Callable[[], object] | None = None
+        if sys.platform != "win32":
+            signal.signal(signal.SIGTERM, self._asked)
+
+    def _asked(self, _number: int, _frame: object) -> None:
+        self._reporter.stop_asked = True
+        if self.cancel is not None:
+            self.cancel()
+
+    @property
+    def asked(self) -> bool:
+        """Whether a stop was asked."""
+        return self._reporter.stop_asked
+
+    def cancelled(self, error: BaseException) -> bool:
+        """Whether this exception is the cancellation that a stop asked for."""
+        return self._reporter.stop_asked and type(error).__name__ == "CancelledError"
+
+
+def _load(spec: dict[str, Any]) -> Callable[..., Any]:
+    from mcp_queue.commands.loading import resolve
+
+    info = resolve(spec["call"]["source"], spec["command"])
+    return info.target().execute if info.is_class else info.target
+
+
+def _arguments(
+    spec: dict[str, Any], function: Callable[..., Any], job: Job
+) -> dict[str, object]:
+    call, arguments = spec["call"], spec["params"]
+    if not call["plain"]:
+        from mcp_queue.commands.schema import python_arguments
+
+        arguments = python_arguments(function, arguments)
+    given = {"job": job, "context": spec["context"]}
+    return {**arguments, **{name: given[what] for name, what in call["inject"].items()}}
+
+
+def _run_async(awaitable: Awaitable[Any], stop: _Stop) -> Any:
+    import asyncio
+
+    async def run() -> Any:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        stop.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        if stop.asked:  # before there was a loop to cancel in
+            task.cancel()
+        try:
+            return await awaitable
+        finally:
+            stop.cancel = None
+
+    return asyncio.run(run())
+
+
+def _success(value: Any, reporter: Reporter) -> dict[str, object]:
+    fields: dict[str, object] = {"status": "completed"}
+    if hasattr(value, "to_dict"):
+        value = value.to_dict()
+        if isinstance(value, dict) and value.get("success") is False:  # pyright: ignore[reportUnknownMemberType]
+            fields = {"status": "failed", **_reported(value)}  # pyright: ignore[reportUnknownArgumentType]
+    try:
+        text = to_json(value)
+    except NotSerializableError as error:
+        return {
+            "status": "failed",
+            "error_code": "result_not_serializable",
+            "error_message": str(error)[:MESSAGE_LIMIT],
+        }
+    except BaseException as error:
+        return _failure("result_not_serializable", error)
+    size = len(text.encode())
+    if size <= events.INLINE_RESULT:
+        return {**fields, "result": text, "result_size": size}
+    try:
+        reporter.store_result(text)
+    except OSError as error:
+        return _failure("result_not_serializable", error)
+    return {**fields, "result_size": size}
+
+
+def _reported(envelope: dict[str, Any]) -> dict[str, object]:
+    error: Any = envelope.get("error") or {}
+    message = error.get("message") if isinstance(error, dict) else error  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    return {"error_code": "reported", "error_message": str(message)[:MESSAGE_LIMIT]}  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _failure(code: str, error: BaseException) -> dict[str, object]:
+    """The outcome of an exception; its traceback goes to the job's log."""
+    if code == "stopped":
+        return {"status": "stopped"}
+    try:
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    except BaseException:  # a broken __str__, a closed stderr
+        pass
+    return {"status": "failed", "error_code": code, "error_message": _message(error)}
+
+
+def _message(error: BaseException) -> str:
+    from mcp_queue.errors import QueueError
+
+    name = type(error).__name__
+    try:
+        text = error.message if isinstance(error, QueueError) else str(error)
+    except BaseException:
+        return f"{name}: (its text cannot be made)"
+    if isinstance(error, QueueError):
+        return text[:MESSAGE_LIMIT]
+    return (f"{name}: {text}" if text else name)[:MESSAGE_LIMIT].encode("utf-8", "replace").decode()

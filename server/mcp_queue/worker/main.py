@@ -1,0 +1,74 @@
+"""The life of a worker: wait at the gate, say that it started, run the job, say how it ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mcp_queue.jobs import events
+from mcp_queue.jobs.folder import RunFolder
+from mcp_queue.system import tree
+from mcp_queue.worker.reporter import Reporter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def main() -> None:
+    """Run the job of the run folder that the command line names; standard input is the gate."""
+    run = RunFolder(sys.argv[1])
+    if not _pass_gate():
+        os._exit(0)
+    job = _read_job(run)
+    tree.become_subreaper()
+    if job["dies_with_supervisor"]:
+        tree.die_with_parent()
+    _give_way(job["niceness"])
+    # Fields that a spawned child must not take for its own.
+    sys.argv = [job["command"]]
+    sys.path[:] = job["sys_path"]
+    reporter = Reporter(run, job["bell"])
+    reporter.send(events.STARTED, {"pid": os.getpid()})
+    from mcp_queue.worker.execute import execute
+
+    outcome = execute(job, reporter)
+    reporter.finish(outcome)
+    _flush()
+
+
+def _pass_gate() -> bool:
+    """Wait for the byte that says "you are recorded"; end of file means leave."""
+    opened = os.read(0, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return bool(opened)
+
+
+def _read_job(run: RunFolder) -> dict[str, Any]:
+    import json
+
+    with open(run.job, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def _give_way(niceness: int) -> None:
+    """Leave the processor to the server. Linux groups processes by session, each with a
+    niceness of its own; best effort, since a user may set it once in 100 ms only."""
+    if sys.platform == "win32" or niceness == 0:
+        return
+    try:
+        os.nice(niceness)
+        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
+            file.write("19")
+    except OSError:
+        pass
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass

@@ -1,0 +1,97 @@
+"""The worker's voice: events for the supervisor, throttled, and the ear for its stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock  # threading costs 3 ms of a worker's start
+from time import monotonic
+
+from mcp_queue.jobs import bell, events
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mcp_queue.jobs.folder import RunFolder
+
+INTERVAL = 0.02  # seconds between two progress events; the last one is never dropped
+
+
+class Reporter:
+    """Where a job's calls go (`commands.job.Sink`). Safe to use from several threads."""
+
+    def __init__(self, run: RunFolder, supervisor_bell: str) -> None:
+        self._run = run
+        self._bell = supervisor_bell
+        self._lock = allocate_lock()
+        self._waiting: dict[str, object] = {}
+        self._sent_at = float("-inf")
+        self._flushing = False
+        self._ended = False
+        self.stop_asked = False
+
+    def send(self, kind: str, fields: dict[str, object]) -> None:
+        """Append one event and ring."""
+        events.append(self._run.events, kind, fields)
+        bell.ring(self._bell)
+
+    def progress(self, percent: float | None, description: str | None) -> None:
+        """Report the state; what comes faster than `INTERVAL` is merged, the last state wins."""
+        with self._lock:
+            if percent is not None:
+                self._waiting["progress"] = percent
+            if description is not None:
+                self._waiting["description"] = description
+            if self._flushing or self._ended:
+                return
+            if monotonic() - self._sent_at >= INTERVAL:
+                self._flush()
+                return
+            self._flushing = True
+        import threading
+
+        threading.Thread(target=self._flush_later, name="progress", daemon=True).start()
+
+    def log(self, line: str) -> None:
+        """A line to ``stderr.log``; a job's log never raises."""
+        text = line if line.endswith("\n") else line + "\n"
+        try:
+            events.write_all(2, text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass
+
+    def stopping(self) -> bool:
+        """Whether a stop was asked: by signal, or where there are none, by the control file."""
+        if sys.platform == "win32" and not self.stop_asked:
+            lines, _ = events.read(self._run.control, 0)
+            self.stop_asked = any(line["e"] == events.STOP for line in lines)
+        return self.stop_asked
+
+    def store_result(self, text: str) -> None:
+        """Put a large result into ``result.json``, on disk before the outcome tells of it."""
+        descriptor = os.open(self._run.result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            events.write_all(descriptor, text.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def finish(self, outcome: dict[str, object]) -> None:
+        """Say how the job ended, the last progress before it; nothing is said after it."""
+        with self._lock:
+            self._flush()
+            self._ended = True
+            self.send(events.OUTCOME, outcome)
+
+    def _flush(self) -> None:
+        if self._waiting and not self._ended:
+            fields, self._waiting = self._waiting, {}
+            self._sent_at = monotonic()
+            self.send(events.PROGRESS, fields)
+
+    def _flush_later(self) -> None:
+        from time import sleep
+
+        sleep(max(0.0, self._sent_at + INTERVAL - monotonic()))
+        with self._lock:
+            self._flushing = False
+            self._flush()
