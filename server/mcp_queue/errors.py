@@ -89,7 +89,9 @@ class CommandLoadError(QueueError):
     """Cannot load commands from {spec!r}: {cause} ({place})."""
 
     code = "import_error"
-    hint = "Correct the module, or remove it from the configuration; the other commands still serve."
+    hint = (
+        "Correct the module, or remove it from the configuration; the other commands still serve."
+    )
 
 
 class ConfigurationError(QueueError):

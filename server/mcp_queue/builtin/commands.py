@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from mcp_queue.builtin.paging import page
 from mcp_queue.builtin.views import Envelope, brief_view, job_view
 from mcp_queue.builtin.waiting import Mode, wait_for
+from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.command import CommandInfo
+from mcp_queue.errors import InvalidParamsError
 
 if TYPE_CHECKING:
     from mcp_queue.commands.job import Job
     from mcp_queue.manager import QueueManager
 
-LOG_BYTES = 16 * 1024  # of log text in one answer
-LOG_LINES = 100  # of the tail that is shown when nothing is asked for
+TAIL = 16 * 1024  # characters of a stream that a tail shows at most
 
 Status = Literal["pending", "running", "completed", "failed", "stopped", "deleted"]
 
@@ -28,8 +31,14 @@ async def queue_add_job(
     queue: QueueManager,
 ) -> Envelope:
     """Add a job for a queued command without starting it. To run one at once, call its tool."""
-    record = await queue.add_job(command, job_id, params or {})
-    return await job_view(queue, record)
+    if not registry.get(command).use_queue:
+        raise InvalidParamsError(
+            command="queue_add_job",
+            problems=f"{command!r} is no queued command",
+            advice=f"Call the tool {command!r} itself; it answers at once.",
+        )
+    new_id = str(uuid.uuid4()) if job_id is None else job_id
+    return await job_view(queue, await queue.add_job(command, new_id, params or {}))
 
 
 async def queue_start_job(job_id: str, *, queue: QueueManager) -> Envelope:
@@ -55,7 +64,7 @@ async def queue_get_job_status(job_id: str, *, queue: QueueManager) -> Envelope:
 async def queue_get_job_logs(
     job_id: str,
     stream: Literal["all", "stdout", "stderr"] = "all",
-    tail: Annotated[int, Field(ge=1, le=10_000)] | None = None,
+    tail: Annotated[int, Field(ge=1, le=10_000)] = 100,
     since: str | None = None,
     contains: str | None = None,
     *,
@@ -64,19 +73,20 @@ async def queue_get_job_logs(
     """What a job printed: the last lines, or those after a cursor.
 
     Args:
-        tail: Lines from the end; 100 unless since is given.
-        since: The cursor of an earlier answer.
+        tail: Lines from the end of each stream.
+        since: The cursor of an earlier answer, for what came after it.
         contains: Only lines with this text.
     """
-    if tail is None and since is None:
-        tail = LOG_LINES
-    page = await queue.read_logs(
-        job_id, stream=stream, tail=tail, since=since, contains=contains, max_bytes=LOG_BYTES
-    )
+    log = await queue.read_logs(job_id, stream=stream, tail=tail, since=since, contains=contains)
     answer = Envelope(
-        success=True, job_id=job_id, lines=page.lines, cursor=page.cursor, more=page.more
+        success=True,
+        job_id=job_id,
+        stdout=log.stdout if since else _end(log.stdout),
+        stderr=log.stderr if since else _end(log.stderr),
+        cursor=log.cursor,
+        more=log.more,
     )
-    if page.more:
+    if log.more:
         answer["next"] = "There is more: call again with since set to cursor."
     return answer
 
@@ -93,7 +103,7 @@ async def queue_list_jobs(
     Args:
         cursor: next_cursor of an earlier answer.
     """
-    records, following = await queue.list_page(status=status, limit=limit, cursor=cursor)
+    records, following = await page(queue, status=status, limit=limit, cursor=cursor)
     answer = Envelope(success=True, jobs=[brief_view(record) for record in records])
     if following is not None:
         answer["next_cursor"] = following
@@ -136,3 +146,13 @@ COMMANDS = (
     CommandInfo("queue_wait_job", queue_wait_job, title="Wait for jobs", read_only=True),
 )
 NAMES = frozenset(info.name for info in COMMANDS)
+
+
+def _end(lines: list[str]) -> list[str]:
+    """The last lines that fit into ``TAIL`` characters, at least one."""
+    size = 0
+    for index in range(len(lines) - 1, -1, -1):
+        size += len(lines[index]) + 1
+        if size > TAIL:
+            return lines[min(index + 1, len(lines) - 1) :]
+    return lines

@@ -40,6 +40,7 @@ async def wait_for(
     if not _over(records, mode):
         with anyio.move_on_after(seconds):
             await _follow(queue, records, mode, job)
+        records = {job_id: await queue.get_job_status(job_id) for job_id in records}
     return Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],

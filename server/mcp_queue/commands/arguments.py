@@ -148,7 +148,8 @@ def _definition(parameter: Parameter) -> Any:
 
 
 def _build(command: str, signature: Signature, fields: dict[str, str]) -> type[BaseModel]:
-    config = ConfigDict(extra="allow" if signature.takes_more else "forbid")
+    extra = "allow" if signature.takes_more else "forbid"
+    config = ConfigDict(extra=extra, ser_json_inf_nan="constants")
     try:
         definitions = {fields[p.name]: _definition(p) for p in signature.parameters}
         return create_model("Parameters", __config__=config, **definitions)
@@ -175,7 +176,7 @@ def _unusable(command: str, signature: Signature, error: Exception) -> InvalidCo
         try:
             model = create_model("Parameter", it=_definition(parameter))
             model.model_json_schema(schema_generator=JsonSchema)
-        except Exception as cause:
+        except Exception as cause:  # noqa: BLE001
             reason = (
                 f"the parameter {parameter.name!r} has no JSON Schema: {_first_sentence(cause)}"
             )

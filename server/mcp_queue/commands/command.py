@@ -232,7 +232,7 @@ def _register_class(cls: type[Command]) -> None:
         destructive=cls.destructive,
     )
     registry.register(info)
-    cls.__mcp_queue__ = info  # type: ignore[attr-defined]
+    cls.__mcp_queue__ = info  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def accepts(function: Callable[..., Any], parameter: str) -> bool:
@@ -307,4 +307,4 @@ def _source(module_name: str) -> dict[str, str]:
         return {}
     import os.path
 
-    return {"file": os.path.abspath(file)}
+    return {"file": os.path.abspath(file)}  # noqa: PTH100 (pathlib is slow to import)

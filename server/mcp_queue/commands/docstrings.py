@@ -39,7 +39,8 @@ def _parse(text: str) -> dict[str, str]:
     from docstring_parser import ParseError, parse
 
     try:
-        parameters = parse(text).params
+        # It cleans the text again, which would dedent what follows a heading in the first line.
+        parameters = parse("\n" + text).params
     except ParseError:
         return {}
     return {

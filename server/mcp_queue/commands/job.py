@@ -94,10 +94,10 @@ def _percent(value: object) -> float | None:
     if isinstance(value, (str, bytes)):
         return None
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)  # pyright: ignore[reportArgumentType]
     except OverflowError:
-        return 100.0 if value > 0 else 0.0  # type: ignore[operator]
-    except Exception:
+        return 100.0 if value > 0 else 0.0  # pyright: ignore[reportOperatorIssue]
+    except Exception:  # noqa: BLE001 (a number's type may raise anything)
         return None
     if number != number:
         return None
@@ -110,6 +110,6 @@ def _description(text: object) -> str:
 
 def _length(iterable: Iterable[object]) -> int | None:
     try:
-        return len(iterable)  # type: ignore[arg-type]
+        return len(iterable)  # pyright: ignore[reportArgumentType]
     except TypeError:
         return None

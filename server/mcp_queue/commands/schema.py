@@ -84,7 +84,7 @@ def _output_schema(returns: Any) -> dict[str, Any] | None:
         found = TypeAdapter[Any](returns).json_schema(
             mode="serialization", schema_generator=JsonSchema
         )
-    except Exception:
+    except Exception:  # noqa: BLE001 (a type runs code of the author's)
         return None
     definitions = trimmed(found).pop("$defs", None)
     schema: dict[str, Any] = {

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from mcp_queue.commands.job import Job
 from mcp_queue.errors import InvalidCommandError
@@ -19,6 +29,11 @@ if TYPE_CHECKING:
 EMPTY = inspect.Parameter.empty
 _SCALARS = (str, bytes, int, float, bool, list)
 _RESERVED = {"job": "the Job", "context": "the context of the call"}
+_OURS = re.compile(r"(Optional\[)?(\w+\.)*(?P<name>Job|QueueManager)\]?(\s*\|\s*None)?")
+
+
+class QueueManager:
+    """Stands for the manager, which lies above this package, where only its name is known."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +123,9 @@ def _annotation(command: str, function: Any, parameter: inspect.Parameter) -> An
         return _evaluate(function, parameter.annotation)
     except Exception as error:
         # Job and QueueManager are often imported for the type checker only.
-        name = str(parameter.annotation).replace("| None", "").strip("'\" ").rpartition(".")[2]
-        if name == "Job":
-            return Job
-        if name == "QueueManager":
-            return type(name, (), {"__module__": "mcp_queue"})
+        known = _OURS.fullmatch(str(parameter.annotation).strip("'\" "))
+        if known:
+            return Job if known["name"] == "Job" else QueueManager
         raise InvalidCommandError(
             command=command,
             reason=f"the annotation {parameter.annotation!r} of the parameter "
@@ -123,13 +136,12 @@ def _annotation(command: str, function: Any, parameter: inspect.Parameter) -> An
 def _returns(function: Any, found: inspect.Signature) -> Any:
     try:
         return _evaluate(function, found.return_annotation)
-    except Exception:
+    except Exception:  # noqa: BLE001 (an annotation is code of the author's)
         return EMPTY
 
 
 def _evaluate(function: Any, annotation: Any) -> Any:
     """An annotation as a type, also where it is a string."""
-    from typing import get_type_hints
 
     def holder() -> None: ...
 
@@ -142,7 +154,7 @@ def _evaluate(function: Any, annotation: Any) -> Any:
 def _globals(function: Any) -> dict[str, Any]:
     function = inspect.unwrap(function)
     if isinstance(function, partial):
-        return _globals(function.func)  # type: ignore[reportUnknownMemberType]
+        return _globals(function.func)  # pyright: ignore[reportUnknownMemberType]
     if not hasattr(function, "__globals__") and not isinstance(function, type):
         function = inspect.unwrap(type(function).__call__)
     return getattr(function, "__globals__", {})
@@ -169,7 +181,6 @@ def _injected(command: str, name: str, annotation: Any) -> str | None:
 
 
 def _is_manager(member: Any) -> bool:
-    # By name, because the manager lies above this package.
     return (
         getattr(member, "__name__", "") == "QueueManager"
         and str(getattr(member, "__module__", "")).partition(".")[0] == "mcp_queue"

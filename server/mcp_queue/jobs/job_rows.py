@@ -142,9 +142,7 @@ def page(
         (*bindings, limit + 1),
     )
     records = [with_position(registry, from_row(row[:-1]), row[19]) for row in rows[:limit]]
-    following = rows[limit - 1][-1] if len(rows) > limit else None
-    assert following is None or isinstance(following, int)
-    return records, following
+    return records, rows[limit - 1][-1] if len(rows) > limit else None
 
 
 def with_position(registry: Registry, record: JobRecord, start_order: Any) -> JobRecord:
@@ -156,19 +154,18 @@ def with_position(registry: Registry, record: JobRecord, start_order: Any) -> Jo
         " ORDER BY start_order DESC LIMIT ?)",
         (start_order, POSITIONS),
     )
-    assert isinstance(ahead, int)
     position = ahead + 1 if ahead < POSITIONS else f"{POSITIONS}+"
     return replace(record, queue_position=position)
 
 
 def totals(registry: Registry) -> dict[str, int]:
     """The count of jobs by status; tombstones under ``deleted``."""
-    return {str(status): int(str(n)) for status, n in registry.rows("SELECT status, n FROM totals")}
+    return dict(registry.rows("SELECT status, n FROM totals"))
 
 
 def params_of(registry: Registry, job_id: str) -> str:
     """The JSON text of a job's params."""
-    return str(registry.value("SELECT params FROM jobs WHERE job_id = ?", (job_id,)))
+    return registry.value("SELECT params FROM jobs WHERE job_id = ?", (job_id,))
 
 
 def unfinished(registry: Registry) -> bool:

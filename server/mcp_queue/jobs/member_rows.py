@@ -40,9 +40,7 @@ def enter(registry: Registry, server: Server, settings: dict[str, Any]) -> None:
             "INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?)",
             (server.server_id, server.identity, server.bell, int(server.leaving)),
         )
-        registry.execute(
-            "INSERT OR REPLACE INTO settings VALUES (1, ?)", (json.dumps(settings),)
-        )
+        registry.execute("INSERT OR REPLACE INTO settings VALUES (1, ?)", (json.dumps(settings),))
 
 
 def mark_leaving(registry: Registry, server_id: str) -> None:
@@ -60,13 +58,13 @@ def forget(registry: Registry, server_id: str) -> None:
 def servers(registry: Registry) -> list[Server]:
     """All recorded servers, live or not."""
     rows = registry.rows("SELECT server_id, identity, bell, leaving FROM servers")
-    return [Server(str(i), str(identity), str(bell), bool(on)) for i, identity, bell, on in rows]
+    return [Server(name, identity, bell, bool(leaving)) for name, identity, bell, leaving in rows]
 
 
 def settings(registry: Registry) -> dict[str, Any]:
     """The settings last written."""
     text = registry.value("SELECT value FROM settings")
-    return json.loads(str(text)) if text is not None else {}
+    return json.loads(text) if text is not None else {}
 
 
 def supervisor(registry: Registry) -> Supervisor | None:
@@ -74,16 +72,15 @@ def supervisor(registry: Registry) -> Supervisor | None:
     rows = registry.rows("SELECT identity, version, started_at FROM supervisor")
     if not rows:
         return None
-    identity, version, started_at = rows[0]
-    assert isinstance(started_at, float)
-    return Supervisor(str(identity), str(version), started_at)
+    return Supervisor(*rows[0])
 
 
 def take_charge(registry: Registry, identity: str, version: str) -> None:
     """Record the supervisor; the holder of the lock alone may."""
     with registry.transaction(durable=False):
         registry.execute(
-            "INSERT OR REPLACE INTO supervisor VALUES (1, ?, ?, ?)", (identity, version, clock.wall())
+            "INSERT OR REPLACE INTO supervisor VALUES (1, ?, ?, ?)",
+            (identity, version, clock.wall()),
         )
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
 from mcp_queue.errors import RegistryBusyError, RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from apsw import SQLiteValue
+    from collections.abc import Generator
 
 APPLICATION_ID = 0x6D637171  # "mcqq", in the file's header
 SCHEMA_VERSION = 1
@@ -42,7 +40,8 @@ class Registry:
         self._depth = 0
         _make_owner_only(path)
         with self._errors():
-            self.connection = apsw.Connection(path)
+            # apsw's stubs name types that Python 3.11 does not have.
+            self.connection = cast("Any", apsw.Connection(path))
             try:
                 self.connection.set_busy_timeout(int(busy_timeout * 1000))
                 self._prepare()
@@ -54,28 +53,28 @@ class Registry:
         """Close the connection."""
         self.connection.close()
 
-    def execute(self, sql: str, bindings: tuple[SQLiteValue, ...] = ()) -> apsw.Cursor:
+    def execute(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
         """Run one statement outside or inside a transaction."""
         with self._errors():
             return self.connection.execute(sql, bindings)
 
-    def rows(self, sql: str, bindings: tuple[SQLiteValue, ...] = ()) -> list[tuple[SQLiteValue, ...]]:
+    def rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         with self._errors():
             return self.connection.execute(sql, bindings).fetchall()
 
-    def value(self, sql: str, bindings: tuple[SQLiteValue, ...] = ()) -> SQLiteValue:
+    def value(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
         """The first column of the first row, or None."""
         found = self.rows(sql, bindings)
         return found[0][0] if found else None
 
-    def changed(self, sql: str, bindings: tuple[SQLiteValue, ...] = ()) -> int:
+    def changed(self, sql: str, bindings: tuple[Any, ...] = ()) -> int:
         """Run one guarded update; the count of rows it changed (0: somebody else decided)."""
         self.execute(sql, bindings)
         return self.connection.changes()
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+    def transaction(self, *, durable: bool = True) -> Generator[None]:
         """A write transaction (``BEGIN IMMEDIATE``), committed at the end of the block.
 
         ``durable``: on disk before the block ends, for what a client was promised; otherwise a
@@ -101,11 +100,9 @@ class Registry:
 
     def next(self, counter: str) -> int:
         """The next number of ``counter`` (``rev`` or ``start_order``), inside a transaction."""
-        value = self.value(
+        return self.value(
             "UPDATE counter SET value = value + 1 WHERE name = ? RETURNING value", (counter,)
         )
-        assert isinstance(value, int)
-        return value
 
     def _prepare(self) -> None:
         found = self.connection.pragma("application_id"), self.connection.pragma("user_version")
@@ -117,7 +114,9 @@ class Registry:
             if self.connection.pragma("application_id") != APPLICATION_ID:
                 if version != 0 or self.value("SELECT count(*) FROM sqlite_schema"):
                     raise RegistryError(
-                        path=self.path, reason="it is a database of another program", advice=NOT_OURS
+                        path=self.path,
+                        reason="it is a database of another program",
+                        advice=NOT_OURS,
                     )
                 self.connection.execute(_schema())
                 self.connection.pragma("application_id", APPLICATION_ID)
@@ -130,7 +129,7 @@ class Registry:
                 )
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self) -> Generator[None]:
         try:
             yield
         except (apsw.BusyError, apsw.LockedError) as error:

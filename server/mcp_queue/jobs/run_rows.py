@@ -72,9 +72,7 @@ def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
             (len(run_ids),),
         )
         for run_id, row in zip(run_ids, waiting, strict=False):
-            seq, job_id, command, attempt, timeout, params, call, origin = row
-            assert isinstance(seq, int) and isinstance(attempt, int)
-            assert timeout is None or isinstance(timeout, float)
+            seq, _, _, attempt, *_ = row
             registry.execute(
                 "UPDATE jobs SET status = 'running', run_id = ?, started_at = ?, updated_at = ?,"
                 " rev = ? WHERE seq = ? AND status = 'pending'",
@@ -83,12 +81,7 @@ def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
             registry.execute(
                 "INSERT INTO runs (run_id, seq, attempt) VALUES (?, ?, ?)", (run_id, seq, attempt)
             )
-            claims.append(
-                Claim(
-                    run_id, seq, str(job_id), str(command), attempt, timeout, str(params),
-                    str(call), str(origin),
-                )  # fmt: skip
-            )
+            claims.append(Claim(run_id, *row))
     return claims
 
 
@@ -188,7 +181,7 @@ def all_runs(registry: Registry) -> list[RunRow]:
         "SELECT r.run_id, r.seq, r.attempt, r.identity, r.started, r.events_offset, j.job_id,"
         " j.status, j.run_id, j.started_at, j.timeout FROM runs r JOIN jobs j USING (seq)"
     )
-    return [RunRow(*row) for row in rows]  # pyright: ignore[reportArgumentType]
+    return [RunRow(*row) for row in rows]
 
 
 def to_end(registry: Registry) -> list[tuple[str, str]]:
@@ -198,13 +191,13 @@ def to_end(registry: Registry) -> list[tuple[str, str]]:
         " FROM runs r JOIN jobs j USING (seq)"
         " WHERE (j.status = 'running' AND j.stop_requested) OR j.status = 'deleted'"
     )
-    return [(str(run_id), str(cause)) for run_id, cause in rows]
+    return [(run_id, cause) for run_id, cause in rows]
 
 
 def known_run_ids(registry: Registry) -> set[str]:
     """The runs whose folders are needed: living ones, and the latest of each job kept."""
     return {
-        str(row[0])
+        row[0]
         for row in registry.rows(
             "SELECT run_id FROM runs UNION"
             " SELECT run_id FROM jobs WHERE run_id IS NOT NULL AND status <> 'deleted'"
@@ -214,4 +207,4 @@ def known_run_ids(registry: Registry) -> set[str]:
 
 def latest_rev(registry: Registry) -> int:
     """The number of the last change."""
-    return int(str(registry.value("SELECT value FROM counter WHERE name = 'rev'")))
+    return registry.value("SELECT value FROM counter WHERE name = 'rev'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue.commands.catalog import registry
@@ -52,7 +53,7 @@ def handle(record: JobRecord) -> dict[str, Any]:
 
 
 async def _called(function: Any, arguments: dict[str, Any]) -> Any:
-    if asyncio.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function):
         return await function(**arguments)
     value = await asyncio.to_thread(function, **arguments)
     return await value if hasattr(value, "__await__") else value

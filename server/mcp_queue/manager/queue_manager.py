@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from mcp_queue import clock
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError, QueueDisabledError
 from mcp_queue.jobs import bell, job_rows, logs, member_rows, run_rows, states
 from mcp_queue.jobs.bell import Bell
@@ -29,7 +28,7 @@ from mcp_queue.manager.supervision import Supervision
 from mcp_queue.system.identity import own_identity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from typing import Concatenate, ParamSpec, Self, TypeVar
 
     from mcp_queue.commands.command import CommandInfo
@@ -293,7 +292,7 @@ class QueueManager:
                     return await self.get_job_status(job_id)
         raise JobNotFoundError(job_id=job_id)
 
-    async def watch(self, job_ids: Iterable[str] | None = None) -> AsyncIterator[JobRecord]:
+    async def watch(self, job_ids: Iterable[str] | None = None) -> AsyncGenerator[JobRecord]:
         """First each named job as it is, then every change, coalesced; for all jobs, changes only."""
         names = None if job_ids is None else tuple(dict.fromkeys(job_ids))
         if not self._hub:

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.manager.registry_threads import RegistryThreads
 
-BOOT = (
-    "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.supervisor.main import main; main()"
-)
+BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.supervisor.main import main; main()"
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
 
 

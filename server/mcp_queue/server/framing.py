@@ -69,7 +69,7 @@ def decode(line: bytes | None) -> JSONRPCMessage:
     # The SDK reads a request whose id is neither text nor a whole number as a notification.
     if isinstance(message, JSONRPCNotification) and b'"id"' in line:
         malformed = _malformed(line)
-        if malformed.answer.error.code != PARSE_ERROR and "id" in cast("Any", json.loads(line)):
+        if malformed.answer.error.code != PARSE_ERROR and "id" in json.loads(line):
             raise malformed
     return message
 

@@ -12,9 +12,13 @@ import signal
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import anyio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 LIMIT = 0.9  # seconds from the beginning of the end to the process's exit
 
@@ -35,10 +39,8 @@ class Ending:
         self._begun = True
         if self._watchdog is not None:
             self._watchdog.arm()
-        try:
+        with suppress(RuntimeError):  # raised for a signal after the loop was closed
             self._loop.call_soon_threadsafe(self._event.set)
-        except RuntimeError:  # a signal after the loop was closed: the end is near anyway
-            pass
 
     async def wait(self) -> None:
         """Return once the end has begun."""
@@ -73,10 +75,14 @@ def end_on_signals(ending: Ending) -> None:
     The handlers stay for the rest of the process's life: taking them away would let a second
     signal kill it in the middle of an orderly exit.
     """
+
+    def begin(_number: int, _frame: FrameType | None) -> None:
+        ending.begin()
+
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None:
-            signal.signal(number, lambda *_: ending.begin())
+            signal.signal(number, begin)
 
 
 async def end_with_parent(ending: Ending) -> None:

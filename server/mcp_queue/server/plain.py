@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -17,8 +17,8 @@ from mcp_queue.errors import QueueError
 from mcp_queue.server.progress import reporting
 from mcp_queue.server.results import (
     NotSerializableError,
-    admits_errors,
     error_shape,
+    errors_are_text_only,
     failure,
     success,
 )
@@ -45,11 +45,10 @@ class PlainCalls:
         self, info: CommandInfo, arguments: dict[str, Any], context: Context
     ) -> CallToolResult:
         """Validate, call, and answer with what the command returned."""
-        output_schema = schema_of(info).output_schema
         try:
             with anyio.fail_after(info.timeout):
                 value = await self._call(info, arguments, context)
-            return _answer(value, output_schema)
+            return _answer(info, value)
         except QueueError as error:
             shape = error_shape(error.code, error.message, error.hint)
         except NotSerializableError as error:
@@ -63,9 +62,9 @@ class PlainCalls:
             if task is None or task.cancelling():
                 raise
             shape = error_shape("exception", f"{info.name!r} was cancelled from within")
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - all of them
             shape = _raised(info, error)
-        return failure(shape, text_only=not admits_errors(output_schema))
+        return failure(shape, text_only=errors_are_text_only(info))
 
     async def _call(self, info: CommandInfo, arguments: dict[str, Any], context: Context) -> Any:
         schema = schema_of(info)
@@ -73,9 +72,9 @@ class PlainCalls:
         function = info.target().execute if info.is_class else info.target
         for name, what in schema.inject.items():
             if what == "queue":
-                values[name] = self._state.queue(info.name)
+                values[name] = self._state.queue
             elif what == "context":
-                values[name] = {"request_id": context.request_id}
+                values[name] = None  # no caller of a tool gives one
         jobs = [name for name, what in schema.inject.items() if what == "job"]
         if not jobs:
             return await self._run(function, values)
@@ -91,18 +90,15 @@ class PlainCalls:
         return await outcome if hasattr(outcome, "__await__") else outcome
 
 
-def _answer(value: Any, output_schema: dict[str, Any] | None) -> CallToolResult:
+def _answer(info: CommandInfo, value: Any) -> CallToolResult:
     if isinstance(value, CallToolResult):
         return value
     if isinstance(value, Envelope):
         return success(value)
     if isinstance(value, ErrorResult):
-        return failure(value.to_dict(), text_only=not admits_errors(output_schema))
+        return failure(value.to_dict(), text_only=errors_are_text_only(info))
     if isinstance(value, SuccessResult):
-        result = success(cast("dict[str, Any]", value.to_dict()))
-        if output_schema is not None:
-            result.structured_content = None
-        return result
+        return success(value.to_dict())
     return success({"result": value})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,7 +14,7 @@ from mcp_queue.commands.job import Job
 from mcp_queue.server.protocol import wants_progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from mcp_queue.server.protocol import Context
 
@@ -39,12 +39,12 @@ class Meter:
         return self._sent
 
 
-def message(percent: float, description: str, silent: float | None = None) -> str:
-    """The true percent and what is being done; ``silent`` seconds make it a heartbeat."""
+def message(percent: float, description: str, elapsed: float | None = None) -> str:
+    """The true percent and what is being done; ``elapsed`` seconds make it a heartbeat."""
     text = f"{percent:.1f}".removesuffix(".0") + "%"
     if description:
         text = f"{text} · {description}"
-    return text if silent is None else f"{text} · {silent:.0f} s"
+    return text if elapsed is None else f"{text} · {elapsed:.0f} s"
 
 
 class Reporter:
@@ -61,15 +61,14 @@ class Reporter:
 
     def progress(self, percent: float | None, description: str | None) -> None:
         """Take what the job reports; the last of a burst is what goes out."""
+        before = self._percent, self._description
         if percent is not None:
             self._percent = percent
         if description is not None:
             self._description = description
-        if self._send is not None:
-            try:
+        if self._send is not None and before != (self._percent, self._description):
+            with suppress(RuntimeError):  # raised for a thread that outlived the server
                 self._loop.call_soon_threadsafe(self._mark)
-            except RuntimeError:  # a thread that outlived the server
-                pass
 
     def log(self, line: str) -> None:
         """A line to the server's standard error."""
@@ -93,7 +92,7 @@ class Reporter:
 
     async def finish(self) -> None:
         """Send the last state if it was not, unless the client does not read."""
-        await asyncio.sleep(0)  # marks from threads and from this task have arrived after it
+        await asyncio.sleep(0)  # what was reported before this is marked after it
         if self._changed.is_set():
             with anyio.move_on_after(LAST):
                 await self._send_state()
@@ -102,29 +101,33 @@ class Reporter:
         self._changed.set()
 
     async def _send_state(self) -> None:
-        silent = None if self._changed.is_set() else clock.monotonic() - self._started
+        elapsed = None if self._changed.is_set() else clock.monotonic() - self._started
         self._changed = anyio.Event()
-        if self._send is not None:
-            value = self._meter.next(self._percent)
-            await self._send(value, TOTAL, message(self._percent, self._description, silent))
+        text = message(self._percent, self._description, elapsed)
+        try:
+            if self._send is not None:
+                await self._send(self._meter.next(self._percent), TOTAL, text)
+        except BaseException:
+            self._changed.set()  # interrupted: the state is still to be sent
+            raise
 
 
 @asynccontextmanager
-async def reporting(context: Context) -> AsyncIterator[Job]:
+async def reporting(context: Context) -> AsyncGenerator[Job]:
     """The job of a command that runs within this request; its progress goes to the client.
 
     Nothing is sent after the block, and nothing at all without a progress token.
     """
     asked = wants_progress(context)
     reporter = Reporter(context.session.report_progress if asked else None)
-    job = Job(str(context.request_id), 1, reporter)
+    # Not a task group: it would wrap what the command raises.
+    sender = asyncio.create_task(reporter.run()) if asked else None
     try:
-        async with anyio.create_task_group() as tasks:
-            if asked:
-                tasks.start_soon(reporter.run)
-            yield job
-            tasks.cancel_scope.cancel()
-        if asked:
-            await reporter.finish()
+        yield Job(str(context.request_id), 1, reporter)
     finally:
         reporter.stop()
+        if sender is not None:
+            sender.cancel()
+            await asyncio.wait([sender])
+    if sender is not None:
+        await reporter.finish()

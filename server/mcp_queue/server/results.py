@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
 from pydantic_core import from_json, to_json
 
+from mcp_queue.builtin import NAMES
 from mcp_queue.builtin.views import job_uri
+from mcp_queue.commands.schema import schema_of
 from mcp_queue.server.protocol import knows_links
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
+    from mcp_queue.commands.command import CommandInfo
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.server.protocol import Context
 
@@ -68,11 +71,16 @@ def failure(shape: dict[str, Any], *links: ResourceLink, text_only: bool = False
     return result
 
 
-def admits_errors(output_schema: dict[str, Any] | None) -> bool:
-    """Whether the error shape may stand in the structured content of such a tool."""
-    return output_schema is None or "success" in cast(
-        "list[str]", output_schema.get("required", [])
-    )
+def output_schema_of(info: CommandInfo) -> dict[str, Any] | None:
+    """The declared schema of a tool's structured content."""
+    if info.use_queue or info.name in NAMES:
+        return ENVELOPE_SCHEMA
+    return schema_of(info).output_schema
+
+
+def errors_are_text_only(info: CommandInfo) -> bool:
+    """Whether the tool's output schema does not admit the error shape."""
+    return output_schema_of(info) not in (None, ENVELOPE_SCHEMA)
 
 
 def job_links(context: Context, record: JobRecord) -> list[ResourceLink]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 from mcp.shared.message import SessionMessage
@@ -19,7 +20,7 @@ from mcp_queue.server.descriptors import Input, Output
 from mcp_queue.server.framing import LINE_LIMIT, Lines, MalformedError, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp_types import JSONRPCMessage
@@ -55,8 +56,9 @@ def claim() -> Claimed:
         os.dup2(null, 2)
     if null > 2:
         os.close(null)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
+    output: Any = sys.stdout
+    if isinstance(output, TextIOWrapper):
+        output.reconfigure(line_buffering=True)
     return claimed
 
 
@@ -81,7 +83,7 @@ class Streams(NamedTuple):
 
 
 @asynccontextmanager
-async def stdio_streams(claimed: Claimed, ending: Ending) -> AsyncIterator[Streams]:
+async def stdio_streams(claimed: Claimed, ending: Ending) -> AsyncGenerator[Streams]:
     """Connect the client until ``ending`` has begun; its end of input begins it.
 
     After that the read stream ends, and what the client has not read within ``FLUSH`` seconds is
@@ -187,7 +189,9 @@ class _Connection:
     def _note_inbound(self, message: JSONRPCMessage) -> None:
         if isinstance(message, JSONRPCRequest) and message.method not in ENDLESS:
             self._open.add(message.id)
-        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+        elif (
+            isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled"
+        ):
             cancelled = (message.params or {}).get("requestId")
             if isinstance(cancelled, str | int):
                 self._open.discard(cancelled)

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Tool, ToolAnnotations
 
 from mcp_queue.builtin import NAMES
-from mcp_queue.builtin.views import handle
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import CommandNotFoundError, InvalidCommandError, QueueError
+from mcp_queue.manager.call import handle
 from mcp_queue.server.plain import PlainCalls
 from mcp_queue.server.protocol import declares_tasks, invalid_params, tasks_required
 from mcp_queue.server.results import (
-    ENVELOPE_SCHEMA,
     error_shape,
+    errors_are_text_only,
     failure,
     job_links,
+    output_schema_of,
     success,
 )
 from mcp_queue.server.tasks import created
@@ -78,42 +79,44 @@ class Tools:
         if info.task == "required" and not as_task:
             raise tasks_required()
         try:
-            queue = self._state.queue(info.name)
-            record = await queue.submit(info, arguments)
+            record = await self._state.queue.submit(info, arguments)
         except QueueError as error:
-            return failure(error_shape(error.code, error.message, error.hint))
+            return _refused(info, error)
         if as_task:
-            return created(record, self._state.settings)
+            return created(record, self._state.queue.settings)
         return success(handle(record), *job_links(context, record))
 
 
-async def catch_no_object(context: Context, call_next: CallNext) -> HandlerResult:
+async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
     """Middleware: let ``arguments`` that are no object reach the tool, which says what is wrong.
 
     The SDK would refuse them with a protocol error, which models do not get to read.
     """
-    params = context.params
-    if context.method != "tools/call" or params is None or "arguments" not in params:
-        return await call_next(context)
+    params = ctx.params
+    if ctx.method != "tools/call" or params is None or "arguments" not in params:
+        return await call_next(ctx)
     arguments = params["arguments"]
     if isinstance(arguments, dict):
-        return await call_next(context)
+        return await call_next(ctx)
     token = _no_object.set({} if arguments is None else arguments)
     try:
-        return await call_next(replace(context, params={**params, "arguments": {}}))
+        return await call_next(replace(ctx, params={**params, "arguments": {}}))
     finally:
         _no_object.reset(token)
 
 
+def _refused(info: CommandInfo, error: QueueError) -> CallToolResult:
+    shape = error_shape(error.code, error.message, error.hint)
+    return failure(shape, text_only=errors_are_text_only(info))
+
+
 def _not_an_object(info: CommandInfo, given: object) -> CallToolResult:
-    schema = schema_of(info)
     try:
-        schema.validate(given)
+        schema_of(info).validate(given)
     except QueueError as error:
-        shape = error_shape(error.code, error.message, error.hint)
-    else:
-        shape = error_shape("invalid_params", f"The arguments of {info.name!r} are no object")
-    return failure(shape, text_only=schema.output_schema is not None and info.name not in NAMES)
+        return _refused(info, error)
+    shape = error_shape("invalid_params", f"The arguments of {info.name!r} are no object")
+    return failure(shape, text_only=errors_are_text_only(info))
 
 
 def describe(info: CommandInfo) -> Tool | None:
@@ -123,13 +126,12 @@ def describe(info: CommandInfo) -> Tool | None:
     except InvalidCommandError as error:
         log.error("%s %s", error.message, error.hint)
         return None
-    enveloped = info.use_queue or info.name in NAMES
     return Tool(
         name=info.name,
         title=info.title,
         description=schema.summary,
         input_schema=schema.input_schema,
-        output_schema=ENVELOPE_SCHEMA if enveloped else schema.output_schema,
+        output_schema=output_schema_of(info),
         annotations=_annotations(info),
     )
 

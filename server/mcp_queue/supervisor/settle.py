@@ -138,9 +138,7 @@ def _ending_without_outcome(death: Death) -> Ending:
         code, message = "signal", f"the worker {_words(death)}"
     else:
         code, message = "interrupted", "the worker was gone when a new supervisor looked"
-    return Ending(
-        states.FAILED, code, message, exit_code=death.exit_code, signal=death.signal
-    )
+    return Ending(states.FAILED, code, message, exit_code=death.exit_code, signal=death.signal)
 
 
 def _words(death: Death) -> str:

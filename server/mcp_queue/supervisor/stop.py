@@ -40,4 +40,3 @@ def kill(state: State, run: Run) -> None:
     """Kill the run's tree; its death is then seen as any other."""
     if run.run_id in state.runs:
         run.worker.kill()
-

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-DETACHED = 0x00000008 | 0x00000200  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP (Windows)
-BREAKAWAY = 0x01000000  # CREATE_BREAKAWAY_FROM_JOB (Windows)
+# Windows has no sessions: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP stands in for one.
+_FLAGS = 0x00000008 | 0x00000200 if sys.platform == "win32" else 0
 
 
 def spawn_gated(
@@ -25,7 +25,7 @@ def spawn_gated(
         try:
             return subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=cwd, env=env,
-                bufsize=0, **_own_session(),
+                bufsize=0, start_new_session=True, creationflags=_FLAGS,
             )  # fmt: skip
         finally:
             os.close(err)
@@ -39,7 +39,7 @@ def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subproc
     try:
         return subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=os.path.abspath(os.sep),
-            env=env, **_own_session(),
+            env=env, start_new_session=True, creationflags=_FLAGS,
         )  # fmt: skip
     finally:
         os.close(out)
@@ -53,9 +53,3 @@ def detach() -> None:
     """
     if sys.platform != "win32" and os.fork():
         os._exit(0)
-
-
-def _own_session() -> dict[str, object]:
-    if sys.platform == "win32":
-        return {"creationflags": DETACHED}
-    return {"start_new_session": True}

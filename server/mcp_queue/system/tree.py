@@ -72,7 +72,9 @@ def marked(run_id: str) -> list[int]:
     """All processes of ours whose environment carries the mark of a run."""
     wanted = f"{MARK}={run_id}"
     if sys.platform == "linux":
-        return [int(name) for name in os.listdir("/proc") if name.isdigit() and _carries(name, wanted)]
+        return [
+            int(name) for name in os.listdir("/proc") if name.isdigit() and _carries(name, wanted)
+        ]
     import psutil
 
     found: list[int] = []

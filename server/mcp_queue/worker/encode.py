@@ -32,20 +32,17 @@ def to_json(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """What JSON has for one value that is none of its own types."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    for method in ("model_dump", "isoformat", "__fspath__", "to_dict"):
+        call: Any = getattr(value, method, None)
+        if call is not None and not isinstance(value, type):
+            return call(mode="json") if method == "model_dump" else call()
+    fields: Any = getattr(value, "__dataclass_fields__", None)
+    if fields is not None and not isinstance(value, type):
+        return {name: getattr(value, name) for name in fields}
     if isinstance(value, (set, frozenset)):
-        return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if hasattr(value, "__fspath__"):
-        return value.__fspath__()
+        return [*value]  # pyright: ignore[reportUnknownVariableType]
     if type(value).__module__ in ("uuid", "decimal", "ipaddress", "fractions"):
         return str(value)
-    if hasattr(value, "to_dict"):
-        return value.to_dict()
     from enum import Enum
 
     if isinstance(value, Enum):
@@ -61,7 +58,9 @@ def _place(value: Any, path: str, seen: set[int]) -> str | None:
         finite = value - value == 0
         return None if finite else f"{path}: {value} is no JSON number"
     if isinstance(value, str):
-        return None if _encodes(value) else f"{path}: text that is not valid Unicode ({value[:40]!a})"
+        return (
+            None if _encodes(value) else f"{path}: text that is not valid Unicode ({value[:40]!a})"
+        )
     if id(value) in seen:
         return f"{path}: it contains itself"
     if len(seen) > 200:

@@ -70,9 +70,7 @@ def _load(spec: dict[str, Any]) -> Callable[..., Any]:
     return info.target().execute if info.is_class else info.target
 
 
-def _arguments(
-    spec: dict[str, Any], function: Callable[..., Any], job: Job
-) -> dict[str, object]:
+def _arguments(spec: dict[str, Any], function: Callable[..., Any], job: Job) -> dict[str, object]:
     call, arguments = spec["call"], spec["params"]
     if not call["plain"]:
         from mcp_queue.commands.schema import python_arguments

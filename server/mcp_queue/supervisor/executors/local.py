@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RunFolder
 
 # -P: the working folder is not on the module search path until the job's own path is set.
-BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.worker.main import main; main()"
+BOOT = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.worker.main import main; main()"
+)
 
 
 class LocalExecutor:

@@ -1,0 +1,110 @@
+"""``mcp-queue demo``: a client of the real server, for a person to watch."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+WAIT = 45  # seconds of one queue_wait_job; a longer job is waited for again
+
+
+def demo(folder: str | None) -> int:
+    """Analyse ``folder`` as a queued job of a server of our own; 0 when that worked."""
+    root = Path(folder) if folder else Path(sysconfig.get_path("stdlib"))
+    console = Console()
+    if not root.is_dir():
+        console.print(f"mcp-queue: {root} is no folder. Name a folder of Python code.")
+        return 2
+    return anyio.run(_demo, root.resolve(), console)
+
+
+async def _demo(root: Path, console: Console) -> int:
+    from mcp import Client, StdioServerParameters
+
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "mcp_queue", "serve", "--in-memory"]
+    )
+    console.print("[dim]Starting a server, as a client would: mcp-queue serve[/]")
+    async with Client(server) as client:
+        console.print(f"Tools: {', '.join(sorted(t.name for t in (await client.list_tools()).tools))}")
+        handle = await _call(client, "analyze_project", {"root_dir": str(root), "force": True})
+        console.print(f"\nanalyze_project {root}\n{handle['message']}: job {handle['job_id']}\n")
+        job = await _wait(client, console, handle["job_id"])
+        if job["status"] != "completed":
+            console.print(f"The job is {job['status']}: {job.get('error')}")
+            return 1
+        _show_totals(console, job["result"])
+        await _show_search(client, console, root)
+    return 0
+
+
+async def _wait(client: Client, console: Console, job_id: str) -> dict[str, Any]:
+    """Wait for the job as an agent does, its progress notifications drawn as a bar."""
+    bar = Progress(
+        TextColumn("{task.percentage:>5.1f}%"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+    )
+    with bar:
+        shown = bar.add_task("queued", total=100)
+
+        async def on_progress(percent: float, _total: float | None, message: str | None) -> None:
+            bar.update(shown, completed=min(percent, 100), description=message or "")
+            if not console.is_terminal:
+                console.print(f"{percent:5.1f}%  {message or ''}")
+
+        while True:
+            answer = await _call(
+                client,
+                "queue_wait_job",
+                {"job_ids": [job_id], "timeout_seconds": WAIT},
+                on_progress,
+            )
+            job = answer["jobs"][0]
+            if not answer["timed_out"]:
+                bar.update(shown, completed=job["progress"], description=job["status"])
+                return job
+
+
+def _show_totals(console: Console, result: dict[str, Any]) -> None:
+    table = Table(title="The job's result", title_justify="left")
+    table.add_column("what")
+    table.add_column("total", justify="right")
+    for name in ("modules", "packages", "classes", "functions", "lines", "problem_count"):
+        if name in result:
+            table.add_row(name.replace("_", " "), f"{result[name]:,}")
+    console.print(table)
+
+
+async def _show_search(client: Client, console: Console, root: Path) -> None:
+    query = {"query": "Client", "root_dir": str(root), "limit": 3}
+    with suppress(DemoError):
+        found = await _call(client, "search_classes", query)
+        for hit in found.get("result", found).get("hits", []):
+            console.print(f"search_classes 'Client': {hit['name']}  {hit['file']}:{hit['line']}")
+
+
+class DemoError(Exception):
+    """A tool answered with an error."""
+
+
+async def _call(
+    client: Client, tool: str, arguments: dict[str, Any], on_progress: Any = None
+) -> dict[str, Any]:
+    answer: Any = await client.call_tool(tool, arguments, progress_callback=on_progress)
+    if answer.is_error:
+        raise DemoError(answer.content[0].text)
+    return answer.structured_content

@@ -1,0 +1,120 @@
+"""The server: its handlers, and one connection over standard input and output, start to end."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR
+from pydantic import ValidationError
+
+from mcp_queue import __version__, builtin
+from mcp_queue.commands.catalog import registry
+from mcp_queue.manager import QueueManager
+from mcp_queue.server.hub import Hub
+from mcp_queue.server.instructions import INSTRUCTIONS
+from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, end_with_parent
+from mcp_queue.server.protocol import TASKS
+from mcp_queue.server.resources import Resources
+from mcp_queue.server.state import State
+from mcp_queue.server.stdio import claim, stdio_streams
+from mcp_queue.server.subscriptions import Subscriptions
+from mcp_queue.server.tasks import TaskParams, Tasks, UpdateParams
+from mcp_queue.server.tools import Tools, catch_no_object
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from mcp.server.context import CallNext, HandlerResult
+
+    from mcp_queue.commands.catalog import Catalog
+    from mcp_queue.config import Settings
+    from mcp_queue.server.protocol import Context
+    from mcp_queue.server.stdio import Claimed
+
+CLOSE = 0.4  # seconds for the manager to leave in order, within the limit of the whole end
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, claimed: Claimed) -> None:
+    """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
+    builtin.register(registry)
+    anyio.run(partial(serve, settings, registry, claimed=claimed))
+
+
+async def serve(
+    settings: Settings,
+    catalog: Catalog,
+    *,
+    claimed: Claimed | None = None,
+) -> None:
+    """Serve one client over standard input and output until it, its process or a signal ends it.
+
+    ``claimed`` are the streams that ``claim`` took before any user code was imported.
+    This process is over within one second after the end has begun, and signals that ask for it
+    do nothing any more.
+    """
+    ending = Ending(Watchdog())
+    end_on_signals(ending)
+    async with _opened(settings) as queue, anyio.create_task_group() as tasks:
+        state = State(catalog, queue, Hub(queue))
+        tasks.start_soon(state.hub.run)
+        tasks.start_soon(end_with_parent, ending)
+        async with stdio_streams(claimed or claim(), ending) as streams:
+            server = build(state)
+            await server.run(streams.read, streams.write, server.create_initialization_options())
+        tasks.cancel_scope.cancel()
+
+
+def build(state: State) -> Server[Any]:
+    """The MCP server with all its handlers, for one connection."""
+    tools, resources = Tools(state), Resources(state)
+    subscriptions, tasks = Subscriptions(state), Tasks(state)
+    server: Server[Any] = Server(
+        "mcp-queue",
+        version=__version__,
+        title="MCP Queue",
+        instructions=INSTRUCTIONS,
+        on_list_tools=tools.list,
+        on_call_tool=cast("Any", tools.call),  # a task goes out as a plain dict
+        on_list_resources=resources.list,
+        on_list_resource_templates=resources.templates,
+        on_read_resource=resources.read,
+        on_subscribe_resource=subscriptions.subscribe,
+        on_unsubscribe_resource=subscriptions.unsubscribe,
+        on_subscriptions_listen=subscriptions.listen,
+    )
+    server.extensions = {TASKS: {}}
+    server.add_request_handler("tasks/get", TaskParams, tasks.get)
+    server.add_request_handler("tasks/update", UpdateParams, tasks.update)
+    server.add_request_handler("tasks/cancel", TaskParams, tasks.cancel)
+    server.middleware[:] = [contain, catch_no_object]  # without OpenTelemetry's, a cost per message
+    return server
+
+
+async def contain(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Middleware: no exception leaves a handler, and nothing internal reaches the client."""
+    try:
+        return await call_next(ctx)
+    except (MCPError, ValidationError):
+        raise
+    except Exception:
+        log.exception("%s failed", ctx.method)
+        raise MCPError(INTERNAL_ERROR, "Internal error; the server's log says more") from None
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncGenerator[QueueManager]:
+    queue = await QueueManager.open(settings)
+    try:
+        yield queue
+    finally:
+        # In-memory jobs end without us waiting: their supervisor sees to it.
+        with anyio.move_on_after(CLOSE, shield=True):
+            await queue.close(wait=False)

@@ -1,0 +1,116 @@
+"""Changes of jobs to who asked: one watch over all jobs, many listeners, coalesced for each."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from mcp_queue.errors import QueueError
+from mcp_queue.jobs import states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+
+    from anyio.abc import TaskGroup
+
+    from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.manager import QueueManager
+
+GAP = 0.05  # seconds in which the changes of a listener become one
+RETRY = 1.0  # seconds before a watch that failed is tried again
+REMEMBERED = 4096  # ids by which a new job is told from a known one
+EVERY_JOB = ""  # the interest in the change of any job
+THE_SET = "/"  # the interest in jobs that come and go
+"""Interests are job ids or one of these two, which no job id can be."""
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """The changes that one subscription has not yet been told."""
+
+    def __init__(self, interests: set[str]) -> None:
+        self.interests = interests
+        self._dirty: set[str] = set()
+        self._event = anyio.Event()
+
+    def mark(self, changed: set[str]) -> None:
+        """Note what changed, if it is of interest."""
+        if dirty := self.interests & changed:
+            self._dirty |= dirty
+            self._event.set()
+
+    async def changes(self) -> set[str]:
+        """Wait for changes, and a moment longer for more."""
+        await self._event.wait()
+        await anyio.sleep(GAP)
+        dirty, self._dirty, self._event = self._dirty, set(), anyio.Event()
+        return dirty
+
+
+class Hub:
+    """Watches all jobs while anyone listens. ``run`` owns the watch and the legacy listeners."""
+
+    def __init__(self, queue: QueueManager) -> None:
+        self._queue = queue
+        self._listeners: set[Listener] = set()
+        self._known: dict[str, None] = {}
+        self._wanted = anyio.Event()
+        self._watching: anyio.CancelScope | None = None
+        self._tasks: TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            while True:
+                await self._wanted.wait()
+                with anyio.CancelScope() as self._watching:
+                    await self._watch()
+
+    def start_soon(
+        self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object
+    ) -> None:
+        """Run what outlives its request; it ends with the server."""
+        assert self._tasks is not None
+        self._tasks.start_soon(work, *arguments)
+
+    @contextmanager
+    def listener(self, interests: set[str]) -> Generator[Listener]:
+        """A listener for these interests, released at the end of the block."""
+        listener = Listener(interests)
+        self._listeners.add(listener)
+        self._wanted.set()
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+            if not self._listeners:
+                self._wanted = anyio.Event()
+                if self._watching is not None:
+                    self._watching.cancel()
+
+    async def _watch(self) -> None:
+        try:
+            async with aclosing(self._queue.watch(None)) as changes:
+                async for record in changes:
+                    changed = self._changed(record)
+                    for listener in self._listeners:
+                        listener.mark(changed)
+        except QueueError as error:
+            log.warning("%s %s", error.message, error.hint)
+            await anyio.sleep(RETRY)
+
+    def _changed(self, record: JobRecord) -> set[str]:
+        changed = {record.job_id, EVERY_JOB}
+        if record.job_id not in self._known:
+            self._known[record.job_id] = None
+            changed.add(THE_SET)
+            if len(self._known) > REMEMBERED:
+                del self._known[next(iter(self._known))]
+        if record.status == states.DELETED:
+            changed.add(THE_SET)
+        return changed

@@ -1,0 +1,163 @@
+"""The queue as resources: jobs, health and commands; status, logs and result of each job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import (
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+)
+
+from mcp_queue.builtin.paging import page
+from mcp_queue.builtin.views import brief_view, job_uri, job_view
+from mcp_queue.commands.schema import schema_of
+from mcp_queue.errors import InvalidCommandError, QueueError
+from mcp_queue.jobs import states
+from mcp_queue.server.protocol import invalid_params, no_such_resource
+from mcp_queue.server.results import compact, output_schema_of
+from mcp_queue.server.tasks import find
+from mcp_queue.server.uris import Address, parse
+
+if TYPE_CHECKING:
+    from mcp_types import PaginatedRequestParams, ReadResourceRequestParams
+
+    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.manager import QueueManager
+    from mcp_queue.server.protocol import Context
+    from mcp_queue.server.state import State
+
+PAGE = 50  # jobs in one page of the list, and in queue://jobs
+LOG_LINES = 10_000  # of the end of a log that is read as a resource
+JSON, TEXT = "application/json", "text/plain"
+
+FIXED = [
+    Resource(uri="queue://jobs", name="jobs", title="Jobs", mime_type=JSON,
+             description="The latest jobs, without their results"),
+    Resource(uri="queue://health", name="health", title="Queue health", mime_type=JSON,
+             description="Counts of jobs, limits, the registry"),
+    Resource(uri="queue://commands", name="commands", title="Commands", mime_type=JSON,
+             description="All commands with their full schemas"),
+]  # fmt: skip
+TEMPLATES = [
+    ResourceTemplate(uri_template="queue://jobs/{job_id}", name="job", title="Job",
+                     mime_type=JSON, description="Status, progress and result of a job"),
+    ResourceTemplate(uri_template="queue://jobs/{job_id}/logs", name="logs", title="Job logs",
+                     mime_type=TEXT, description="What a job printed"),
+    ResourceTemplate(uri_template="queue://jobs/{job_id}/logs/{stream}", name="log stream",
+                     title="Job log", mime_type=TEXT, description="Its stdout or its stderr"),
+    ResourceTemplate(uri_template="queue://jobs/{job_id}/result", name="result",
+                     title="Job result", mime_type=JSON, description="The result, of any size"),
+]  # fmt: skip
+
+
+class Resources:
+    """The handlers of ``resources/list``, ``resources/templates/list`` and ``resources/read``."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def list(
+        self, context: Context, params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        """The fixed resources, then the jobs, newest first, in pages."""
+        cursor = params.cursor if params is not None else None
+        fixed = FIXED if cursor is None else []
+        try:
+            records, following = await page(self._state.queue, limit=PAGE, cursor=cursor)
+        except QueueError as error:
+            raise invalid_params(f"{error.message} {error.hint}") from None
+        jobs = [_job_resource(record) for record in records]
+        return ListResourcesResult(resources=[*fixed, *jobs], next_cursor=following)
+
+    async def templates(
+        self, context: Context, params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        """The resources of each job."""
+        return ListResourceTemplatesResult(resource_templates=TEMPLATES)
+
+    async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        """The text of a resource. A URI that leads nowhere is a protocol error."""
+        uri = str(params.uri)
+        address = parse(uri)
+        try:
+            found = await self._read(address) if address is not None else None
+        except QueueError as error:
+            raise invalid_params(f"{error.message} {error.hint}") from None
+        if found is None:
+            raise no_such_resource(context, uri)
+        text, mime_type = found
+        content = TextResourceContents(uri=uri, mime_type=mime_type, text=text)
+        return ReadResourceResult(contents=[content])
+
+    async def _read(self, address: Address) -> tuple[str, str] | None:
+        if address.kind == "commands":
+            return compact(_commands(self._state)), JSON
+        queue = self._state.queue
+        if address.kind == "health":
+            return compact({"success": True, **await queue.get_queue_health()}), JSON
+        if address.kind == "jobs":
+            return compact(await _jobs(queue)), JSON
+        record = await find(queue, address.job_id)
+        return None if record is None else await _read_job(queue, record, address.part)
+
+
+async def _read_job(queue: QueueManager, record: JobRecord, part: str) -> tuple[str, str] | None:
+    if not part:
+        return compact(await job_view(queue, record)), JSON
+    if record.status == states.DELETED:
+        return None
+    if part == "result":
+        if record.result_size is None:
+            return None
+        value = record.result
+        return compact(await queue.result_of(record.job_id) if value is None else value), JSON
+    stream = part.removeprefix("logs").removeprefix("/") or "all"
+    log = await queue.read_logs(record.job_id, stream=stream, tail=LOG_LINES)
+    return "".join(f"{line}\n" for line in (*log.stdout, *log.stderr)), TEXT
+
+
+async def _jobs(queue: QueueManager) -> dict[str, Any]:
+    records, following = await page(queue, limit=PAGE)
+    view: dict[str, Any] = {"success": True, "jobs": [brief_view(record) for record in records]}
+    if following is not None:
+        view["next"] = "These are the latest jobs only; queue_list_jobs lists all."
+    return view
+
+
+def _commands(state: State) -> dict[str, Any]:
+    infos = [state.catalog.get(name) for name in state.catalog.names()]
+    return {"success": True, "commands": [_command(info) for info in infos]}
+
+
+def _command(info: CommandInfo) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "name": info.name,
+        "title": info.title,
+        "description": info.description,
+        "use_queue": info.use_queue,
+        "timeout": info.timeout,
+        "task": info.task if info.use_queue else None,
+        "read_only": info.read_only,
+        "destructive": info.destructive,
+    }
+    try:
+        view["input_schema"] = schema_of(info).input_schema
+        view["output_schema"] = output_schema_of(info)
+    except InvalidCommandError as error:
+        view["error"] = error.to_dict()
+    return {key: value for key, value in view.items() if value is not None}
+
+
+def _job_resource(record: JobRecord) -> Resource:
+    return Resource(
+        uri=job_uri(record.job_id),
+        name=f"{record.command} {record.job_id}",
+        title=f"{record.command}: {record.status}",
+        mime_type=JSON,
+    )

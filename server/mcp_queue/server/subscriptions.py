@@ -1,0 +1,204 @@
+"""Subscriptions, by two doors: ``resources/subscribe`` of the handshake era, and the stream of
+``subscriptions/listen`` of 2026-07-28, which also carries list changes and tasks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import anyio
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
+from mcp_types import (
+    EmptyResult,
+    Notification,
+    NotificationParams,
+    ResourceListChangedNotification,
+    ResourceUpdatedNotification,
+    ResourceUpdatedNotificationParams,
+    SubscriptionFilter,
+    SubscriptionsAcknowledgedNotification,
+    SubscriptionsAcknowledgedNotificationParams,
+    SubscriptionsListenResult,
+)
+
+from mcp_queue.jobs import states
+from mcp_queue.server.hub import EVERY_JOB, THE_SET
+from mcp_queue.server.protocol import (
+    declares_tasks,
+    invalid_params,
+    no_such_resource,
+    tasks_required,
+)
+from mcp_queue.server.tasks import detailed, find
+from mcp_queue.server.uris import parse
+
+if TYPE_CHECKING:
+    from mcp.server.session import ServerSession
+    from mcp_types import (
+        ServerNotification,
+        SubscribeRequestParams,
+        SubscriptionsListenRequestParams,
+        UnsubscribeRequestParams,
+    )
+
+    from mcp_queue.server.protocol import Context
+    from mcp_queue.server.state import State
+
+
+class TaskNotification(Notification[dict[str, Any], Literal["notifications/tasks"]]):
+    """A task that changed, whole (SEP-2663)."""
+
+    method: Literal["notifications/tasks"] = "notifications/tasks"
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What one ``subscriptions/listen`` asked for and gets."""
+
+    tools: bool
+    resources: bool
+    uris: dict[str, str | None]
+    """URIs and what they wait for; None for a resource that does not change."""
+    task_ids: list[str] | None
+
+    def interests(self) -> set[str]:
+        """What a listener for all of it waits for."""
+        wanted = {interest for interest in self.uris.values() if interest is not None}
+        return wanted | set(self.task_ids or ()) | ({THE_SET} if self.resources else set())
+
+    def acknowledged(self) -> SubscriptionFilter:
+        """The filter as the client is told that it is honoured."""
+        extra = {} if self.task_ids is None else {"taskIds": self.task_ids}
+        return SubscriptionFilter(
+            tools_list_changed=self.tools or None,
+            resources_list_changed=self.resources or None,
+            resource_subscriptions=list(self.uris) or None,
+            **cast("Any", extra),
+        )
+
+
+class Subscriptions:
+    """The handlers of both doors. One object serves one connection."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._legacy: dict[str, anyio.CancelScope] = {}
+
+    async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
+        """Send ``notifications/resources/updated`` for the URI from now on."""
+        uri = str(params.uri)
+        address = parse(uri)
+        known = address is not None and (not address.job_id or await self._knows(address.job_id))
+        if not known:
+            raise no_such_resource(context, uri)
+        interest = _interest_of(uri)
+        if interest is not None and uri not in self._legacy:
+            scope = self._legacy[uri] = anyio.CancelScope()
+            self._state.hub.start_soon(self._pump, context.session, uri, interest, scope)
+        return EmptyResult()
+
+    async def unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
+        """Send no more of them; a URI that was not subscribed to is no error."""
+        scope = self._legacy.pop(str(params.uri), None)
+        if scope is not None:
+            scope.cancel()
+        return EmptyResult()
+
+    async def listen(
+        self, context: Context, params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        """Acknowledge, then send what changes until the client cancels the request."""
+        subscription = await self._honoured(context, params.notifications)
+        stream = _Stream(context, self._state, subscription)
+        with self._state.hub.listener(subscription.interests()) as listener:
+            await stream.acknowledge()
+            await stream.send_tasks(set(subscription.task_ids or ()))
+            while True:
+                await stream.send_changes(await listener.changes())
+
+    async def _honoured(self, context: Context, asked: SubscriptionFilter) -> Subscription:
+        task_ids = (asked.model_extra or {}).get("taskIds")
+        if task_ids is not None:
+            task_ids = await self._known_tasks(context, task_ids)
+        uris = [uri for uri in asked.resource_subscriptions or () if parse(uri) is not None]
+        return Subscription(
+            tools=bool(asked.tools_list_changed),
+            resources=bool(asked.resources_list_changed),
+            uris={uri: _interest_of(uri) for uri in uris},
+            task_ids=task_ids,
+        )
+
+    async def _known_tasks(self, context: Context, task_ids: object) -> list[str]:
+        if not declares_tasks(context):
+            raise tasks_required()
+        if not isinstance(task_ids, list):
+            raise invalid_params("taskIds is a list of task ids")
+        given = dict.fromkeys(id_ for id_ in cast("list[object]", task_ids) if isinstance(id_, str))
+        return [task_id for task_id in given if await self._knows(task_id)]
+
+    async def _knows(self, job_id: str) -> bool:
+        return await find(self._state.queue, job_id) is not None
+
+    async def _pump(
+        self, session: ServerSession, uri: str, interest: str, scope: anyio.CancelScope
+    ) -> None:
+        with scope, self._state.hub.listener({interest}) as listener:
+            while True:
+                await listener.changes()
+                await session.send_resource_updated(uri)
+
+
+class _Stream:
+    """The notifications of one ``subscriptions/listen``, each with its subscription id."""
+
+    def __init__(self, context: Context, state: State, subscription: Subscription) -> None:
+        self._context = context
+        self._state = state
+        self._subscription = subscription
+        self._meta: Any = {SUBSCRIPTION_ID_META_KEY: context.request_id}
+
+    async def acknowledge(self) -> None:
+        """Say what is honoured; the first message of the stream."""
+        honoured = self._subscription.acknowledged()
+        await self._send(
+            SubscriptionsAcknowledgedNotification(
+                params=SubscriptionsAcknowledgedNotificationParams(
+                    notifications=honoured, _meta=self._meta
+                )
+            )
+        )
+
+    async def send_changes(self, changed: set[str]) -> None:
+        """Tell of all that changed."""
+        if THE_SET in changed:
+            params = NotificationParams(_meta=self._meta)
+            await self._send(ResourceListChangedNotification(params=params))
+        for uri, interest in self._subscription.uris.items():
+            if interest in changed:
+                updated = ResourceUpdatedNotificationParams(uri=uri, _meta=self._meta)
+                await self._send(ResourceUpdatedNotification(params=updated))
+        await self.send_tasks(changed.intersection(self._subscription.task_ids or ()))
+
+    async def send_tasks(self, task_ids: set[str]) -> None:
+        """Send each task as it is now; a deleted one is no task any more."""
+        for task_id in task_ids:
+            record = await find(self._state.queue, task_id)
+            if record is None or record.status == states.DELETED:
+                continue
+            view = await detailed(self._context, self._state.queue, record)
+            await self._send(TaskNotification(params={"_meta": self._meta, **view}))
+
+    async def _send(self, notification: Notification[Any, Any]) -> None:
+        await self._context.session.send_notification(
+            cast("ServerNotification", notification), related_request_id=self._context.request_id
+        )
+
+
+def _interest_of(uri: str) -> str | None:
+    """What a subscription to ``uri`` waits for; None if the resource never changes."""
+    address = parse(uri)
+    if address is None or address.kind == "commands":
+        return None
+    return address.job_id or EVERY_JOB

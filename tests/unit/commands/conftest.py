@@ -1,0 +1,30 @@
+"""Each test of this folder finds the catalog empty and leaves it as it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from mcp_queue.commands.catalog import registry
+
+
+@pytest.fixture(autouse=True)
+def empty_catalog() -> Iterator[None]:
+    before = list(registry)
+    path, modules = list(sys.path), set(sys.modules)
+    _clear()
+    yield
+    _clear()
+    for info in before:
+        registry.register(info)
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith(("mcp_queue_file_", "authored_")):
+            del sys.modules[name]
+
+
+def _clear() -> None:
+    for info in registry:
+        registry.unregister(info.name)

@@ -1,0 +1,281 @@
+"""Commands from modules, files and entry points, and what is said of those that fail."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+
+import pytest
+
+from mcp_queue.commands import loading
+from mcp_queue.commands.catalog import registry
+from mcp_queue.errors import CommandLoadError, CommandNotFoundError
+
+COMMAND = """
+from mcp_queue.commands.command import command
+
+@command
+def {name}():
+    return "{name} of " + __name__
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the module search path."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+def entry_points_are(monkeypatch: pytest.MonkeyPatch, *values: str) -> None:
+    points = EntryPoints(
+        EntryPoint(f"p{i}", value, loading.ENTRY_POINT_GROUP) for i, value in enumerate(values)
+    )
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda *, group: points.select(group=group)
+    )
+
+
+def failure(spec: str) -> CommandLoadError:
+    with pytest.raises(CommandLoadError) as caught:
+        loading.load(spec)
+    return caught.value
+
+
+def test_a_module_is_loaded_by_its_name(modules: Path) -> None:
+    write(modules / "authored_a.py", COMMAND.format(name="one"))
+    loading.load("authored_a")
+    assert registry.get("one").source == {"module": "authored_a"}
+    assert registry.source is None
+
+
+def test_a_package_answers_for_its_submodules(modules: Path) -> None:
+    write(modules / "authored_p/__init__.py", "import authored_p.sub")
+    write(modules / "authored_p/sub.py", COMMAND.format(name="one"))
+    loading.load("authored_p")
+    assert registry.get("one").source == {"module": "authored_p"}
+
+
+def test_a_file_is_loaded_by_its_path(tmp_path: Path) -> None:
+    file = write(tmp_path / "my-tools.v2.py", COMMAND.format(name="one"))
+    loading.load(str(file))
+    info = registry.get("one")
+    assert info.source == {"file": str(file)}
+    assert info.target.__module__.startswith("mcp_queue_file_my_tools_v2_")
+    assert sys.modules[info.target.__module__].__file__ == str(file)
+
+
+def test_a_relative_path_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "tools.py", COMMAND.format(name="one"))
+    monkeypatch.chdir(tmp_path)
+    loading.load("tools.py")
+    assert registry.get("one").source == {"file": str(tmp_path / "tools.py")}
+
+
+def test_two_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        loading.load(str(write(tmp_path / name / "tools.py", COMMAND.format(name=name))))
+    assert registry.names() == ["one", "two"]
+
+
+def test_a_file_may_import_its_siblings(tmp_path: Path) -> None:
+    write(tmp_path / "authored_sibling.py", COMMAND.format(name="from_sibling"))
+    file = write(tmp_path / "tools.py", "import authored_sibling\n" + COMMAND.format(name="one"))
+    loading.load(str(file))
+    assert registry.get("from_sibling").source == {"file": str(file)}
+    assert sys.path[0] == str(tmp_path)
+
+
+def test_loading_twice_is_no_error(tmp_path: Path) -> None:
+    file = str(write(tmp_path / "tools.py", COMMAND.format(name="one")))
+    loading.load(file)
+    first = registry.get("one")
+    loading.load(file)
+    assert registry.get("one") is first
+
+
+def test_an_exception_is_named_with_file_line_and_cause(tmp_path: Path) -> None:
+    file = write(tmp_path / "tools.py", "\ndef setup():\n    return 1 / 0\n\nsetup()\n")
+    assert failure(str(file)).to_dict() == {
+        "code": "import_error",
+        "message": f"Cannot load commands from {str(file)!r}: "
+        f"ZeroDivisionError: division by zero ({file}, line 3).",
+        "hint": CommandLoadError.hint,
+    }
+
+
+def test_the_place_is_in_the_authors_code_not_in_a_library(tmp_path: Path) -> None:
+    file = write(tmp_path / "tools.py", "import json\n\njson.loads('{')\n")
+    error = failure(str(file))
+    assert error.details["place"] == f"{file}, line 3"
+    assert "JSONDecodeError" in str(error)
+
+
+def test_an_installed_library_is_not_the_authors_code_either(tmp_path: Path) -> None:
+    library = tmp_path / ".venv/site-packages/authored_library.py"
+    write(library, "def fail():\n    raise OSError('no GPU')\n")
+    file = write(
+        tmp_path / "tools.py",
+        f"import sys\nsys.path.insert(0, {str(library.parent)!r})\n"
+        "import authored_library\nauthored_library.fail()\n",
+    )
+    assert failure(str(file)).details["place"] == f"{file}, line 4"
+
+
+def test_a_failing_sibling_is_the_place(tmp_path: Path) -> None:
+    sibling = write(tmp_path / "authored_sibling.py", "x = 1\nraise RuntimeError\n")
+    file = write(tmp_path / "tools.py", "import authored_sibling\n")
+    error = failure(str(file))
+    assert error.details["place"] == f"{sibling}, line 2"
+    assert error.details["cause"] == "RuntimeError"
+
+
+def test_a_syntax_error_is_named_with_its_own_line(tmp_path: Path, modules: Path) -> None:
+    for spec, file in (
+        (str(tmp_path / "tools.py"), tmp_path / "tools.py"),
+        ("authored_broken", modules / "authored_broken.py"),
+    ):
+        write(file, "x = 1\ny = (\n")
+        error = failure(spec)
+        assert error.details["place"] == f"{file}, line 2"
+        assert error.details["cause"] == "SyntaxError: '(' was never closed"
+
+
+def test_a_module_that_is_missing(modules: Path) -> None:
+    error = failure("authored_nowhere")
+    assert "No module named 'authored_nowhere'" in str(error)
+    assert error.details["place"] == "not found on the module search path"
+
+
+def test_an_import_that_is_missing(modules: Path) -> None:
+    file = write(modules / "authored_a.py", "\nimport authored_nowhere\n")
+    error = failure("authored_a")
+    assert "No module named 'authored_nowhere'" in str(error)
+    assert error.details["place"] == f"{file}, line 2"
+
+
+@pytest.mark.parametrize("spec", ["", "..", "a b", "x\0y"])
+def test_what_names_no_module(spec: str) -> None:
+    assert failure(spec).code == "import_error"
+
+
+def test_a_file_that_is_missing_or_a_folder(tmp_path: Path) -> None:
+    assert "no such file" in str(failure(str(tmp_path / "nowhere.py")))
+    assert "a folder" in str(failure(str(tmp_path)))
+
+
+def test_a_file_that_is_no_python(tmp_path: Path) -> None:
+    file = write(tmp_path / "tools.txt", "x = 1\n")
+    assert "ends in .py" in str(failure(str(file)))
+
+
+def test_a_module_that_exits(tmp_path: Path) -> None:
+    file = write(tmp_path / "tools.py", "import sys\nsys.exit(2)\n")
+    error = failure(str(file))
+    assert (error.details["cause"], error.details["place"]) == ("SystemExit: 2", f"{file}, line 2")
+
+
+def test_a_wrong_definition_is_a_load_error_that_says_so(tmp_path: Path) -> None:
+    text = COMMAND.format(name="one").replace("@command", "@command(timeout=-1)")
+    file = write(tmp_path / "tools.py", text)
+    error = failure(str(file))
+    assert "timeout is a positive number" in str(error)
+    assert error.details["place"] == f"{file}, line 4"
+
+
+def test_a_duplicate_is_a_load_error_naming_both(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.py", COMMAND.format(name="one"))
+    second = write(tmp_path / "b.py", COMMAND.format(name="one"))
+    loading.load(str(first))
+    error = failure(str(second))
+    assert str(first) in str(error)
+    assert str(second) in str(error)
+    assert registry.get("one").source == {"file": str(first)}
+
+
+def test_a_module_that_fails_leaves_none_of_its_commands(tmp_path: Path) -> None:
+    failing = COMMAND.format(name="one") + "\nraise RuntimeError('late')\n"
+    failure(str(write(tmp_path / "tools.py", failing)))
+    assert registry.names() == []
+    assert registry.source is None
+
+
+def test_what_a_failed_module_imported_stays_and_is_found(tmp_path: Path) -> None:
+    write(tmp_path / "authored_sibling.py", COMMAND.format(name="fine"))
+    failing = "import authored_sibling\n" + COMMAND.format(name="one") + "\n1 / 0\n"
+    failure(str(write(tmp_path / "tools.py", failing)))
+    assert registry.names() == ["fine"]
+    assert registry.get("fine").source == {"module": "authored_sibling"}
+
+
+def test_load_all_loads_what_can_be_loaded(
+    tmp_path: Path, modules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_points_are(monkeypatch, "authored_e", "authored_gone", "not a module!")
+    write(modules / "authored_e.py", COMMAND.format(name="from_entry_point"))
+    broken = str(write(tmp_path / "broken.py", "1 / 0\n"))
+    good = str(write(tmp_path / "good.py", COMMAND.format(name="one")))
+    errors = loading.load_all([broken, good, good])
+    assert [error.details["spec"] for error in errors] == [
+        broken,
+        "authored_gone",
+        "not a module!",
+    ]
+    assert registry.names() == ["from_entry_point", "one"]
+
+
+def test_entry_points_can_be_left_out(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry_points_are(monkeypatch, "authored_e")
+    write(modules / "authored_e.py", COMMAND.format(name="one"))
+    assert loading.load_all([], entry_points=False) == []
+    assert loading.load_entry_points({"authored_e"}) == []
+    assert registry.names() == []
+
+
+def test_what_is_named_wins_over_an_entry_point(
+    tmp_path: Path, modules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_points_are(monkeypatch, "authored_e:main [extra]")
+    text = COMMAND.format(name="one") + COMMAND.format(name="two")
+    write(modules / "authored_e.py", text)
+    file = str(write(tmp_path / "tools.py", COMMAND.format(name="one")))
+    assert loading.load_all([file]) == []
+    assert registry.get("one").source == {"file": file}
+    assert registry.get("two").source == {"module": "authored_e"}
+    assert not registry.gives_way
+
+
+def test_two_entry_points_of_one_name_are_reported(
+    modules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_points_are(monkeypatch, "authored_e", "authored_f")
+    for name in ("authored_e", "authored_f"):
+        write(modules / f"{name}.py", COMMAND.format(name="one"))
+    (error,) = loading.load_all([])
+    assert "Two commands are named 'one'" in str(error)
+
+
+def test_resolve_finds_a_command_again(tmp_path: Path, modules: Path) -> None:
+    file = str(write(tmp_path / "tools.py", COMMAND.format(name="one")))
+    write(modules / "authored_a.py", COMMAND.format(name="two"))
+    assert loading.resolve({"file": file}, "one").target().startswith("one of mcp_queue_file")
+    assert loading.resolve({"module": "authored_a"}, "two").target() == "two of authored_a"
+
+
+def test_resolve_says_why_it_cannot(tmp_path: Path) -> None:
+    file = str(write(tmp_path / "tools.py", COMMAND.format(name="one")))
+    with pytest.raises(CommandNotFoundError, match=r"'ones'.*'one'"):
+        loading.resolve({"file": file}, "ones")
+    with pytest.raises(CommandLoadError, match="no such file"):
+        loading.resolve({"file": str(tmp_path / "gone.py")}, "one")
+    with pytest.raises(CommandLoadError, match="interactive session"):
+        loading.resolve({}, "one")

@@ -1,0 +1,33 @@
+"""What can be wrong with a call of these commands; each docstring is the message."""
+
+from __future__ import annotations
+
+from mcp_queue import QueueError
+
+
+class FolderNotFoundError(QueueError):
+    """{folder!r} is not a folder that can be read: {reason}."""
+
+    code = "folder_not_found"
+    hint = "Give root_dir as the absolute path of an existing folder."
+
+
+class NotAnalyzedError(QueueError):
+    """There is no code map of {project} yet."""
+
+    code = "not_analyzed"
+    hint = "Call analyze_project with root_dir={root_dir!r} first; wait for it, then search again."
+
+
+class MapUnusableError(QueueError):
+    """The code map {path} cannot be used: {reason}."""
+
+    code = "map_unusable"
+    hint = "Look at the folder's permissions and free space; the file may be deleted at any time."
+
+
+class WrongValueError(QueueError):
+    """{name!r} cannot be {value!r}: {reason}."""
+
+    code = "invalid_params"
+    hint = "Correct the value and call again."
