@@ -33,7 +33,7 @@ class JobNotFoundError(QueueError):
     """No job has the id {job_id!r}."""
 
     code = "job_not_found"
-    hint = "queue_list_jobs shows the jobs that are known; jobs past their retention are forgotten."
+    hint = "queue_list_jobs shows the jobs that are known."
 
 
 class JobAlreadyExistsError(QueueError):

@@ -24,9 +24,13 @@ def test_the_wheel_holds_both_packages_with_all_their_files(tmp_path: Path):
         path.relative_to(package.parent).as_posix()
         for package in PACKAGES
         for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not _is_cache(path.relative_to(package))
     }
     assert {"mcp_queue/py.typed", "mcp_queue_tools/py.typed", "mcp_queue/jobs/schema.sql"} <= names
+
+
+def _is_cache(path: Path) -> bool:
+    return any(part == "__pycache__" or part.startswith(".") for part in path.parts)
 
 
 def test_the_version_is_said_once():

@@ -7,6 +7,7 @@ wins, file by file, and readers see whole files.
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,6 @@ from mcp_queue_tools import maps
 from mcp_queue_tools.ranking import fold, initials
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable
     from pathlib import Path
 
@@ -49,7 +49,8 @@ class CodeMap:
         self.database = maps.open_for_writing(self.path)
         with maps.transaction(self.database):
             self.database.execute(
-                "INSERT OR IGNORE INTO project VALUES (1, ?, ?, 0)", (str(root), time.time())
+                "INSERT OR IGNORE INTO project VALUES (1, ?, ?, 0)",
+                (os.fsencode(root), time.time()),
             )
 
     def __enter__(self) -> CodeMap:
@@ -88,9 +89,7 @@ class CodeMap:
     def finish(self, *, complete: bool) -> None:
         """Record the end of a run; ``complete`` is false for one that was stopped."""
         with maps.transaction(self.database):
-            self.database.execute(
-                "DELETE FROM names WHERE id NOT IN (SELECT name_id FROM symbols)"
-            )
+            self.database.execute("DELETE FROM names WHERE id NOT IN (SELECT name_id FROM symbols)")
             self.database.execute(
                 "UPDATE project SET analyzed_at = ?, complete = ?", (time.time(), complete)
             )
@@ -129,11 +128,6 @@ class CodeMap:
             " VALUES (?, (SELECT id FROM names WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?)",
             [_symbol_row(file_id, symbol) for symbol in symbols],
         )
-
-
-def open_project(database: sqlite3.Connection) -> tuple[str, float, bool] | None:
-    """Root, time of the last run and whether that was complete; None for an empty map."""
-    return database.execute("SELECT root, analyzed_at, complete FROM project").fetchone()
 
 
 def _symbol_row(file_id: int | None, symbol: Symbol) -> tuple[object, ...]:

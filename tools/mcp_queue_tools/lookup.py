@@ -102,9 +102,11 @@ def _ranked_names(code_map: ReadableMap, query: Query) -> Iterator[tuple[int, in
 def _rank_all(
     code_map: ReadableMap, query: Query, condition: str, values: tuple[str, ...], steps: range
 ) -> list[tuple[int, int, str]]:
-    rows = code_map.rows(f"SELECT id, name FROM names WHERE {condition}", *values)
-    ranked = [(rank(name, query), name_id, name) for name_id, name in rows]
-    matches = [(step, name_id, name) for step, name_id, name in ranked if step in steps]
+    matches: list[tuple[int, int, str]] = []
+    for name_id, name in code_map.rows(f"SELECT id, name FROM names WHERE {condition}", *values):
+        step = rank(name, query)
+        if step is not None and step in steps:
+            matches.append((step, name_id, name))
     return sorted(matches, key=lambda match: (match[0], len(match[2]), match[2]))
 
 

@@ -27,7 +27,7 @@ BUSY_TIMEOUT = 30.0  # seconds that a write waits for another run's batch
 _SCHEMA = """
 CREATE TABLE project (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    root TEXT NOT NULL,
+    root BLOB NOT NULL, -- as the file system has it, which need not be text
     analyzed_at REAL NOT NULL,
     complete INTEGER NOT NULL
 );

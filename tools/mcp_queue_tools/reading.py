@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 class ReadableMap:
     """One map as it is at this moment; ``prefix`` limits it to a folder of the project."""
 
-    def __init__(self, database: sqlite3.Connection, prefix: str) -> None:
+    def __init__(self, database: sqlite3.Connection, project: tuple[bytes, float, int]) -> None:
+        root, self.analyzed_at, complete = project
         self.database = database
-        self.prefix = prefix
-        database.execute("BEGIN")
-        projects = self.rows("SELECT root, analyzed_at, complete FROM project")
-        self.root, self.analyzed_at, self.complete = projects[0] if projects else _NO_PROJECT
+        self.root = Path(os.fsdecode(root))
+        self.complete = bool(complete)
+        self.prefix = ""
         self._stale: dict[int, bool] = {}
 
     def rows(self, sql: str, *values: object) -> list[Any]:
@@ -73,27 +74,28 @@ def open_maps(root_dir: str | None) -> Generator[list[ReadableMap]]:
 def _open_one(stack: ExitStack, root_dir: str) -> list[ReadableMap]:
     wanted = find_root(root_dir)
     for root in (wanted, *wanted.parents):
-        path = maps.path_of(root)
-        if path.exists():
-            prefix = "" if root == wanted else f"{wanted.relative_to(root).as_posix()}/"
-            found = _open(stack, path, prefix)
-            if found:
-                return [found]
+        found = _open(stack, maps.path_of(root))
+        if found:
+            if root != wanted:
+                found.prefix = f"{wanted.relative_to(root).as_posix()}/"
+            return [found]
     raise NotAnalyzedError(project=repr(root_dir), root_dir=root_dir)
 
 
 def _open_all(stack: ExitStack) -> list[ReadableMap]:
-    opened = [_open(stack, path, "") for path in maps.folder().glob("*.db")]
+    opened = [_open(stack, path) for path in maps.folder().glob("*.db")]
     found = [each for each in opened if each and each.root.is_dir()]
     if not found:
         raise NotAnalyzedError(project="any project", root_dir="the project's folder")
     return sorted(found, key=lambda each: each.analyzed_at, reverse=True)
 
 
-def _open(stack: ExitStack, path: Path, prefix: str) -> ReadableMap | None:
-    database = maps.open_for_reading(path)
+def _open(stack: ExitStack, path: Path) -> ReadableMap | None:
+    """The map as of now, or None if there is none (or none of this version, or not yet)."""
+    database = maps.open_for_reading(path) if path.exists() else None
     if database is None:
         return None
     stack.enter_context(closing(database))
-    opened = ReadableMap(database, prefix)
-    return opened if opened.root.name or opened.root.anchor else None
+    database.execute("BEGIN")
+    project = database.execute("SELECT root, analyzed_at, complete FROM project").fetchone()
+    return ReadableMap(database, project) if project else None

@@ -42,7 +42,7 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
     with registry.transaction():
         order = registry.next("start_order") if job.start else None
         try:
-            registry.connection.execute(
+            registry.execute(
                 "INSERT INTO jobs (job_id, command, job_type, status, rev, start_order, timeout,"
                 " created_at, updated_at, params, call, origin)"
                 " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -105,28 +105,32 @@ class Registry:
         )
 
     def _prepare(self) -> None:
-        found = self.connection.pragma("application_id"), self.connection.pragma("user_version")
-        if found == (APPLICATION_ID, SCHEMA_VERSION):
+        if self._is_ours():
             return
         self.connection.pragma("journal_mode", "wal")
         with self.transaction():
-            version = self.connection.pragma("user_version")
-            if self.connection.pragma("application_id") != APPLICATION_ID:
-                if version != 0 or self.value("SELECT count(*) FROM sqlite_schema"):
-                    raise RegistryError(
-                        path=self.path,
-                        reason="it is a database of another program",
-                        advice=NOT_OURS,
-                    )
+            if not self._is_ours():  # another process may have been quicker
                 self.connection.execute(_schema())
                 self.connection.pragma("application_id", APPLICATION_ID)
                 self.connection.pragma("user_version", SCHEMA_VERSION)
-            elif version != SCHEMA_VERSION:
-                raise RegistryError(
-                    path=self.path,
-                    reason=f"its schema is version {version}, this program knows {SCHEMA_VERSION}",
-                    advice="Start the newer mcp-queue, or choose another registry_path.",
-                )
+
+    def _is_ours(self) -> bool:
+        """False for an empty file; `RegistryError` for a stranger's, which is only read."""
+        with self.connection:  # one snapshot, should another process be making it
+            application = self.connection.pragma("application_id")
+            version = self.connection.pragma("user_version")
+            tables = self.value("SELECT count(*) FROM sqlite_schema")
+        if application == APPLICATION_ID and version != SCHEMA_VERSION:
+            raise RegistryError(
+                path=self.path,
+                reason=f"its schema is version {version}, this program knows {SCHEMA_VERSION}",
+                advice="Start the newer mcp-queue, or choose another registry_path.",
+            )
+        if application != APPLICATION_ID and (application or version or tables):
+            raise RegistryError(
+                path=self.path, reason="it is a database of another program", advice=NOT_OURS
+            )
+        return application == APPLICATION_ID
 
     @contextmanager
     def _errors(self) -> Generator[None]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcp_queue import clock
+from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -103,16 +104,17 @@ def record_spawn(registry: Registry, run_id: str, identity: str) -> None:
 def record_events(
     registry: Registry,
     run_id: str,
-    offset: int,
+    offset: int | None,
     *,
     started: bool,
     progress: float | None,
     description: str | None,
 ) -> None:
-    """Store what a run said up to byte ``offset`` of its events."""
+    """Store what a run said up to byte ``offset`` of its events; None leaves the offset."""
     with registry.transaction(durable=False):
         registry.execute(
-            "UPDATE runs SET events_offset = ?, started = started OR ? WHERE run_id = ?",
+            "UPDATE runs SET events_offset = coalesce(?, events_offset), started = started OR ?"
+            " WHERE run_id = ?",
             (offset, int(started), run_id),
         )
         if started:
@@ -129,11 +131,14 @@ def record_events(
 def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bool:
     """End the job that is bound to ``run_id``, durably, unless it has ended otherwise.
 
-    ``gone``: the run's whole tree is dead, so its slot is free. The answer tells whether this
-    call ended the job.
+    ``gone``: the run's whole tree is dead, so its slot is free. Whatever a job ends with once a
+    stop was asked, it is stopped, and keeps its result. The answer tells whether this call ended
+    the job.
     """
     now = clock.wall()
     with registry.transaction():
+        if registry.value("SELECT stop_requested FROM jobs WHERE run_id = ?", (run_id,)):
+            ending = replace(ending, status=states.STOPPED, error_code=None, error_message=None)
         decided = registry.changed(
             "UPDATE jobs SET status = ?, error_code = ?, error_message = ?, exit_code = ?,"
             " signal = ?, result = ?, result_size = ?, finished_at = ?, updated_at = ?, rev = ?,"

@@ -42,6 +42,7 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_by_rev ON jobs (rev);
 CREATE INDEX jobs_by_status ON jobs (status, seq);
+CREATE INDEX jobs_by_run ON jobs (run_id);
 CREATE INDEX jobs_waiting ON jobs (start_order) WHERE status = 'pending';
 CREATE INDEX jobs_to_stop ON jobs (seq) WHERE stop_requested AND status = 'running';
 

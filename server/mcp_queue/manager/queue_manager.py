@@ -113,6 +113,7 @@ class QueueManager:
 
         In-memory jobs are asked to stop and killed after ``shutdown_timeout``; ``wait`` for that.
         """
+        gone = not self._supervision.ever_started
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

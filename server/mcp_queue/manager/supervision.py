@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mcp_queue import clock
+from mcp_queue.errors import QueueError
 from mcp_queue.jobs import job_rows, member_rows
 from mcp_queue.manager.origin import environment, package_folder
 from mcp_queue.system.identity import DEAD, state_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.supervisor.main import main; main()"
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
+EXPECT_INTERVAL = 0.02  # seconds between looks for a started supervisor when we leave
 
 
 def missing(registry: Registry) -> bool:
@@ -40,6 +42,7 @@ class Supervision:
         self._owner = owner
         self._wake = asyncio.Event()
         self._started_at = float("-inf")
+        self._predecessor: str | None = None
         self._watched: str | None = None
         self._watcher: asyncio.Task[None] | None = None
         self.ever_started = False
@@ -54,27 +57,41 @@ class Supervision:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                await self._look()
+                try:
+                    await self._look()
+                except (QueueError, OSError) as error:  # no process to be had now, say
+                    print(f"mcp-queue: cannot keep a supervisor: {error}", file=sys.stderr)
+                    self._check_in(PATIENCE)
         finally:
             if self._watcher is not None:
                 self._watcher.cancel()
 
     async def gone(self, seconds: float) -> bool:
-        """Wait until no supervisor lives; False when one still does after ``seconds``."""
+        """Wait until no supervisor lives or comes; False when one still does after ``seconds``."""
         deadline = clock.monotonic() + seconds
-        while (identity := await self._alive()) is not None:
-            left = deadline - clock.monotonic()
-            if left <= 0:
-                return False
-            with anyio.move_on_after(left):
-                await _death_of(identity)
-        return True
+        while (left := deadline - clock.monotonic()) > 0:
+            if (identity := await self._alive()) is not None:
+                with anyio.move_on_after(left):
+                    await _death_of(identity)
+            elif await self._expected():
+                await anyio.sleep(EXPECT_INTERVAL)
+            else:
+                return True
+        return False
+
+    async def _recorded(self) -> str | None:
+        supervisor = await self._threads.read(member_rows.supervisor)
+        return supervisor.identity if supervisor is not None else None
 
     async def _alive(self) -> str | None:
-        supervisor = await self._threads.read(member_rows.supervisor)
-        if supervisor is None or state_of(supervisor.identity) == DEAD:
-            return None
-        return supervisor.identity
+        identity = await self._recorded()
+        return None if identity is None or state_of(identity) == DEAD else identity
+
+    async def _expected(self) -> bool:
+        """Whether the one that we started has yet to take charge."""
+        if clock.monotonic() - self._started_at > PATIENCE:
+            return False
+        return await self._recorded() == self._predecessor
 
     async def _look(self) -> None:
         identity = await self._alive()
@@ -84,11 +101,15 @@ class Supervision:
         elif await self._threads.read(job_rows.unfinished):
             waited = clock.monotonic() - self._started_at
             if waited < PATIENCE:
-                asyncio.get_running_loop().call_later(PATIENCE - waited, self.check)
+                self._check_in(PATIENCE - waited)
             else:
                 await self._start()
 
+    def _check_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.check)
+
     async def _start(self) -> None:
+        self._predecessor = await self._recorded()
         self._started_at = clock.monotonic()
         self.ever_started = True
         argv = [sys.executable, "-P", "-c", BOOT, package_folder(), self._path, self._owner]

@@ -40,7 +40,8 @@ def _adopt_run(state: State, row: RunRow, identity: str) -> None:
         settled=row.job_status in states.ENDED or row.job_run_id != row.run_id,
     )
     dispatch.supervise(state, run, row.started_at)
-    settle.collect(state, run)
+    if run.settled:
+        settle.let_go(state, run)
 
 
 def _remove_strange_folders(state: State) -> None:

@@ -30,6 +30,8 @@ def main() -> None:
     """Supervise the registry of the command line until there is nobody to stay for."""
     path, owner = sys.argv[1:3]
     detach()
+    if owner and not os.path.exists(path):
+        return  # its in-memory registry is gone already
     local.prepare()
     folder = RegistryFolder(path)
     folder.make()

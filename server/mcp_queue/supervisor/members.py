@@ -13,8 +13,10 @@ from mcp_queue.supervisor.state import Settings
 from mcp_queue.system.watch import watch
 
 if TYPE_CHECKING:
+    from mcp_queue.jobs.member_rows import Server
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.supervisor.state import State
+    from mcp_queue.system.watch import Watch
 
 LINGER = 5.0  # seconds that a supervisor without servers and work stays
 
@@ -29,17 +31,21 @@ def read_servers(state: State) -> None:
     """Watch the servers that came; act on those that leave."""
     for server in member_rows.servers(state.registry):
         known = state.servers.get(server.server_id)
-        if known is None:
-            watching = watch(server.identity)
+        watching = known[1] if known is not None else _meet(state, server)
+        if server.leaving and (known is None or not known[0].leaving):
             state.servers[server.server_id] = (server, watching)
-            if watching is not None:
-                state.loop.on_readable(watching, partial(_gone, state, server.server_id))
-        elif server.leaving and not known[0].leaving:
-            state.servers[server.server_id] = (server, known[1])
             if state.owner:
                 shutdown.begin(state, state.settings.shutdown_timeout)
             else:
                 _forget(state, server.server_id)
+
+
+def _meet(state: State, server: Server) -> Watch | None:
+    watching = watch(server.identity)
+    state.servers[server.server_id] = (server, watching)
+    if watching is not None:
+        state.loop.on_readable(watching, partial(_gone, state, server.server_id))
+    return watching
 
 
 def ring_servers(state: State) -> None:

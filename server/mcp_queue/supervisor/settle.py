@@ -23,7 +23,11 @@ def collect(state: State, run: Run) -> None:
         return
     run_rows.finish(state.registry, run.run_id, _ending(run, Death()), gone=False)
     run.settled = True
-    # A thread or a child may keep the worker from leaving.
+    let_go(state, run)
+
+
+def let_go(state: State, run: Run) -> None:
+    """The job of a run has ended; a thread or a child may keep its worker from leaving."""
     grace = state.settings.stop_grace_seconds
     run.timers.append(state.loop.later(grace, partial(stop.kill, state, run)))
 
@@ -89,7 +93,8 @@ def _read_news(state: State, run: Run) -> None:
     run_rows.record_events(
         state.registry,
         run.run_id,
-        offset,
+        # Its outcome is read again by who takes over, unless the job's end is stored too.
+        offset if run.outcome is None else None,
         started=run.started,
         progress=progress,
         description=description,
@@ -104,15 +109,19 @@ def _number(value: object, otherwise: float | None) -> float | None:
     return otherwise
 
 
-def _text(value: object, otherwise: str | None) -> str | None:
-    return value[:1024] if isinstance(value, str) else otherwise
+def _text(value: object, otherwise: str | None, limit: int | None = 1024) -> str | None:
+    """A text that a run wrote; what is not Unicode in it could not be stored."""
+    if not isinstance(value, str):
+        return otherwise
+    return value[:limit].encode("utf-8", "replace").decode()
 
 
 def _ending(run: Run, death: Death) -> Ending:
     outcome = run.outcome or {}
+    size = outcome.get("result_size")
     kept: dict[str, Any] = {
-        "result": outcome.get("result"),
-        "result_size": outcome.get("result_size"),
+        "result": _text(outcome.get("result"), None, limit=None),
+        "result_size": size if isinstance(size, int) else None,
     }
     if run.cause == "timeout":
         return Ending(states.FAILED, "timeout", f"ran longer than {run.timeout:g} seconds", **kept)
@@ -125,8 +134,8 @@ def _ending(run: Run, death: Death) -> Ending:
         return Ending(states.COMPLETED, **kept)
     return Ending(
         states.FAILED,
-        str(outcome.get("error_code", "exception")),
-        str(outcome.get("error_message", "cancelled, though no stop was asked")),
+        _text(outcome.get("error_code"), "exception"),
+        _text(outcome.get("error_message"), "cancelled, though no stop was asked", limit=None),
         **kept,
     )
 

@@ -1,0 +1,282 @@
+"""Every code block of the documents does what the text around it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.rawclient import RawClient
+from support.serving import HANDSHAKE
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]'"
+SCRIPTS = sysconfig.get_path("scripts")
+GUARD = 600  # seconds, for an installation over a slow network
+
+
+@dataclass(frozen=True)
+class Block:
+    document: str
+    language: str
+    text: str
+
+    @property
+    def first_line(self) -> str:
+        return self.text.splitlines()[0]
+
+
+def blocks() -> list[Block]:
+    return [
+        Block(path.name, language, text)
+        for path in DOCUMENTS
+        for language, text in re.findall(
+            r"^```(\w*)\n(.*?)^```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        )
+    ]
+
+
+BLOCKS = blocks()
+
+
+def python_block(name: str) -> str:
+    [found] = [block.text for block in BLOCKS if block.first_line == f'"""{name}"""']
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the README's Python files."""
+    for block in BLOCKS:
+        if block.language == "python":
+            name = block.first_line.strip('"')
+            (tmp_path / name).write_text(block.text, "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.document}-{block.first_line}")
+def test_block(block: Block, folder: Path, user_environment: dict[str, str]) -> None:
+    HANDLERS[handler_of(block)](block, folder, user_environment)
+
+
+def handler_of(block: Block) -> str:
+    """The name of the check that a block gets; one without fails its test."""
+    for language, pattern, name in KINDS:
+        if language == block.language and re.search(pattern, block.text):
+            return name
+    raise AssertionError(f"no test runs this block of {block.document}:\n{block.text}")
+
+
+def run_demo(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """In a fresh copy of the tree, the very line."""
+    copy = fresh_copy(folder / "clone")
+    done = subprocess.run(
+        ["bash", "-c", block.text],
+        cwd=copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    progress = [float(value) for value in re.findall(r"^ *([\d.]+)%  ", done.stdout, re.MULTILINE)]
+    assert len(progress) >= 10
+    assert progress == sorted(set(progress))
+    assert re.search(r"modules\W+[\d,]{3,}", done.stdout)
+
+
+def fresh_copy(target: Path) -> Path:
+    """What a clone of the working tree would hold."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def is_what_ci_runs(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """A test cannot run all tests; `.ci/run` runs the same two commands in a fresh clone."""
+    script = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    for line in block.text.strip().splitlines():
+        for part in (line.removeprefix(f"{INSTALL} && "), INSTALL if INSTALL in line else ""):
+            assert not part or part in script
+
+
+def serve_folder(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """The server that a command line starts has both commands, and its jobs run."""
+    text = block.text.replace("$PWD/.venv/bin", SCRIPTS).replace("$PWD", str(folder))
+    command = shlex.split(text)
+    if "--" in command:
+        command = command[command.index("--") + 1 :]
+    with serving(command, folder) as client:
+        check_checksums(client, folder)
+
+
+def check_checksums(client: RawClient, folder: Path) -> None:
+    arguments = {"folder": str(folder), "pattern": "*.py"}
+    job_id = call(client, "checksum_files", **arguments)["job_id"]
+    [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
+    assert job["status"] == "completed", job
+    assert set(job["result"]) == {path.name for path in folder.glob("*.py")}
+
+
+def serve_module(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """The commands of a module, through a server."""
+    name = block.first_line.strip('"')
+    command = [sys.executable, "-m", "mcp_queue", "serve", "--commands", name]
+    with serving(command, folder) as client:
+        if name == "my_commands.py":
+            check_checksums(client, folder)
+            assert call(client, "checksum_text", text="abc") == {"result": 891568578}
+            return
+        job_id = call(client, "count_lines", path=str(folder / name))["job_id"]
+        [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
+        lines = len(block.text.splitlines())
+        assert job["result"] == {"success": True, "data": {"lines": lines}}
+        job_id = call(client, "count_lines", path="no such file")["job_id"]
+        [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
+        assert (job["status"], job["error"]["code"]) == ("failed", "reported")
+        assert "no such file" in job["error"]["message"]
+
+
+def run_script(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    name = block.first_line.strip('"')
+    done = subprocess.run(
+        [sys.executable, name],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "completed 100% reading" in done.stdout
+    assert "'my_commands.py':" in done.stdout
+
+
+def is_the_file_to_paste(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    assert block.text == (ROOT / "claude_config.json").read_text("utf-8")
+
+
+def serve_codex(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    [server] = tomllib.loads(block.text)["mcp_servers"].values()
+    with serving([server["command"], *server["args"]], folder) as client:
+        assert call(client, "queue_health")["in_memory"] is False
+
+
+def serve_configuration(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """Nothing in it is complained of, but for modules that a reader has yet to write."""
+    (folder / "my_package").mkdir()
+    (folder / "my_package" / "commands.py").touch()
+    (folder / "config.json").write_text(block.text, "utf-8")
+    command = [sys.executable, "-m", "mcp_queue", "serve", "--config", "config.json"]
+    with serving(command, folder) as client:
+        health = call(client, "queue_health")
+        assert (health["in_memory"], health["max_concurrent_jobs"]) == (False, 4)
+        assert client.stderr == ""
+
+
+def is_a_handle(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "mcp_queue", "serve", "--commands", "my_commands.py"]
+    with serving(command, folder) as client:
+        handle = call(client, "checksum_files", folder=str(folder))
+    shown = json.loads(block.text)
+    assert {**handle, "job_id": shown["job_id"], "status": shown["status"]} == shown
+
+
+def is_an_error(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    with serving([sys.executable, "-m", "mcp_queue", "serve"], folder) as client:
+        assert call(client, "queue_get_job_status", job_id="x") == json.loads(block.text)
+
+
+def serving(command: list[str], folder: Path) -> RawClient:
+    """A server that a client started in ``folder``, the scripts of this environment on its path."""
+    path = os.pathsep.join([SCRIPTS, os.environ["PATH"]])
+    executable = shutil.which(command[0], path=path)
+    assert executable, command
+    environment = {"PATH": path, "PYTHONPATH": str(folder)}
+    client = RawClient([executable, *command[1:]], env=environment, cwd=folder)
+    client.request("initialize", HANDSHAKE)
+    client.notify("notifications/initialized")
+    return client
+
+
+def call(client: RawClient, tool: str, **arguments: Any) -> dict[str, Any]:
+    answer = client.request("tools/call", {"name": tool, "arguments": arguments})
+    return answer["result"]["structuredContent"]
+
+
+KINDS = [
+    ("sh", r"mcp-queue demo$", "demo"),
+    ("sh", r"python -m pytest$", "ci"),
+    ("sh", re.escape(INSTALL) + "$", "ci"),
+    ("sh", r"^mcp-queue serve ", "serve"),
+    ("sh", r"^claude mcp add ", "serve"),
+    ("python", r"@command|\(Command\)", "module"),
+    ("python", r"__main__", "script"),
+    ("json", r'"mcpServers"', "claude"),
+    ("toml", r"mcp_servers", "codex"),
+    ("json", r'"queue_manager"', "configuration"),
+    ("json", r'"status": "pending"', "handle"),
+    ("json", r'"error"', "error"),
+]
+HANDLERS: dict[str, Callable[[Block, Path, dict[str, str]], None]] = {
+    "demo": run_demo,
+    "ci": is_what_ci_runs,
+    "serve": serve_folder,
+    "module": serve_module,
+    "script": run_script,
+    "claude": is_the_file_to_paste,
+    "codex": serve_codex,
+    "configuration": serve_configuration,
+    "handle": is_a_handle,
+    "error": is_an_error,
+}
+
+
+def test_the_house_stands_as_drawn() -> None:
+    """Each name of the tree in docs/architecture.md is there, and nothing else is."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    drawn = set(re.findall(r"(?:^      |(?<=\.py ))([a-z_]+(?:\.py|/))", text, re.MULTILINE))
+    package = ROOT / "server" / "mcp_queue"
+    there = {f"{path.name}/" if path.is_dir() else path.name for path in package.iterdir()}
+    assert drawn == there - {"py.typed", "__main__.py", "__pycache__/"}
+
+
+def test_uv_starts_the_demo(tmp_path: Path, user_environment: dict[str, str]) -> None:
+    """The README's uvx form."""
+    uv = shutil.which("uvx", path=os.pathsep.join([SCRIPTS, os.environ["PATH"]]))
+    if uv is None:
+        assert not os.environ.get("CI"), "uvx is missing"
+        pytest.skip("uvx is not installed")
+    copy = fresh_copy(tmp_path / "clone")
+    done = subprocess.run(
+        [uv, "--from", ".", "mcp-queue", "demo", "server"],
+        cwd=copy,
+        env=user_environment,
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
