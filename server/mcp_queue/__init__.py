@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from mcp_queue.commands.job import Job as Job
     from mcp_queue.commands.results import ErrorResult as ErrorResult
     from mcp_queue.commands.results import SuccessResult as SuccessResult
+    from mcp_queue.errors import CommandNotFoundError as CommandNotFoundError
+    from mcp_queue.errors import InvalidJobStateError as InvalidJobStateError
+    from mcp_queue.errors import InvalidParamsError as InvalidParamsError
+    from mcp_queue.errors import JobAlreadyExistsError as JobAlreadyExistsError
+    from mcp_queue.errors import JobNotFoundError as JobNotFoundError
+    from mcp_queue.errors import QueueError as QueueError
     from mcp_queue.manager import QueueManager as QueueManager
     from mcp_queue.manager import execute_command as execute_command
     from mcp_queue.manager import get_global_queue_manager as get_global_queue_manager

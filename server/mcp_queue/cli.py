@@ -84,7 +84,7 @@ def _add_demo(subcommands: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     # Before anything of a user's is imported, so that no stray print reaches the client.
-    from mcp_queue.server.stdio import claim
+    from mcp_queue.server.claim import claim
 
     claimed = claim()
     settings = _settings(options)

@@ -37,7 +37,9 @@ async def _demo(root: Path, console: Console) -> int:
     )
     console.print("[dim]Starting a server, as a client would: mcp-queue serve[/]")
     async with Client(server) as client:
-        console.print(f"Tools: {', '.join(sorted(t.name for t in (await client.list_tools()).tools))}")
+        console.print(
+            f"Tools: {', '.join(sorted(t.name for t in (await client.list_tools()).tools))}"
+        )
         handle = await _call(client, "analyze_project", {"root_dir": str(root), "force": True})
         console.print(f"\nanalyze_project {root}\n{handle['message']}: job {handle['job_id']}\n")
         job = await _wait(client, console, handle["job_id"])

@@ -28,11 +28,11 @@ async def test_analyze_project_end_to_end(
     setup: Setup, mode: str, folder: str, record_property: Any
 ) -> None:
     root = FOLDERS[folder]
-    progress: list[tuple[float, str]] = []
+    reports: list[tuple[float, str]] = []
     answered_after: list[int] = []
 
-    async def on_progress(value: float, _total: float | None, message: str | None) -> None:
-        progress.append((value, message or ""))
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        reports.append((progress, message or ""))
 
     async with setup.client(mode) as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
@@ -51,7 +51,7 @@ async def test_analyze_project_end_to_end(
             answer = await client.call_tool(
                 "queue_wait_job", {"job_ids": [job_id]}, progress_callback=on_progress
             )
-            answered_after.append(len(progress))
+            answered_after.append(len(reports))
             assert isinstance(answer.structured_content, dict)
             view = answer.structured_content["jobs"][0]
         assert view["status"] == "completed", view
@@ -64,12 +64,12 @@ async def test_analyze_project_end_to_end(
 
         found = await call(client, "search_classes", query="BaseModel", root_dir=str(root))
 
-    assert len(progress) == answered_after[-1], "progress after the answer"
-    values = [value for value, _ in progress]
+    assert len(reports) == answered_after[-1], "progress after the answer"
+    values = [value for value, _ in reports]
     assert len(values) >= 10
     assert values == sorted(set(values)), "progress must strictly increase"
-    assert all("%" in message for _, message in progress)
-    assert any(".py" in message for _, message in progress)
+    assert all("%" in message for _, message in reports)
+    assert any(".py" in message for _, message in reports)
 
     totals = count(root)
     assert {name: result[name] for name in totals} == totals

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def run_demo(block: Block, folder: Path, environment: dict[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     progress = [float(value) for value in re.findall(r"^ *([\d.]+)%  ", done.stdout, re.MULTILINE)]
     assert len(progress) >= 10
-    assert progress == sorted(set(progress))
+    assert progress == sorted(progress)
     assert re.search(r"modules\W+[\d,]{3,}", done.stdout)
 
 
@@ -209,16 +210,17 @@ def is_an_error(block: Block, folder: Path, environment: dict[str, str]) -> None
         assert call(client, "queue_get_job_status", job_id="x") == json.loads(block.text)
 
 
-def serving(command: list[str], folder: Path) -> RawClient:
+@contextmanager
+def serving(command: list[str], folder: Path) -> Iterator[RawClient]:
     """A server that a client started in ``folder``, the scripts of this environment on its path."""
     path = os.pathsep.join([SCRIPTS, os.environ["PATH"]])
     executable = shutil.which(command[0], path=path)
     assert executable, command
     environment = {"PATH": path, "PYTHONPATH": str(folder)}
-    client = RawClient([executable, *command[1:]], env=environment, cwd=folder)
-    client.request("initialize", HANDSHAKE)
-    client.notify("notifications/initialized")
-    return client
+    with RawClient([executable, *command[1:]], env=environment, cwd=folder) as client:
+        client.request("initialize", HANDSHAKE)
+        client.notify("notifications/initialized")
+        yield client
 
 
 def call(client: RawClient, tool: str, **arguments: Any) -> dict[str, Any]:

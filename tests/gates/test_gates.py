@@ -41,7 +41,9 @@ def test_the_code_is_formatted(user_environment: dict[str, str]):
 @pytest.mark.parametrize("platform", ["Linux", "Darwin", "Windows"])
 def test_the_types_hold(user_environment: dict[str, str], platform: str):
     options = ["--pythonplatform", platform, "--pythonpath", sys.executable]
-    run([sys.executable, "-m", "pyright", *options], user_environment)
+    # The tests use signals and limits of POSIX where they are not skipped.
+    checked = [] if platform == "Linux" else ["server", "tools"]
+    run([sys.executable, "-m", "pyright", *options, *checked], user_environment)
 
 
 def test_imports_point_downwards(user_environment: dict[str, str]):

@@ -112,7 +112,7 @@ def marked_processes() -> set[psutil.Process]:
 
 
 def _processes_with(pattern: bytes) -> Iterator[psutil.Process]:
-    for name in os.listdir("/proc"):  # noqa: PTH208
+    for name in os.listdir("/proc"):
         if name.isdecimal():
             try:
                 if pattern in Path("/proc", name, "environ").read_bytes():
@@ -140,7 +140,7 @@ def _descriptors() -> dict[int, str]:
     if sys.platform == "win32":
         return {}
     found: dict[int, str] = {}
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208
+    for name in os.listdir("/dev/fd"):
         try:
             found[int(name)] = _target(int(name))
         except OSError:  # the descriptor of the listing itself

@@ -144,7 +144,7 @@ def test_the_registry_lies_in_the_users_data_folder_unless_told_otherwise(
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     in_data_folder = Settings(in_memory=False).registry_file
     assert (in_data_folder.name, in_data_folder.parent.name) == ("registry.db", "mcp-queue")
-    at_home = Settings(in_memory=False, registry_path=os.path.join("~", "r.db"))  # noqa: PTH118
+    at_home = Settings(in_memory=False, registry_path=os.path.join("~", "r.db"))
     assert at_home.registry_file == tmp_path / "r.db"
     nobody = Settings(in_memory=False, registry_path="~no-such-user/r.db")
     assert nobody.registry_file == Path.cwd() / "~no-such-user" / "r.db"

@@ -307,4 +307,4 @@ def _source(module_name: str) -> dict[str, str]:
         return {}
     import os.path
 
-    return {"file": os.path.abspath(file)}  # noqa: PTH100 (pathlib is slow to import)
+    return {"file": os.path.abspath(file)}

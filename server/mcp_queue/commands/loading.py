@@ -1,7 +1,6 @@
 """Finding commands: modules, files and entry points; and one command again, in a worker."""
 
 # pathlib would cost a worker its quick start.
-# ruff: noqa: PTH100, PTH111, PTH112, PTH113, PTH119, PTH120, PTH122
 
 from __future__ import annotations
 

@@ -16,16 +16,25 @@ OUTCOME = "outcome"
 STOP = "stop"
 
 INLINE_RESULT = 16 * 1024  # bytes; larger results stand in result.json
+INLINE_DEPTH = 100  # deeper ones too: who lists jobs must be able to parse every one
 
 
 def append(path: str, kind: str, fields: dict[str, object]) -> None:
-    """Append one line; whole or, when the process dies in it, without its newline."""
+    """Append one line; whole, or not at all, or when the process dies in it, without its newline.
+
+    Raises `OSError`, as on a full disk.
+    """
     import json
 
     line = json.dumps({"v": VERSION, "e": kind, **fields}, separators=(",", ":")) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        write_all(descriptor, line.encode())
+        before = os.fstat(descriptor).st_size
+        try:
+            write_all(descriptor, line.encode())
+        except OSError:
+            os.ftruncate(descriptor, before)  # half a line would spoil the next one
+            raise
     finally:
         os.close(descriptor)
 
@@ -46,15 +55,11 @@ def read(path: str, offset: int) -> tuple[list[dict[str, object]], int]:
     import json
 
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        with open(path, "rb") as file:
+            file.seek(offset)
+            data = file.read()
     except FileNotFoundError:
         return [], offset
-    try:
-        data = b""
-        while chunk := os.pread(descriptor, 1 << 20, offset + len(data)):
-            data += chunk
-    finally:
-        os.close(descriptor)
     end = data.rfind(b"\n") + 1
     found: list[dict[str, object]] = []
     for line in data[:end].splitlines():

@@ -114,8 +114,11 @@ def _read(path: str, start: int, length: int) -> bytes:
 
 
 def _start_of_last(path: str, end: int, lines: int) -> int:
-    """Where the last ``lines`` begin, at most `PAGE` bytes before the end."""
-    start, seen = end, 0
+    """Where the last ``lines`` begin, at most `PAGE` bytes before the end.
+
+    A line that is cut by this bound is left out, unless it is all there is.
+    """
+    start, seen, first = end, 0, None
     while start > max(0, end - PAGE):
         step = min(BLOCK, start)
         block = _read(path, start - step, step)
@@ -123,11 +126,11 @@ def _start_of_last(path: str, end: int, lines: int) -> int:
             block = block[:-1]
         position = len(block)
         while (position := block.rfind(b"\n", 0, position)) >= 0:
-            seen += 1
+            seen, first = seen + 1, start - step + position + 1
             if seen == lines:
-                return start - step + position + 1
+                return first
         start -= step
-    return start
+    return start if start == 0 or first is None else first
 
 
 def _whole_lines(data: bytes, available: int, ended: bool) -> bytes:

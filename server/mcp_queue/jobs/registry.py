@@ -8,11 +8,14 @@ it would drop its locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
+from random import random
 from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
+from mcp_queue import clock
 from mcp_queue.errors import RegistryBusyError, RegistryError
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x6D637171  # "mcqq", in the file's header
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT = 5.0  # seconds a write waits for another process's write
+BUSY_RETRY = 0.01  # seconds at most; only while several processes make one registry
 
 NOT_OURS = (
     "Choose another registry_path; a file of another program is never overwritten. "
@@ -37,7 +41,7 @@ class Registry:
 
     def __init__(self, path: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.path = path
-        self._depth = 0
+        self._busy_timeout = busy_timeout
         _make_owner_only(path)
         with self._errors():
             # apsw's stubs name types that Python 3.11 does not have.
@@ -107,12 +111,29 @@ class Registry:
     def _prepare(self) -> None:
         if self._is_ours():
             return
-        self.connection.pragma("journal_mode", "wal")
+        self._use_wal()
         with self.transaction():
             if not self._is_ours():  # another process may have been quicker
                 self.connection.execute(_schema())
                 self.connection.pragma("application_id", APPLICATION_ID)
                 self.connection.pragma("user_version", SCHEMA_VERSION)
+
+    def _use_wal(self) -> None:
+        """Switch the journal, though two processes may make one file at once.
+
+        SQLite's own busy timeout will not do: here two may wait for each other.
+        """
+        deadline = clock.monotonic() + self._busy_timeout
+        self.connection.set_busy_timeout(0)
+        while True:
+            try:
+                self.connection.pragma("journal_mode", "wal")
+                break
+            except apsw.BusyError:
+                if clock.monotonic() > deadline:
+                    raise
+                time.sleep(BUSY_RETRY * random())
+        self.connection.set_busy_timeout(int(self._busy_timeout * 1000))
 
     def _is_ours(self) -> bool:
         """False for an empty file; `RegistryError` for a stranger's, which is only read."""

@@ -21,7 +21,7 @@ async def init_global_queue_manager(
     in_memory: bool = True,
 ) -> QueueManager:
     """Open the global manager with these settings; a second call closes the first one's."""
-    global _manager
+    global _manager  # noqa: PLW0603 - the one of the program
     if _manager is not None:
         await shutdown_global_queue_manager()
     settings = load_settings(

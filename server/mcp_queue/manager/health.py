@@ -28,7 +28,7 @@ def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
         **_in_force(registry),
         "in_memory": settings.in_memory,
         "registry_path": path,
-        "servers": len(member_rows.servers(registry)),
+        "servers": sum(_serves(server) for server in member_rows.servers(registry)),
         "supervisor": _supervisor(registry),
         "version": mcp_queue.__version__,
         "sqlite_version": apsw.sqlite_lib_version(),
@@ -38,6 +38,11 @@ def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
             " registry_path is ignored." if settings.registry_path else ""
         )
     return view
+
+
+def _serves(server: member_rows.Server) -> bool:
+    """A row stays until a supervisor has seen that its server is gone."""
+    return not server.leaving and state_of(server.identity) != DEAD
 
 
 def _in_force(registry: Registry) -> dict[str, Any]:

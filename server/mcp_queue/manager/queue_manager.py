@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
-import tempfile
 import uuid
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -16,30 +14,21 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError, QueueDisabledError
-from mcp_queue.jobs import bell, job_rows, logs, member_rows, run_rows, states
-from mcp_queue.jobs.bell import Bell
-from mcp_queue.jobs.folder import RegistryFolder
+from mcp_queue.jobs import job_rows, logs, states
 from mcp_queue.jobs.job_rows import NewJob
-from mcp_queue.manager import health, supervision
-from mcp_queue.manager.hub import Hub
+from mcp_queue.manager import health
+from mcp_queue.manager.membership import Membership
 from mcp_queue.manager.origin import origin
-from mcp_queue.manager.registry_threads import RegistryThreads
-from mcp_queue.manager.supervision import Supervision
-from mcp_queue.system.identity import own_identity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
-    from typing import Concatenate, ParamSpec, Self, TypeVar
+    from collections.abc import AsyncGenerator, Iterable
+    from typing import Self
 
     from mcp_queue.commands.command import CommandInfo
     from mcp_queue.config import Settings
     from mcp_queue.jobs.folder import RunFolder
     from mcp_queue.jobs.logs import LogPage
     from mcp_queue.jobs.record import JobRecord
-    from mcp_queue.jobs.registry import Registry
-
-    P = ParamSpec("P")
-    T = TypeVar("T")
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 STOP_MARGIN = 1.0  # seconds beyond the grace that a stop is waited for
@@ -57,32 +46,15 @@ class QueueManager:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._temporary: str | None = None
-        if settings.in_memory:
-            self._temporary = tempfile.mkdtemp(prefix=TEMPORARY)
-            self.registry_path = os.path.join(self._temporary, "registry.db")
-        else:
-            self.registry_path = str(settings.registry_file)
-        self._folder = RegistryFolder(self.registry_path)
-        self._identity = own_identity()
-        self._server_id = uuid.uuid4().hex
-        self._threads = RegistryThreads()
-        self._hub = Hub()
-        self._seen_rev = 0
-        self._supervision = Supervision(
-            self._threads, self._folder, self._identity if settings.in_memory else ""
-        )
-        self._bell: Bell | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-
-    # ------------------------------------------------------------------ its life
+        self._member = Membership(settings)
+        self.registry_path = self._member.registry_path
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
         """Open or make the registry of ``settings``; a supervisor starts with the first work."""
         manager = cls(settings)
         try:
-            await manager._enter()
+            await manager._member.open()
         except BaseException:
             await manager.close(wait=False)
             raise
@@ -94,40 +66,12 @@ class QueueManager:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _enter(self) -> None:
-        await self._threads.open(self.registry_path)
-        self._folder.make()
-        path = self._folder.server_bell(self._server_id)
-        self._bell = Bell(path)
-        server = member_rows.Server(self._server_id, self._identity, path, leaving=False)
-        await self._threads.write(member_rows.enter, server, _for_supervisor(self.settings))
-        self._tasks = [
-            asyncio.create_task(self._listen(self._bell)),
-            asyncio.create_task(self._supervision.run()),
-        ]
-        self._supervision.check()
-        bell.ring(self._folder.bell)
-
     async def close(self, *, wait: bool = True) -> None:
         """Leave the registry. Persistent jobs go on.
 
         In-memory jobs are asked to stop and killed after ``shutdown_timeout``; ``wait`` for that.
         """
-        gone = not self._supervision.ever_started
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._bell is not None:
-            with suppress(Exception):
-                await self._threads.write(member_rows.mark_leaving, self._server_id)
-            bell.ring(self._folder.bell)
-            if wait and self._temporary is not None:
-                await self._supervision.gone(self.settings.shutdown_timeout + STOP_MARGIN)
-            self._bell.close()
-            self._bell = None
-        self._threads.close(wait=wait)
-        if self._temporary is not None and not self._supervision.ever_started:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        await self._member.close(wait=wait)
 
     # ------------------------------------------------------------------ what clients do
 
@@ -166,7 +110,7 @@ class QueueManager:
             timeout=float(timeout) if timeout is not None else None,
             start=start,
         )
-        return await self._change(job_rows.add, job)
+        return await self._member.change(job_rows.add, job)
 
     async def add_job(self, command: str, job_id: str, params: object) -> JobRecord:
         """Add a job for a registered command under an id of the caller's; `start_job` starts it."""
@@ -175,10 +119,10 @@ class QueueManager:
         return await self.submit(registry.get(command), params, job_id=job_id, start=False)
 
     async def start_job(self, job_id: str) -> JobRecord:
-        """Start an added job: it is ``running`` in the answer if a slot was free, else ``pending``."""
+        """Start an added job: ``running`` in the answer if a slot was free, else ``pending``."""
         if not self.settings.enabled:
             raise QueueDisabledError(command=(await self.get_job_status(job_id)).command)
-        record = await self._change(job_rows.start, job_id)
+        record = await self._member.change(job_rows.start, job_id)
         with anyio.move_on_after(START_PATIENCE):
             async with aclosing(self.watch([job_id])) as changes:
                 async for record in changes:
@@ -192,7 +136,7 @@ class QueueManager:
         A running job gets the stop grace to end by itself. `InvalidJobStateError` when it has
         ended already.
         """
-        record = await self._change(job_rows.request_stop, job_id)
+        record = await self._member.change(job_rows.request_stop, job_id)
         if not record.terminal:
             with suppress(TimeoutError):
                 patience = self.settings.stop_grace_seconds + STOP_MARGIN
@@ -201,9 +145,9 @@ class QueueManager:
 
     async def delete_job(self, job_id: str, reason: str = "by client") -> JobRecord:
         """Delete a job, its result and its logs; a run of it is ended. A tombstone tells why."""
-        before, after = await self._change(job_rows.delete, job_id, reason)
+        before, after = await self._member.change(job_rows.delete, job_id, reason)
         if before.run_id is not None and before.terminal:
-            path = self._folder.run(before.run_id).path
+            path = self._member.folder.run(before.run_id).path
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
         return after
 
@@ -211,11 +155,11 @@ class QueueManager:
 
     async def get_job_status(self, job_id: str) -> JobRecord:
         """The job now, a deleted one's tombstone included."""
-        return self._with_sizes(await self._threads.read(job_rows.get, job_id))
+        return self._with_sizes(await self._member.read(job_rows.get, job_id))
 
     async def result_of(self, job_id: str) -> Any:
         """The whole result of an ended job, however large; None when it has none."""
-        record = await self._threads.read(job_rows.get, job_id)
+        record = await self._member.read(job_rows.get, job_id)
         folder = self._run_folder(record)
         if record.result is not None or record.result_size is None or folder is None:
             return record.result
@@ -224,7 +168,7 @@ class QueueManager:
     async def get_job_logs(self, job_id: str) -> dict[str, Any]:
         """The end of both streams as lines (256 KiB of each), and how many lines there are."""
         page = await self.read_logs(job_id, tail=10_000)
-        folder = self._run_folder(await self._threads.read(job_rows.get, job_id))
+        folder = self._run_folder(await self._member.read(job_rows.get, job_id))
         return {
             "job_id": job_id,
             "stdout": page.stdout,
@@ -246,7 +190,7 @@ class QueueManager:
 
         ``stream``: ``stdout``, ``stderr`` or ``all``. ``contains`` keeps the lines with a text.
         """
-        record = await self._threads.read(job_rows.get, job_id)
+        record = await self._member.read(job_rows.get, job_id)
         folder, run_id = self._run_folder(record), record.run_id or ""
         streams = logs.STREAMS if stream == "all" else (stream,)
         try:
@@ -278,12 +222,12 @@ class QueueManager:
         self, status: str | None = None, limit: int = 100, cursor: int | None = None
     ) -> tuple[list[JobRecord], int | None]:
         """One page of `list_jobs`, newest first, and the cursor of the next one."""
-        records, following = await self._threads.read(job_rows.page, status, limit, cursor)
+        records, following = await self._member.read(job_rows.page, status, limit, cursor)
         return [self._with_sizes(record) for record in records], following
 
     async def get_queue_health(self) -> dict[str, Any]:
         """Totals by state, the settings in force, and who takes part."""
-        return await self._threads.read(health.health, self.settings, self.registry_path)
+        return await self._member.read(health.health, self.settings, self.registry_path)
 
     async def wait_for_job(self, job_id: str, timeout: float | None = None) -> JobRecord:
         """The job once it has ended; `TimeoutError` when it has not after ``timeout`` seconds."""
@@ -293,80 +237,25 @@ class QueueManager:
                     return await self.get_job_status(job_id)
         raise JobNotFoundError(job_id=job_id)
 
-    async def watch(self, job_ids: Iterable[str] | None = None) -> AsyncGenerator[JobRecord]:
-        """First each named job as it is, then every change, coalesced; for all jobs, changes only."""
-        names = None if job_ids is None else tuple(dict.fromkeys(job_ids))
-        if not self._hub:
-            self._seen_rev = await self._threads.read(run_rows.latest_rev)
-        listener = self._hub.listen(frozenset(names) if names is not None else None)
-        try:
-            seen: dict[str, int] = {}
-            for name in names or ():
-                record = await self._threads.read(job_rows.get, name)
-                seen[name] = record.rev
-                yield record
-            while True:
-                for record in await listener.next():
-                    if record.rev > seen.get(record.job_id, 0):
-                        seen[record.job_id] = record.rev
-                        yield record
-        finally:
-            listener.close()
+    def watch(self, job_ids: Iterable[str] | None = None) -> AsyncGenerator[JobRecord]:
+        """First each named job as it is, then every change, coalesced.
 
-    # ------------------------------------------------------------------ inside
-
-    async def _change(
-        self, function: Callable[Concatenate[Registry, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Write, then ring everyone; start a supervisor if there is none."""
-
-        def write(registry: Registry) -> tuple[T, list[str], bool]:
-            answer = function(registry, *args, **kwargs)
-            bells = [server.bell for server in member_rows.servers(registry)]
-            return answer, bells, supervision.missing(registry)
-
-        answer, bells, missing = await self._threads.write(write)
-        for path in (self._folder.bell, *bells):
-            bell.ring(path)
-        if missing:
-            self._supervision.check()
-        return answer
-
-    async def _listen(self, own: Bell) -> None:
-        """Answer our bell: hand on what changed since we last looked."""
-        while True:
-            await anyio.wait_readable(own)
-            own.hush()
-            self._supervision.check()
-            while self._hub:
-                changed = await self._threads.read(job_rows.changed_since, self._seen_rev, 1000)
-                if not changed:
-                    break
-                self._seen_rev = changed[-1].rev
-                self._hub.publish(changed)
+        For all jobs (None) the changes alone. A slow reader gets the latest state of each job.
+        """
+        return self._member.watch(job_ids)
 
     async def _full(self) -> bool:
-        totals = await self._threads.read(job_rows.totals)
+        totals = await self._member.read(job_rows.totals)
         return totals[states.RUNNING] >= self.settings.max_concurrent_jobs
 
     def _run_folder(self, record: JobRecord) -> RunFolder | None:
-        return self._folder.run(record.run_id) if record.run_id is not None else None
+        return self._member.folder.run(record.run_id) if record.run_id is not None else None
 
     def _with_sizes(self, record: JobRecord) -> JobRecord:
         if record.run_id is None or record.status == states.DELETED:
             return record
         out, err = logs.sizes(self._run_folder(record))
         return replace(record, stdout_size=out, stderr_size=err)
-
-
-def _for_supervisor(settings: Settings) -> dict[str, Any]:
-    return {
-        "in_memory": settings.in_memory,
-        "max_concurrent_jobs": settings.max_concurrent_jobs,
-        "stop_grace_seconds": settings.stop_grace_seconds,
-        "shutdown_timeout": settings.shutdown_timeout,
-        "niceness": settings.niceness,
-    }
 
 
 def _checked_id(job_id: str, command: str) -> str:

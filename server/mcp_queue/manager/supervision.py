@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,20 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.manager.registry_threads import RegistryThreads
 
-BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.supervisor.main import main; main()"
+log = logging.getLogger(__name__)
+
+BOOT = """\
+import sys
+sys.path.append(sys.argv.pop(1))
+from mcp_queue.supervisor.main import main
+main()
+"""
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
 EXPECT_INTERVAL = 0.02  # seconds between looks for a started supervisor when we leave
 
 
 def missing(registry: Registry) -> bool:
-    """Whether nobody supervises the registry; called after a commit, it sees a leaver's row gone."""
+    """Whether nobody supervises the registry. After a commit it sees a leaver's row gone."""
     supervisor = member_rows.supervisor(registry)
     return supervisor is None or state_of(supervisor.identity) == DEAD
 
@@ -60,7 +68,7 @@ class Supervision:
                 try:
                     await self._look()
                 except (QueueError, OSError) as error:  # no process to be had now, say
-                    print(f"mcp-queue: cannot keep a supervisor: {error}", file=sys.stderr)
+                    log.warning("cannot start a supervisor: %s", error)
                     self._check_in(PATIENCE)
         finally:
             if self._watcher is not None:

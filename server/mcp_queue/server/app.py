@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from mcp_queue import __version__, builtin
 from mcp_queue.commands.catalog import registry
 from mcp_queue.manager import QueueManager
+from mcp_queue.server.claim import claim
 from mcp_queue.server.hub import Hub
 from mcp_queue.server.instructions import INSTRUCTIONS
 from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, end_with_parent
 from mcp_queue.server.protocol import TASKS
 from mcp_queue.server.resources import Resources
 from mcp_queue.server.state import State
-from mcp_queue.server.stdio import claim, stdio_streams
+from mcp_queue.server.stdio import stdio_streams
 from mcp_queue.server.subscriptions import Subscriptions
 from mcp_queue.server.tasks import TaskParams, Tasks, UpdateParams
 from mcp_queue.server.tools import Tools, catch_no_object
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.config import Settings
+    from mcp_queue.server.claim import Claimed
     from mcp_queue.server.protocol import Context
-    from mcp_queue.server.stdio import Claimed
 
 CLOSE = 0.4  # seconds for the manager to leave in order, within the limit of the whole end
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mcp_queue.server.state import State
 
 THREADS = 32  # plain commands without async that run at once
+_CHECK = "{!r} raised it; check the arguments."
 MESSAGE_LIMIT = 2000  # characters of an exception's text
 
 
@@ -61,7 +62,9 @@ class PlainCalls:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            shape = error_shape("exception", f"{info.name!r} was cancelled from within")
+            shape = error_shape(
+                "exception", f"{info.name!r} was cancelled from within", _CHECK.format(info.name)
+            )
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - all of them
             shape = _raised(info, error)
         return failure(shape, text_only=errors_are_text_only(info))
@@ -117,5 +120,5 @@ def _raised(info: CommandInfo, error: BaseException) -> dict[str, Any]:
     return error_shape(
         "exception",
         (f"{name}: {text}" if text else name)[:MESSAGE_LIMIT],
-        f"{info.name!r} raised it; check the arguments.",
+        _CHECK.format(info.name),
     )

@@ -37,11 +37,11 @@ def compact(value: object) -> str:
     try:
         return to_json(value, inf_nan_mode="null").decode()
     except ValueError as error:
-        try:
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        try:  # half of a surrogate pair becomes a question mark
+            text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
         except (TypeError, ValueError, RecursionError):
             raise NotSerializableError(str(error)) from error
-        return text.encode("utf-8", "replace").decode()  # half of a surrogate pair
+        return to_json(json.loads(text), inf_nan_mode="null").decode()
 
 
 def success(structured: dict[str, Any], *links: ResourceLink) -> CallToolResult:

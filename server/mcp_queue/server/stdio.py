@@ -1,4 +1,4 @@
-"""The stdio transport: this process's standard streams, taken before any user code can touch them.
+"""The stdio transport: messages over the descriptors that ``claim`` took.
 
 No thread stands between the descriptors and the event loop where they can be polled, so that a
 client that stops reading holds up nothing but its own answers.
@@ -6,16 +6,14 @@ client that stops reading holds up nothing but its own answers.
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import asynccontextmanager
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
+from mcp_queue.server.claim import Claimed, claim
 from mcp_queue.server.descriptors import Input, Output
 from mcp_queue.server.framing import LINE_LIMIT, Lines, MalformedError, decode, encode
 
@@ -27,52 +25,12 @@ if TYPE_CHECKING:
 
     from mcp_queue.server.lifetime import Ending
 
+__all__ = ["Claimed", "Streams", "claim", "stdio_streams"]
+
 PATIENCE = 0.2  # seconds for the answers to what was asked before the end of the input
 FLUSH = 0.3  # seconds for the client to read what is left after that
 UNREAD = 256  # open requests at which a client that does not read gets no more of them served
 ENDLESS = frozenset({"subscriptions/listen"})  # requests that are never waited for
-
-
-class Claimed(NamedTuple):
-    """The descriptors that lead to the client."""
-
-    input: int
-    output: int
-
-
-def claim() -> Claimed:
-    """Take the standard streams from everything else in this process, for good.
-
-    From now on descriptor 0 is empty and what is written to descriptor 1, by Python, C or a child,
-    goes to standard error. Text that was printed and not yet flushed goes there too.
-    """
-    claimed = Claimed(_duplicate(0, os.O_RDONLY), _duplicate(1, os.O_WRONLY))
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # started without standard error
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-    if null > 2:
-        os.close(null)
-    output: Any = sys.stdout
-    if isinstance(output, TextIOWrapper):
-        output.reconfigure(line_buffering=True)
-    return claimed
-
-
-def _duplicate(descriptor: int, mode: int) -> int:
-    """A copy above the standard descriptors, not inherited; the null device for a closed one."""
-    try:
-        if sys.platform == "win32":
-            return os.dup(descriptor)
-        import fcntl
-
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
-    except OSError:
-        os.dup2(os.open(os.devnull, mode), descriptor)
-        return _duplicate(descriptor, mode)
 
 
 class Streams(NamedTuple):

@@ -1,4 +1,4 @@
-"""The servers of the registry: who lives, whose death ends what, when there is nobody to stay for."""
+"""The servers of the registry: who lives, whose death ends what, when nobody is left."""
 
 from __future__ import annotations
 

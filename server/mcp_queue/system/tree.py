@@ -29,9 +29,14 @@ def become_subreaper() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with_parent() -> None:
-    """Get SIGKILL when the thread that spawned this process ends; Linux only."""
+def die_with_parent(parent: int) -> None:
+    """Get SIGKILL when the thread that spawned this process ends; Linux only.
+
+    ``parent``: the pid that ``os.getppid`` gave at first; when it is gone already, leave at once.
+    """
     _prctl(PR_SET_PDEATHSIG, 9)
+    if sys.platform == "linux" and os.getppid() != parent:
+        os._exit(0)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -44,19 +49,27 @@ def _prctl(option: int, value: int) -> None:
 def children_of(pid: int) -> list[int]:
     """The direct children of ``pid``, zombies included."""
     if sys.platform == "linux":
-        found: list[int] = []
-        try:
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
-                    found += map(int, file.read().split())
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-        return found
+        return [child for thread in _threads_of(pid) for child in _children_of_thread(pid, thread)]
     import psutil
 
     try:
         return [child.pid for child in psutil.Process(pid).children()]
     except psutil.NoSuchProcess:
+        return []
+
+
+def _threads_of(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _children_of_thread(pid: int, thread: str) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+    except (FileNotFoundError, ProcessLookupError):
         return []
 
 

@@ -30,6 +30,20 @@ def to_json(value: Any) -> str:
     return text
 
 
+def depth(text: str) -> int:
+    """How many arrays and objects stand inside each other in a JSON text."""
+    import re
+
+    deepest = level = 0
+    for token in re.findall(r'"(?:[^"\\]|\\.)*"|[][{}]', text):
+        if token in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif token in "]}":
+            level -= 1
+    return deepest
+
+
 def _plain(value: Any) -> Any:
     """What JSON has for one value that is none of its own types."""
     for method in ("model_dump", "isoformat", "__fspath__", "to_dict"):
@@ -52,15 +66,9 @@ def _plain(value: Any) -> Any:
 
 def _place(value: Any, path: str, seen: set[int]) -> str | None:
     """The first place that JSON cannot hold, in words; None when it is not found."""
-    if value is None or isinstance(value, (bool, int)):
-        return None
-    if isinstance(value, float):
-        finite = value - value == 0
-        return None if finite else f"{path}: {value} is no JSON number"
-    if isinstance(value, str):
-        return (
-            None if _encodes(value) else f"{path}: text that is not valid Unicode ({value[:40]!a})"
-        )
+    if value is None or isinstance(value, (bool, int, float, str)):
+        fault = _fault(value)
+        return f"{path}: {fault}" if fault else None
     if id(value) in seen:
         return f"{path}: it contains itself"
     if len(seen) > 200:
@@ -77,6 +85,15 @@ def _place(value: Any, path: str, seen: set[int]) -> str | None:
         return _place(_plain(value), path, seen)
     except Exception as error:
         return f"{path}: {error}"
+
+
+def _fault(value: object) -> str | None:
+    """Why JSON cannot hold a plain value."""
+    if isinstance(value, float) and value - value != 0:
+        return f"{value} is no JSON number"
+    if isinstance(value, str) and not _encodes(value):
+        return f"text that is not valid Unicode ({value[:40]!a})"
+    return None
 
 
 def _place_in_dict(value: dict[Any, Any], path: str, seen: set[int]) -> str | None:

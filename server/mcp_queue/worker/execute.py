@@ -7,7 +7,7 @@ import sys
 
 from mcp_queue.commands.job import Job
 from mcp_queue.jobs import events
-from mcp_queue.worker.encode import NotSerializableError, to_json
+from mcp_queue.worker.encode import NotSerializableError, depth, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _success(value: Any, reporter: Reporter) -> dict[str, object]:
     except BaseException as error:
         return _failure("result_not_serializable", error)
     size = len(text.encode())
-    if size <= events.INLINE_RESULT:
+    if size <= events.INLINE_RESULT and depth(text) <= events.INLINE_DEPTH:
         return {**fields, "result": text, "result_size": size}
     try:
         reporter.store_result(text)

@@ -18,21 +18,25 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the job of the run folder that the command line names; standard input is the gate."""
     run = RunFolder(sys.argv[1])
+    own, parent = os.getpid(), os.getppid()
     if not _pass_gate():
         os._exit(0)
     job = _read_job(run)
     tree.become_subreaper()
     if job["dies_with_supervisor"]:
-        tree.die_with_parent()
+        tree.die_with_parent(parent)
     _give_way(job["niceness"])
     # Fields that a spawned child must not take for its own.
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
     reporter = Reporter(run, job["bell"])
-    reporter.send(events.STARTED, {"pid": os.getpid()})
+    reporter.send(events.STARTED, {"pid": own})
     from mcp_queue.worker.execute import execute
 
     outcome = execute(job, reporter)
+    if os.getpid() != own:  # a fork of the job came back here; the job goes on without it
+        _flush()
+        os._exit(0 if outcome["status"] == "completed" else 1)
     reporter.finish(outcome)
     _flush()
 

@@ -49,7 +49,10 @@ class Reporter:
             self._flushing = True
         import threading
 
-        threading.Thread(target=self._flush_later, name="progress", daemon=True).start()
+        try:
+            threading.Thread(target=self._flush_later, name="progress", daemon=True).start()
+        except RuntimeError:  # no thread to be had
+            self._flush_later()
 
     def log(self, line: str) -> None:
         """A line to ``stderr.log``; a job's log never raises."""
@@ -86,7 +89,10 @@ class Reporter:
         if self._waiting and not self._ended:
             fields, self._waiting = self._waiting, {}
             self._sent_at = monotonic()
-            self.send(events.PROGRESS, fields)
+            try:
+                self.send(events.PROGRESS, fields)
+            except OSError:  # a full disk ends no job; the next report tells it
+                self._waiting = fields
 
     def _flush_later(self) -> None:
         from time import sleep

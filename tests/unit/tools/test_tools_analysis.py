@@ -6,8 +6,8 @@ import ast
 import json
 import os
 import sqlite3
+import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -207,18 +207,26 @@ def test_a_stop_keeps_what_was_done_and_says_so(analyze: Analyze, project: Proje
     assert (stopped["complete"], stopped["removed"], stopped["modules"]) == (False, 0, 3)
 
 
-def test_two_runs_at_once_agree(analyze: Analyze, project: Project):
-    names = range(120)
-    root = project({f"m{i}.py": f"class C{i}:\n    def f(self): ...\n" for i in names})
-    results: list[dict[str, Any]] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(analyze(root, force=True))) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [(r["modules"], r["classes"], r["functions"]) for r in results] == [(120, 120, 120)] * 4
+RUN = """
+import json, sys
+from mcp_queue import Job
+from mcp_queue_tools import analyze_project
+class Sink:
+    def progress(self, percent, description): pass
+    def log(self, line): pass
+    def stopping(self): return False
+print(json.dumps(analyze_project(sys.argv[1], True, job=Job("j", 1, Sink()))))
+"""
+
+
+def test_runs_at_once_agree(analyze: Analyze, project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    root = project({f"m{i}.py": f"class C{i}:\n    def f(self): ...\n" for i in range(500)})
+    command = [sys.executable, "-c", RUN, str(root)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    results = [json.loads(run.communicate()[0]) for run in runs]
+    assert [(r["modules"], r["classes"], r["functions"]) for r in results] == [(500, 500, 500)] * 3
+    assert stored(analyze(root), "PRAGMA integrity_check") == [("ok",)]
 
 
 def test_the_map_is_for_the_owner_only(analyze: Analyze, project: Project, cache: Path):
@@ -300,9 +308,7 @@ def test_a_wrong_pace_is_an_error_that_names_it(
     assert repr(value) in raised.value.message
 
 
-def test_other_parameters_are_logged_and_ignored(
-    analyze: Analyze, project: Project, recorder: Any
-):
+def test_other_parameters_are_logged_and_ignored(analyze: Analyze, project: Project, recorder: Any):
     remembered = recorder()
     assert analyze(project(SMALL), recorder=remembered, depth=3)["modules"] == 3
     assert remembered.lines == ["parameters without a meaning here: depth"]

@@ -85,7 +85,8 @@ def test_a_decorated_function_stands_on_the_line_of_its_def():
 
 
 def test_complexity_counts_the_ways_through_a_function_but_not_through_those_inside():
-    assert symbol(EXAMPLE, "busy").complexity == 10  # for while and or 2×except 2×case comprehension
+    # One, and: for, while, and, or, two excepts, two cases, a comprehension.
+    assert symbol(EXAMPLE, "busy").complexity == 10
     assert symbol(EXAMPLE, "second").complexity == 4
     assert symbol(EXAMPLE, "inner").complexity == 2
     assert symbol(EXAMPLE, "first").complexity == 1
@@ -155,7 +156,9 @@ def test_a_deep_expression_is_walked():
 
 
 statements = st.recursive(
-    st.sampled_from(["pass", "x = [i for i in y if i]", "import a.b", "from c import d", "z and 1"]),
+    st.sampled_from(
+        ["pass", "x = [i for i in y if i]", "import a.b", "from c import d", "z and 1"]
+    ),
     lambda inner: st.builds(
         lambda head, body: head + "\n" + "\n".join("    " + line for line in body.split("\n")),
         st.sampled_from(
@@ -178,7 +181,9 @@ def test_counts_are_those_of_a_plain_walk(source: str):
     functions = sum(isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in nodes)
     assert kinds.count("class") == sum(isinstance(n, ast.ClassDef) for n in nodes)
     assert kinds.count("function") + kinds.count("method") == functions
-    imported = [alias for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) for alias in n.names]
+    imported = [
+        alias for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom)) for alias in n.names
+    ]
     assert len(facts_of(source).imports) == len(imported)
 
 

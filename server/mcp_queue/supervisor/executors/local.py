@@ -82,7 +82,8 @@ class LocalWorker:
 
     def open_gate(self) -> None:
         """Write the byte that it waits for."""
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(b"!")
         _close_gate(self._process)

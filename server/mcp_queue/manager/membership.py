@@ -1,0 +1,165 @@
+"""This process's place in a registry: its row, its bell, its threads, and its ear for changes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
+from mcp_queue.jobs.bell import Bell
+from mcp_queue.jobs.folder import RegistryFolder
+from mcp_queue.manager import supervision
+from mcp_queue.manager.hub import Hub
+from mcp_queue.manager.registry_threads import RegistryThreads
+from mcp_queue.manager.supervision import Supervision
+from mcp_queue.system.identity import own_identity
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable
+    from typing import Concatenate, ParamSpec, TypeVar
+
+    from mcp_queue.config import Settings
+    from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.jobs.registry import Registry
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+LEAVE_MARGIN = 1.0  # seconds beyond ``shutdown_timeout`` that the end of in-memory jobs may take
+TEMPORARY = "mcp-queue-"  # prefix of in-memory registries' folders
+
+
+class Membership:
+    """Opened once, closed once, by its owner; both end with everything released."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._temporary: str | None = None
+        if settings.in_memory:
+            self._temporary = tempfile.mkdtemp(prefix=TEMPORARY)
+            self.registry_path = os.path.join(self._temporary, "registry.db")
+        else:
+            self.registry_path = str(settings.registry_file)
+        self.folder = RegistryFolder(self.registry_path)
+        self._identity = own_identity()
+        self._server_id = uuid.uuid4().hex
+        self._threads = RegistryThreads()
+        self._hub = Hub()
+        self._seen_rev = 0
+        self._supervision = Supervision(
+            self._threads, self.folder, self._identity if settings.in_memory else ""
+        )
+        self._bell: Bell | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Open or make the registry and take part in it; close even after this has failed."""
+        await self._threads.open(self.registry_path)
+        self.folder.make()
+        path = self.folder.server_bell(self._server_id)
+        self._bell = Bell(path)
+        server = member_rows.Server(self._server_id, self._identity, path, leaving=False)
+        await self._threads.write(member_rows.enter, server, _for_supervisor(self._settings))
+        self._tasks = [
+            asyncio.create_task(self._listen(self._bell)),
+            asyncio.create_task(self._supervision.run()),
+        ]
+        self._supervision.check()
+        bell.ring(self.folder.bell)
+
+    async def close(self, *, wait: bool = True) -> None:
+        """Leave the registry. Persistent jobs go on.
+
+        In-memory jobs are asked to stop and killed after ``shutdown_timeout``; ``wait`` for that.
+        """
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        gone = not self._supervision.ever_started
+        if self._bell is not None:
+            with suppress(Exception):
+                await self._threads.write(member_rows.mark_leaving, self._server_id)
+            bell.ring(self.folder.bell)
+            if wait and self._temporary is not None:
+                patience = self._settings.shutdown_timeout + LEAVE_MARGIN
+                gone = await self._supervision.gone(patience)
+            self._bell.close()
+            self._bell = None
+        self._threads.close(wait=wait)
+        if self._temporary is not None and gone:  # else the supervisor removes it
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    async def read(
+        self, function: Callable[Concatenate[Registry, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The answer of a function that only reads."""
+        return await self._threads.read(function, *args, **kwargs)
+
+    async def change(
+        self, function: Callable[Concatenate[Registry, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Write, then ring everyone; start a supervisor if there is none."""
+
+        def write(registry: Registry) -> tuple[T, list[str], bool]:
+            answer = function(registry, *args, **kwargs)
+            bells = [server.bell for server in member_rows.servers(registry)]
+            return answer, bells, supervision.missing(registry)
+
+        answer, bells, missing = await self._threads.write(write)
+        for path in (self.folder.bell, *bells):
+            bell.ring(path)
+        if missing:
+            self._supervision.check()
+        return answer
+
+    async def watch(self, job_ids: Iterable[str] | None = None) -> AsyncGenerator[JobRecord]:
+        """See `QueueManager.watch`."""
+        names = None if job_ids is None else tuple(dict.fromkeys(job_ids))
+        if not self._hub:
+            rev = await self._threads.read(run_rows.latest_rev)
+            if not self._hub:  # else another listener would miss what is up to rev
+                self._seen_rev = rev
+        listener = self._hub.listen(frozenset(names) if names is not None else None)
+        try:
+            seen: dict[str, int] = {}
+            for name in names or ():
+                record = await self._threads.read(job_rows.get, name)
+                seen[name] = record.rev
+                yield record
+            while True:
+                for record in await listener.next():
+                    if record.rev > seen.get(record.job_id, 0):
+                        seen[record.job_id] = record.rev
+                        yield record
+        finally:
+            listener.close()
+
+    async def _listen(self, own: Bell) -> None:
+        """Answer our bell: hand on what changed since we last looked."""
+        while True:
+            await anyio.wait_readable(own)
+            own.hush()
+            self._supervision.check()
+            while self._hub:
+                changed = await self._threads.read(job_rows.changed_since, self._seen_rev, 1000)
+                if not changed:
+                    break
+                self._seen_rev = changed[-1].rev
+                self._hub.publish(changed)
+
+
+def _for_supervisor(settings: Settings) -> dict[str, Any]:
+    return {
+        "in_memory": settings.in_memory,
+        "max_concurrent_jobs": settings.max_concurrent_jobs,
+        "stop_grace_seconds": settings.stop_grace_seconds,
+        "shutdown_timeout": settings.shutdown_timeout,
+        "niceness": settings.niceness,
+    }

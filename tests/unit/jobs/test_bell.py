@@ -1,0 +1,126 @@
+"""Bells: a ring wakes, never blocks, and tells when nobody is there."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mcp_queue.jobs.bell import Bell, ring
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="select takes sockets alone there")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "bell")
+
+
+def _rung(bell: Bell) -> bool:
+    return bool(select.select([bell], [], [], 0)[0])
+
+
+def test_a_ring_is_heard_until_it_is_hushed(path: str) -> None:
+    with closing(Bell(path)) as bell:
+        assert not _rung(bell)
+        assert ring(path)
+        assert ring(path)
+        assert _rung(bell)
+        assert _rung(bell)
+        bell.hush()
+        assert not _rung(bell)
+        bell.hush()
+
+
+def test_a_waiting_owner_wakes(path: str) -> None:
+    with closing(Bell(path)) as bell:
+        thread = threading.Timer(0.05, ring, [path])
+        thread.start()
+        assert select.select([bell], [], [], 30)[0]
+        thread.join()
+
+
+def test_a_full_bell_counts_as_rung_and_does_not_block(path: str) -> None:
+    with closing(Bell(path)) as bell:
+        writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            with pytest.raises(BlockingIOError):
+                while True:
+                    os.write(writer, b"!" * 4096)
+        finally:
+            os.close(writer)
+        assert ring(path)
+        bell.hush()
+        assert not _rung(bell)
+        assert ring(path)
+        assert _rung(bell)
+
+
+def test_nobody_hears_a_bell_that_is_not_there(path: str) -> None:
+    assert not ring(path)
+    assert not os.path.exists(path)  # noqa: PTH110
+
+
+def test_a_bell_whose_owner_is_gone_is_stale(path: str) -> None:
+    Bell(path).close(remove=False)
+    assert os.path.exists(path)  # noqa: PTH110
+    assert not ring(path)
+
+
+def test_a_new_owner_takes_over_what_a_dead_one_left(path: str) -> None:
+    code = "import os, sys; from mcp_queue.jobs.bell import Bell; Bell(sys.argv[1]); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+    with closing(Bell(path)) as bell:
+        assert not _rung(bell)
+        assert ring(path)
+        assert _rung(bell)
+    assert not ring(path)
+
+
+def test_closing_removes_it_or_leaves_it_to_a_successor(path: str) -> None:
+    Bell(path).close(remove=False)
+    bell = Bell(path)
+    bell.close()
+    assert not os.path.exists(path)  # noqa: PTH110
+    bell = Bell(path)
+    os.unlink(path)  # noqa: PTH108
+    bell.close()  # somebody was quicker
+
+
+def test_rings_while_the_owner_hushes_are_not_lost(path: str) -> None:
+    with closing(Bell(path)) as bell:
+        rounds = 2000
+        counted = 0
+        seen = -1
+
+        def call() -> None:
+            nonlocal counted
+            for _ in range(rounds):
+                counted += 1
+                ring(path)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        while seen < rounds:
+            assert select.select([bell], [], [], 30)[0], f"no ring after {seen} of {counted}"
+            bell.hush()
+            seen = counted
+        thread.join()
+
+
+def test_only_the_owner_may_ring(path: str) -> None:
+    old = os.umask(0)
+    try:
+        with closing(Bell(path)):
+            assert os.stat(path).st_mode & 0o777 == 0o600  # noqa: PTH116
+    finally:
+        os.umask(old)
