@@ -15,3 +15,18 @@ hypothesis.settings.load_profile("mcp-queue")
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded: times are recorded, not asserted."""
+    recorded = [
+        (report.nodeid, *recording)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for recording in report.user_properties
+    ]
+    if recorded:
+        terminalreporter.section("recorded")
+        for test, name, value in recorded:
+            terminalreporter.line(f"{test}: {name} {value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -87,11 +88,17 @@ def _serve(options: argparse.Namespace) -> int:
     from mcp_queue.server.claim import claim
 
     claimed = claim()
+    gc.disable()  # nothing that is imported is garbage: a tenth of the start
+    from mcp_queue.server import sdk
+
+    sdk.put_in_place()
     settings = _settings(options)
     _load_commands(settings)
     from mcp_queue.errors import QueueError
     from mcp_queue.server.app import run
 
+    gc.freeze()
+    gc.enable()
     try:
         run(settings, claimed)
     except QueueError as error:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import array
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 from typing import Any
 
+import psutil
 import pytest
 
 from support.rawclient import RawClient
-from support.serving import HANDSHAKE, Setup
+from support.serving import GUARD, HANDSHAKE, Setup
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
+if sys.platform == "win32":
+    pytest.skip("signals and pipes of POSIX", allow_module_level=True)
+import fcntl
+import termios
 
 
 def begin(client: RawClient) -> None:
@@ -54,21 +61,40 @@ def test_end_of_input_with_forty_waits(setup: Setup, record_property: Any) -> No
 
 
 def test_a_client_that_stops_reading(setup: Setup, record_property: Any) -> None:
-    with RawClient(setup.command, reading=False) as client:
-        client.post("initialize", HANDSHAKE)
-        client.notify("notifications/initialized")
-        for _ in range(200):  # more than a pipe holds
-            client.post("resources/read", {"uri": "queue://commands"})
+    """The server's answers fill the pipe, and the client closes its end of the input."""
+    server = subprocess.Popen(setup.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        request = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": HANDSHAKE}
+        server.stdin.write(json.dumps(request).encode() + b"\n")
+        server.stdin.flush()
+        assert b"protocolVersion" in server.stdout.readline()
+        request = {"jsonrpc": "2.0", "method": "resources/read"}
+        request["params"] = {"uri": "queue://commands"}
+        for number in range(100):
+            server.stdin.write(json.dumps({**request, "id": number}).encode() + b"\n")
+        server.stdin.flush()
+        wait_until_full(server.stdout.fileno())
         left = time.monotonic()
-        client.close_stdin()
-        assert client.wait() == 0
+        server.stdin.close()
+        assert server.wait(GUARD) == 0
         record_property("seconds", round(time.monotonic() - left, 3))
-        client.start_reading()
-        # The line that was being written when the server left is cut.
-        client.violations.clear()
-        client.close()
-        client.violations.clear()
-    assert "Traceback" not in client.stderr
+    finally:
+        server.kill()
+        server.wait()
+        server.stdin.close()
+        server.stdout.close()
+
+
+def wait_until_full(pipe: int) -> None:
+    """Return once what stands unread in the pipe does not grow any more: its writer is stuck."""
+    unread = array.array("i", [0])
+    before = -1
+    while unread[0] < 4096 or unread[0] != before:
+        before = unread[0]
+        select.select([], [], [], 0.1)
+        fcntl.ioctl(pipe, termios.FIONREAD, unread)
 
 
 @pytest.mark.parametrize(
@@ -88,30 +114,34 @@ def test_a_signal(setup: Setup, signals: list[signal.Signals], record_property: 
 
 
 def test_a_parent_that_is_gone(setup: Setup, record_property: Any) -> None:
-    """The parent dies while another process still holds the server's input open."""
-    to_server, input_held = os.pipe()
-    output, from_server = os.pipe()
-    parent = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()",
-            *setup.command,
-        ],
-        stdin=to_server,
-        stdout=from_server,
+    """The parent dies while another process still holds both of the server's pipes open."""
+    code = (
+        "import subprocess, sys\n"
+        "server = subprocess.Popen(sys.argv[1:])\n"
+        "print(server.pid, file=sys.stderr, flush=True)\n"
+        "server.wait()"
     )
-    os.close(to_server)
-    os.close(from_server)
+    input_read, input_held = os.pipe()
+    output_held, output_written = os.pipe()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, *setup.command],
+        stdin=input_read,
+        stdout=output_written,
+        stderr=subprocess.PIPE,
+    )
+    assert parent.stderr is not None
     try:
+        server = psutil.Process(int(parent.stderr.readline()))
         os.write(input_held, b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
-        assert b'"id":1' in os.read(output, 65536)
+        assert b'"id":1' in os.read(output_held, 65536)
         left = time.monotonic()
         parent.kill()
         parent.wait()
-        while os.read(output, 65536):  # end of file is the proof that the server is gone
-            pass
+        server.wait(GUARD)
         record_property("seconds", round(time.monotonic() - left, 3))
     finally:
-        os.close(input_held)
-        os.close(output)
+        parent.kill()
+        parent.wait()
+        parent.stderr.close()
+        for descriptor in (input_read, input_held, output_held, output_written):
+            os.close(descriptor)

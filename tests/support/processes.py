@@ -12,6 +12,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+import anyio
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -70,6 +72,25 @@ class Lifelines:
             line.settimeout(GUARD)
             self._lines.append(line)
             assert line.recv(4) == b"here"
+
+    async def arrive(self, count: int = 1) -> None:
+        """`take` for an event loop."""
+        for _ in range(count):
+            with anyio.fail_after(GUARD):
+                await anyio.wait_readable(self._listener)
+            self.take()
+
+    def let_go(self) -> None:
+        """Let go of every process that came so far; they are proved dead no more."""
+        while self._lines:
+            self._lines.pop().close()
+
+    async def end(self) -> None:
+        """`all_dead` for an event loop."""
+        for line in self._lines:
+            with anyio.fail_after(GUARD):
+                await anyio.wait_readable(line)
+        self.all_dead()
 
     def all_dead(self) -> None:
         """Wait for the death of every process that came."""

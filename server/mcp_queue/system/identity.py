@@ -13,6 +13,8 @@ ALIVE = "alive"
 DEAD = "dead"
 UNKNOWN = "unknown"
 
+_places: list[tuple[str, str]] = []
+
 
 def identity_of(pid: int) -> str | None:
     """The identity of the living process ``pid``; None when there is none (a zombie is dead)."""
@@ -20,7 +22,8 @@ def identity_of(pid: int) -> str | None:
         ticks = _start_ticks(pid)
         if ticks is None:
             return None
-        return f"{_boot_id()}|{os.readlink('/proc/self/ns/pid')}|{pid}|{ticks}"
+        boot, namespace = _place()
+        return f"{boot}|{namespace}|{pid}|{ticks}"
     import psutil
 
     try:
@@ -48,16 +51,20 @@ def state_of(identity: str) -> str:
     """``alive``, ``dead``, or ``unknown`` when it lives, if at all, in another namespace."""
     boot, namespace, pid, _ = identity.split("|")
     if sys.platform == "linux":
-        if boot != _boot_id():
+        own_boot, own_namespace = _place()
+        if boot != own_boot:
             return DEAD
-        if namespace != os.readlink("/proc/self/ns/pid"):
+        if namespace != own_namespace:
             return UNKNOWN
     return ALIVE if identity_of(int(pid)) == identity else DEAD
 
 
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+def _place() -> tuple[str, str]:
+    """The boot id and the pid namespace of this process, which do not change in its life."""
+    if not _places:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            _places.append((file.read().strip(), os.readlink("/proc/self/ns/pid")))
+    return _places[0]
 
 
 def _start_ticks(pid: int) -> str | None:

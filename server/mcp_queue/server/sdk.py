@@ -1,0 +1,44 @@
+"""The SDK's server half without the rest of it: a fifth of a server's start.
+
+The packages ``mcp`` and ``mcp.server`` import the client, an HTTP stack and cryptography when they
+are imported, which a server over stdio never uses. Here they are put in place unexecuted, so that
+their modules can be imported; the first use of a name that they export executes them after all.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+
+EAGER = ("mcp", "mcp.server")
+
+
+class _Package(ModuleType):
+    """A package that is executed when something is asked of it."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self.__class__ = ModuleType
+        spec = self.__spec__
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader.exec_module(self)
+        return getattr(self, name)
+
+
+def put_in_place() -> None:
+    """Call it before the first import of the SDK; later it does nothing."""
+    for name in EAGER:
+        if name in sys.modules:
+            continue
+        spec = find_spec(name)
+        if spec is None:
+            continue
+        module = module_from_spec(spec)
+        module.__class__ = _Package
+        sys.modules[name] = module
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], child, module)
