@@ -12,9 +12,10 @@ import sys
 import time
 from typing import Any
 
-import psutil
 import pytest
 
+from mcp_queue.system.identity import identity_of
+from mcp_queue.system.watch import watch
 from support.rawclient import RawClient
 from support.serving import GUARD, HANDSHAKE, Setup
 
@@ -131,13 +132,17 @@ def test_a_parent_that_is_gone(setup: Setup, record_property: Any) -> None:
     )
     assert parent.stderr is not None
     try:
-        server = psutil.Process(int(parent.stderr.readline()))
+        identity = identity_of(int(parent.stderr.readline()))
+        assert identity is not None
+        server = watch(identity)
+        assert server is not None
         os.write(input_held, b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
         assert b'"id":1' in os.read(output_held, 65536)
         left = time.monotonic()
         parent.kill()
         parent.wait()
-        server.wait(GUARD)
+        assert select.select([server], [], [], GUARD)[0], "the server is still there"
+        server.close()
         record_property("seconds", round(time.monotonic() - left, 3))
     finally:
         parent.kill()

@@ -43,21 +43,6 @@ async def queue(settings: Settings) -> AsyncIterator[QueueManager]:
         yield queue
 
 
-@pytest.fixture(scope="module", params=["in_memory", "persistent"])
-async def shared(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[QueueManager]:
-    """One queue for all tests of a module that leave nothing behind."""
-    path = str(tmp_path_factory.mktemp("shared") / "registry.db")
-    settings = Settings(
-        in_memory=request.param == "in_memory",
-        registry_path=None if request.param == "in_memory" else path,
-        stop_grace_seconds=GRACE,
-    )
-    async with opened(settings) as queue:
-        yield queue
-
-
 @pytest.fixture
 def lines() -> Iterator[Lifelines]:
     with Lifelines() as lines:

@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from support.processes import Lifelines
 
 
-async def test_a_result_is_the_bare_return_value(shared: QueueManager) -> None:
-    record = await run(shared, "add", a=2, b=3)
+async def test_a_result_is_the_bare_return_value(queue: QueueManager) -> None:
+    record = await run(queue, "add", a=2, b=3)
     assert (record.status, record.result, record.error) == ("completed", 5, None)
     assert (record.progress, record.attempt, record.exit_code) == (100.0, 1, None)
     assert record.started_at is not None
     assert record.finished_at is not None
     assert record.created_at <= record.started_at <= record.finished_at
-    assert await shared.result_of(record.job_id) == 5
+    assert await queue.result_of(record.job_id) == 5
 
 
-async def test_a_coroutine_is_awaited(shared: QueueManager) -> None:
-    assert (await run(shared, "add_async", a=2, b=3)).result == 5
+async def test_a_coroutine_is_awaited(queue: QueueManager) -> None:
+    assert (await run(queue, "add_async", a=2, b=3)).result == 5
 
 
-async def test_no_result_is_null(shared: QueueManager) -> None:
-    record = await run(shared, "nothing")
+async def test_no_result_is_null(queue: QueueManager) -> None:
+    record = await run(queue, "nothing")
     assert (record.status, record.result, record.result_size) == ("completed", None, 4)
 
 
@@ -52,18 +52,18 @@ async def test_no_result_is_null(shared: QueueManager) -> None:
     ],
 )
 async def test_whatever_a_command_raises_is_an_exception(
-    shared: QueueManager, what: str, message: str, in_log: str
+    queue: QueueManager, what: str, message: str, in_log: str
 ) -> None:
-    record = await run(shared, "raises", what=what)
+    record = await run(queue, "raises", what=what)
     assert record.error is not None
     assert (record.status, record.error.code) == ("failed", "exception")
     assert str(record.error) == message
     assert (record.progress, record.description) == (42, "last words")
-    assert in_log in "\n".join((await shared.get_job_logs(record.job_id))["stderr"])
+    assert in_log in "\n".join((await queue.get_job_logs(record.job_id))["stderr"])
 
 
-async def test_an_endless_message_is_cut(shared: QueueManager) -> None:
-    record = await run(shared, "raises", what="long")
+async def test_an_endless_message_is_cut(queue: QueueManager) -> None:
+    record = await run(queue, "raises", what="long")
     assert 1000 < len(str(record.error)) <= 4096
 
 
@@ -81,9 +81,9 @@ async def test_an_endless_message_is_cut(shared: QueueManager) -> None:
     ],
 )
 async def test_what_json_cannot_hold_is_named(
-    shared: QueueManager, what: str, message: str
+    queue: QueueManager, what: str, message: str
 ) -> None:
-    record = await run(shared, "returns", what=what)
+    record = await run(queue, "returns", what=what)
     assert record.error is not None
     assert (record.status, record.error.code) == ("failed", "result_not_serializable")
     assert message in str(record.error)
@@ -100,22 +100,22 @@ async def test_what_json_cannot_hold_is_named(
     ],
 )
 async def test_a_worker_that_dies_tells_how(
-    shared: QueueManager, how: str, code: str, exit_code: int | None, signal: str | None
+    queue: QueueManager, how: str, code: str, exit_code: int | None, signal: str | None
 ) -> None:
-    record = await run(shared, "dies", how=how)
+    record = await run(queue, "dies", how=how)
     assert record.error is not None
     assert (record.status, record.error.code) == ("failed", code)
     assert (record.exit_code, record.signal) == (exit_code, signal)
-    assert (await shared.get_job_logs(record.job_id))["stdout"] == ["last line"]
+    assert (await queue.get_job_logs(record.job_id))["stdout"] == ["last line"]
 
 
 async def test_what_a_dying_worker_leaves_dies_too(
-    shared: QueueManager, lines: Lifelines
+    queue: QueueManager, lines: Lifelines
 ) -> None:
-    job = await submit(shared, "dies", how="3", port=lines.port)
+    job = await submit(queue, "dies", how="3", port=lines.port)
     await lines.arrive(3)
-    os.kill(await worker_pid(shared, job), signal.SIGKILL)
-    record = await done(shared, job)
+    os.kill(await worker_pid(queue, job), signal.SIGKILL)
+    record = await done(queue, job)
     await lines.end()
     assert (record.status, record.signal) == ("failed", "SIGKILL")
 
@@ -135,9 +135,9 @@ def broken(tmp_path: Path) -> Iterator[str]:
 
 
 async def test_a_module_that_cannot_be_imported_is_named(
-    shared: QueueManager, broken: str
+    queue: QueueManager, broken: str
 ) -> None:
-    record = await run(shared, broken)
+    record = await run(queue, broken)
     assert record.error is not None
     assert (record.status, record.error.code) == ("failed", "import_error")
     assert "broken_in_workers.py" in str(record.error)
@@ -146,30 +146,30 @@ async def test_a_module_that_cannot_be_imported_is_named(
 
 @pytest.mark.parametrize(("what", "size"), [("large", 1_200_002), ("nested", 1402)])
 async def test_what_is_too_large_or_deep_to_show_is_read_from_its_file(
-    shared: QueueManager, what: str, size: int
+    queue: QueueManager, what: str, size: int
 ) -> None:
-    record = await run(shared, "returns", what=what)
+    record = await run(queue, "returns", what=what)
     assert (record.status, record.result, record.result_size) == ("completed", None, size)
-    result = await shared.result_of(record.job_id)
+    result = await queue.result_of(record.job_id)
     assert len(json.dumps(result, separators=(",", ":"), ensure_ascii=False).encode()) == size
-    assert record in await shared.list_jobs()
+    assert record in await queue.list_jobs()
 
 
-async def test_output_of_python_c_and_children_is_in_the_logs(shared: QueueManager) -> None:
-    record = await run(shared, "noisy")
-    logs = await shared.get_job_logs(record.job_id)
+async def test_output_of_python_c_and_children_is_in_the_logs(queue: QueueManager) -> None:
+    record = await run(queue, "noisy")
+    logs = await queue.get_job_logs(record.job_id)
     assert logs["stdout"] == ["line from Python", "line from C", "line from a child"]
     assert logs["stderr"] == ["error from Python", "error without a newline"]
     assert (logs["stdout_lines"], logs["stderr_lines"]) == (3, 2)
     assert record.stdout_size == sum(len(line) + 1 for line in logs["stdout"])
-    page = await shared.read_logs(record.job_id, tail=1)
+    page = await queue.read_logs(record.job_id, tail=1)
     assert (page.stdout, page.stderr) == (["line from a child"], ["error without a newline"])
-    page = await shared.read_logs(record.job_id, stream="stdout", contains="from C")
+    page = await queue.read_logs(record.job_id, stream="stdout", contains="from C")
     assert (page.stdout, page.stderr) == (["line from C"], [])
 
 
-async def test_a_worker_is_lean_and_alone(shared: QueueManager) -> None:
-    record = await run(shared, "look_around")
+async def test_a_worker_is_lean_and_alone(queue: QueueManager) -> None:
+    record = await run(queue, "look_around")
     seen = record.result
     assert seen["modules"] == []
     assert sorted(seen["descriptors"]) == ["0", "1", "2"]
@@ -182,43 +182,43 @@ async def test_a_worker_is_lean_and_alone(shared: QueueManager) -> None:
     assert seen["mark"] == record.run_id
 
 
-async def test_a_fork_of_a_job_does_not_end_it(shared: QueueManager, lines: Lifelines) -> None:
-    job = await submit(shared, "forks", port=lines.port)
+async def test_a_fork_of_a_job_does_not_end_it(queue: QueueManager, lines: Lifelines) -> None:
+    job = await submit(queue, "forks", port=lines.port)
     await lines.arrive()
-    assert (await shared.get_job_status(job.job_id)).status == "running"
+    assert (await queue.get_job_status(job.job_id)).status == "running"
     lines.let_go()
-    record = await done(shared, job)
+    record = await done(queue, job)
     assert (record.status, record.result) == ("completed", "child left with 1")
 
 
 async def test_progress_is_coalesced_clamped_and_never_lost(
-    shared: QueueManager, lines: Lifelines, record_property: Callable[[str, object], None]
+    queue: QueueManager, lines: Lifelines, record_property: Callable[[str, object], None]
 ) -> None:
     seen: list[float] = []
 
     async def watch() -> None:
-        await until(shared, job, lambda r: seen.append(r.progress) or r.description == "clamped")
+        await until(queue, job, lambda r: seen.append(r.progress) or r.description == "clamped")
 
-    job = await submit(shared, "progress", updates=10_000, port=lines.port)
+    job = await submit(queue, "progress", updates=10_000, port=lines.port)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
     record_property("changes seen of 10,000", len(seen))
     assert seen == sorted(seen)
     assert len(seen) < 5_000
     await lines.arrive()
-    assert (await shared.get_job_status(job.job_id)).progress == 100.0
+    assert (await queue.get_job_status(job.job_id)).progress == 100.0
     lines.let_go()
-    await until(shared, job, lambda r: (r.progress, r.description) == (0.0, "below"))
+    await until(queue, job, lambda r: (r.progress, r.description) == (0.0, "below"))
     await lines.arrive()
     lines.let_go()
-    await until(shared, job, lambda r: (r.progress, r.description) == (55.5, "below"))
+    await until(queue, job, lambda r: (r.progress, r.description) == (55.5, "below"))
     await lines.arrive()
     lines.let_go()
-    record = await done(shared, job)
+    record = await done(queue, job)
     assert (record.status, record.progress, record.description) == ("failed", 55.5, "below")
     warnings = [
         line
-        for line in (await shared.get_job_logs(job.job_id))["stderr"]
+        for line in (await queue.get_job_logs(job.job_id))["stderr"]
         if line.startswith("warning")
     ]
     assert len(warnings) == 1
@@ -230,10 +230,10 @@ async def test_progress_is_coalesced_clamped_and_never_lost(
     ids=["surrogate", "long", "control"],
 )
 async def test_any_description_is_shown(
-    shared: QueueManager, lines: Lifelines, text: str, shown: str
+    queue: QueueManager, lines: Lifelines, text: str, shown: str
 ) -> None:
-    job = await submit(shared, "describes", text=json.dumps(text), port=lines.port)
-    await until(shared, job, lambda r: r.description == shown)
+    job = await submit(queue, "describes", text=json.dumps(text), port=lines.port)
+    await until(queue, job, lambda r: r.description == shown)
     await lines.arrive()
     lines.let_go()
-    assert (await done(shared, job)).status == "completed"
+    assert (await done(queue, job)).status == "completed"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import anyio
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
-from mcp_queue.manager import supervision
+from mcp_queue.manager import leftovers, supervision
 from mcp_queue.manager.hub import Hub
 from mcp_queue.manager.registry_threads import RegistryThreads
 from mcp_queue.manager.supervision import Supervision
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 LEAVE_MARGIN = 1.0  # seconds beyond ``shutdown_timeout`` that the end of in-memory jobs may take
-TEMPORARY = "mcp-queue-"  # prefix of in-memory registries' folders
 
 
 class Membership:
@@ -43,8 +41,8 @@ class Membership:
         self._settings = settings
         self._temporary: str | None = None
         if settings.in_memory:
-            self._temporary = tempfile.mkdtemp(prefix=TEMPORARY)
-            self.registry_path = os.path.join(self._temporary, "registry.db")
+            self._temporary = leftovers.make_temporary_folder()
+            self.registry_path = os.path.join(self._temporary, leftovers.REGISTRY)
         else:
             self.registry_path = str(settings.registry_file)
         self.folder = RegistryFolder(self.registry_path)
@@ -73,6 +71,8 @@ class Membership:
         ]
         self._supervision.check()
         bell.ring(self.folder.bell)
+        if self._temporary is not None:
+            self._tasks.append(asyncio.create_task(asyncio.to_thread(leftovers.clean)))
 
     async def close(self, *, wait: bool = True) -> None:
         """Leave the registry. Persistent jobs go on.

@@ -1,0 +1,62 @@
+"""In-memory registries whose server and supervisor were both killed: nobody else cleans them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+
+from mcp_queue.jobs.folder import RegistryFolder
+from mcp_queue.system.identity import DEAD, own_identity, state_of
+from mcp_queue.system.locks import FileLock
+from mcp_queue.system.tree import kill_marked
+
+PREFIX = "mcp-queue-"
+OWNER = "owner"  # the file in a temporary folder that says whose it is
+REGISTRY = "registry.db"
+
+
+def make_temporary_folder() -> str:
+    """A folder for an in-memory registry, marked as this process's."""
+    folder = tempfile.mkdtemp(prefix=PREFIX)
+    with open(os.path.join(folder, OWNER), "w", encoding="utf-8") as file:
+        file.write(own_identity())
+    return folder
+
+
+def clean() -> None:
+    """Remove what dead servers of this user left, and end what their runs left running."""
+    try:
+        entries = list(os.scandir(tempfile.gettempdir()))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith(PREFIX) and _is_left(entry):
+            _remove(entry.path)
+
+
+def _is_left(entry: os.DirEntry[str]) -> bool:
+    try:
+        if not entry.is_dir(follow_symlinks=False):
+            return False
+        if sys.platform != "win32" and entry.stat(follow_symlinks=False).st_uid != os.getuid():
+            return False
+        with open(os.path.join(entry.path, OWNER), encoding="utf-8") as file:
+            return state_of(file.read()) == DEAD
+    except (OSError, ValueError):
+        return False
+
+
+def _remove(folder: str) -> None:
+    registry = RegistryFolder(os.path.join(folder, REGISTRY))
+    lock = FileLock(registry.lock)
+    try:
+        if not lock.try_acquire():
+            return  # its supervisor lives and ends it
+        for run_id in os.listdir(registry.runs):
+            kill_marked(run_id)
+    except OSError:
+        pass  # no supervisor ever started there
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
