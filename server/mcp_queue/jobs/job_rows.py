@@ -104,7 +104,8 @@ def delete(registry: Registry, job_id: str, reason: str) -> tuple[JobRecord, Job
         if not registry.changed(
             "UPDATE jobs SET status = 'deleted', reason = ?,"
             " finished_at = coalesce(finished_at, ?), updated_at = ?, rev = ?, origin = NULL,"
-            " params = '{}', result = NULL, result_size = NULL WHERE job_id = ? AND status <> 'deleted'",
+            " params = '{}', result = NULL, result_size = NULL"
+            " WHERE job_id = ? AND status <> 'deleted'",
             (reason, now, now, registry.next("rev"), job_id),
         ):
             raise _refusal(before, "deleted")

@@ -54,10 +54,17 @@ def tail(folder: RunFolder | None, run_id: str, streams: tuple[str, ...], lines:
 
 
 def since(
-    folder: RunFolder | None, run_id: str, streams: tuple[str, ...], cursor: str, *, ended: bool
+    folder: RunFolder | None,
+    run_id: str,
+    streams: tuple[str, ...],
+    cursor: str,
+    *,
+    ended: bool,
+    page: int = PAGE,
 ) -> LogPage:
     """What came behind ``cursor``, whole lines; the rest of a line too once the job has ended.
 
+    ``page``: bytes of a stream that the answer covers at most; a longer line comes in pieces.
     A cursor of an earlier run of the job starts this run from its beginning. Raises
     `BadCursorError`.
     """
@@ -71,7 +78,9 @@ def since(
         end = start
         if stream in streams and folder is not None:
             size = _size(folder, stream)
-            data = _whole_lines(_read(_path(folder, stream), start, PAGE), size - start, ended)
+            data = _read(_path(folder, stream), start, page)
+            if len(data) < page or b"\n" in data:
+                data = _whole_lines(data, size - start, ended)
             pages[stream], end = _lines(data), start + len(data)
             more = more or (bool(data) and end < size)
         ends.append(end)
@@ -135,8 +144,6 @@ def _start_of_last(path: str, end: int, lines: int) -> int:
 
 def _whole_lines(data: bytes, available: int, ended: bool) -> bytes:
     end = data.rfind(b"\n") + 1
-    if end == 0 and len(data) == PAGE:
-        return data  # a line longer than a page comes in pieces
     return data if ended and len(data) == available else data[:end]
 
 

@@ -165,6 +165,15 @@ class QueueManager:
             return record.result
         return await asyncio.to_thread(_load, folder.result)
 
+    async def result_preview(self, record: JobRecord, characters: int) -> str:
+        """The beginning of an ended job's result as JSON text; empty when it has none."""
+        folder = self._run_folder(record)
+        if record.result is not None:
+            return json.dumps(record.result, ensure_ascii=False)[:characters]
+        if record.result_size is None or folder is None:
+            return ""
+        return await asyncio.to_thread(_beginning, folder.result, characters)
+
     async def get_job_logs(self, job_id: str) -> dict[str, Any]:
         """The end of both streams as lines (256 KiB of each), and how many lines there are."""
         page = await self.read_logs(job_id, tail=10_000)
@@ -185,10 +194,12 @@ class QueueManager:
         tail: int = 100,
         since: str | None = None,
         contains: str | None = None,
+        page: int = logs.PAGE,
     ) -> LogPage:
         """Lines of a job's output: the last ``tail`` of each stream, or all ``since`` a cursor.
 
         ``stream``: ``stdout``, ``stderr`` or ``all``. ``contains`` keeps the lines with a text.
+        ``page``: bytes of a stream that an answer ``since`` a cursor covers at most.
         """
         record = await self._member.read(job_rows.get, job_id)
         folder, run_id = self._run_folder(record), record.run_id or ""
@@ -198,7 +209,7 @@ class QueueManager:
                 page = await asyncio.to_thread(logs.tail, folder, run_id, streams, tail)
             else:
                 page = await asyncio.to_thread(
-                    logs.since, folder, run_id, streams, since, ended=record.terminal
+                    logs.since, folder, run_id, streams, since, ended=record.terminal, page=page
                 )
         except logs.BadCursorError as error:
             raise InvalidParamsError(
@@ -267,6 +278,11 @@ def _checked_id(job_id: str, command: str) -> str:
             "letter or digit; leave it out to get a new one.",
         )
     return job_id
+
+
+def _beginning(path: str, characters: int) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read(characters)
 
 
 def _load(path: str) -> Any:
