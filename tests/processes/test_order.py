@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcp_queue.config import Settings
+    from mcp_queue.jobs.record import JobRecord
     from support.processes import Lifelines
 
 
@@ -125,6 +126,7 @@ async def test_servers_that_left_are_not_counted(persistent: Settings) -> None:
 async def test_watching_all_shows_each_change_of_each_job(settings: Settings) -> None:
     async with opened(settings) as queue:
         ends: dict[str, str] = {}
+        jobs: list[JobRecord] = []
         ready = anyio.Event()
 
         async def watch() -> None:
@@ -150,5 +152,5 @@ async def test_watching_all_shows_each_change_of_each_job(settings: Settings) ->
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(watch)
                 await ready.wait()
-                jobs = [await submit(queue, "nothing") for _ in range(5)]
+                jobs += [await submit(queue, "nothing") for _ in range(5)]
         assert ends == {job.job_id: "completed" for job in jobs}

@@ -51,6 +51,7 @@ class Supervision:
         self._wake = asyncio.Event()
         self._started_at = float("-inf")
         self._predecessor: str | None = None
+        self._coming = False
         self._watched: str | None = None
         self._watcher: asyncio.Task[None] | None = None
         self.ever_started = False
@@ -97,7 +98,7 @@ class Supervision:
 
     async def _expected(self) -> bool:
         """Whether the one that we started has yet to take charge."""
-        if clock.monotonic() - self._started_at > PATIENCE:
+        if not self._coming or clock.monotonic() - self._started_at > PATIENCE:
             return False
         return await self._recorded() == self._predecessor
 
@@ -119,14 +120,16 @@ class Supervision:
     async def _start(self) -> None:
         self._predecessor = await self._recorded()
         self._started_at = clock.monotonic()
-        self.ever_started = True
+        self._coming = self.ever_started = True
         argv = [sys.executable, "-P", "-c", BOOT, package_folder(), self._path, self._owner]
         process = spawn_detached(argv, env=environment(), log=self._folder.log)
-        # It forks and leaves at once, so this waits for the fork alone.
-        await asyncio.get_running_loop().run_in_executor(None, process.wait)
+        # It forks and leaves at once, so this waits for the fork alone; it is reaped in any case.
+        reaped = asyncio.get_running_loop().run_in_executor(None, process.wait)
+        await asyncio.shield(reaped)
 
     def _watch(self, identity: str) -> None:
         self._watched = identity
+        self._coming = False
         if self._watcher is not None:
             self._watcher.cancel()
         self._watcher = asyncio.create_task(self._restart_after(identity))

@@ -23,6 +23,7 @@ from mcp_queue.system.locks import FileLock
 from mcp_queue.system.spawn import detach
 
 LOOK_INTERVAL = 2.0  # seconds between looks while runs live, should a ring be lost
+BUSY_TIMEOUT = 60.0  # seconds; to die of a stopped server's write would cost exit statuses
 LOCK_RETRY = 0.02  # seconds; only while another supervisor is leaving
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     local.prepare()
     folder = RegistryFolder(path)
     folder.make()
-    registry = Registry(path)
+    registry = Registry(path, busy_timeout=BUSY_TIMEOUT)
     lock = FileLock(folder.lock)
     if _take(lock, registry):
         _supervise(registry, folder, owner)
@@ -76,9 +77,9 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     try:
         loop.run()
     finally:
-        bell.close(remove=bool(owner))
+        bell.close(remove=state.shutting_down)
         loop.close()
-        if owner:
+        if state.shutting_down:
             registry.close()
             shutil.rmtree(os.path.dirname(registry.path), ignore_errors=True)
         else:
@@ -93,8 +94,8 @@ def _rung(state: State, bell: Bell) -> None:
 def _look(state: State) -> None:
     """Take in everything that may have changed, in the order in which it matters."""
     state.settings = members.settings_in_force(state.registry)
-    members.read_servers(state)
     stop.obey(state)
+    members.read_servers(state)
     for run in list(state.runs.values()):
         settle.collect(state, run)
     dispatch.dispatch(state)

@@ -105,7 +105,7 @@ class JobLife(RuleBasedStateMachine):
             job.become("deleted")
 
     @rule(target=runs, count=st.integers(1, 3))
-    def claim(self, count: int):  # noqa: ANN201 (Hypothesis's own type)
+    def claim(self, count: int):
         waiting = sorted(
             (job.order, name)
             for name, job in self.model.items()
@@ -138,9 +138,7 @@ class JobLife(RuleBasedStateMachine):
         if started and job.run == run:
             job.false_starts = 0
 
-    @rule(
-        run=runs, status=st.sampled_from(["completed", "failed", "stopped"]), gone=st.booleans()
-    )
+    @rule(run=runs, status=st.sampled_from(["completed", "failed", "stopped"]), gone=st.booleans())
     def finish(self, run: str, status: str, gone: bool) -> None:
         job = self.model[self.job_of[run]]
         error = ("exit", "x") if status == "failed" else (None, None)
@@ -200,7 +198,7 @@ class JobLife(RuleBasedStateMachine):
 
     @invariant()
     def totals_and_runs_are_those_of_the_model(self) -> None:
-        counted = dict.fromkeys(states.ALL, 0)
+        counted: dict[str, int] = dict.fromkeys(states.ALL, 0)
         for job in self.model.values():
             counted[job.status] += 1
         assert job_rows.totals(self.registry) == counted
