@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from mcp_queue import Job, command
+from mcp_queue import Job, clock, command
 from support.processes import CONNECT, DAEMON
 
 
@@ -259,6 +259,12 @@ def lingers(port: int, *, job: Job, until_stop: bool = False) -> str:
 def impatient(port: int) -> None:
     """Has a timeout."""
     stubborn("waits", port)
+
+
+@command(use_queue=True)
+def wall_clock() -> float:
+    """What time it is, for a worker."""
+    return clock.wall()
 
 
 @command(use_queue=True)
