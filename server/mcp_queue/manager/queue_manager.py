@@ -297,8 +297,11 @@ def _checked_id(job_id: str, command: str) -> str:
 
 
 def _beginning(path: str, characters: int) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read(characters)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read(characters)
+    except FileNotFoundError:  # deleted or forgotten in this very moment
+        return ""
 
 
 def _load(path: str) -> Any:
