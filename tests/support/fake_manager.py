@@ -67,6 +67,9 @@ class FakeQueue:
         value = await self.result_of(job.job_id) if job.result is None else job.result
         return json.dumps(value)[:characters]
 
+    async def retention(self) -> float:
+        return self.settings.completed_job_retention_seconds
+
     async def result_of(self, job_id: str) -> Any:
         return self.results[job_id]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from mcp_queue import Job, command
+from mcp_queue import Job, clock, command
 from support.processes import CONNECT, DAEMON
 
 
@@ -270,6 +270,12 @@ def lingers(port: int, *, job: Job, until_stop: bool = False) -> str:
 def impatient(port: int) -> None:
     """Has a timeout."""
     stubborn("waits", port)
+
+
+@command(use_queue=True)
+def wall_clock() -> float:
+    """What time it is, for a worker."""
+    return clock.wall()
 
 
 @command(use_queue=True)

@@ -67,4 +67,6 @@ def doing(record: JobRecord) -> str:
         return record.description or "running"
     if record.error is not None:
         return f"failed: {record.error}"
+    if record.status == states.DELETED:
+        return f"deleted: {record.reason}"
     return record.status

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
-from mcp_queue.jobs import job_rows
+from mcp_queue.jobs import job_rows, steady
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -41,6 +41,7 @@ def enter(registry: Registry, server: Server, settings: dict[str, Any]) -> None:
             (server.server_id, server.identity, server.bell, int(server.leaving)),
         )
         registry.execute("INSERT OR REPLACE INTO settings VALUES (1, ?)", (json.dumps(settings),))
+        steady.now(registry)  # so that it goes on in this boot
 
 
 def mark_leaving(registry: Registry, server_id: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcp_queue import clock
-from mcp_queue.jobs import states
+from mcp_queue.jobs import states, steady
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -141,12 +141,13 @@ def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bo
             ending = replace(ending, status=states.STOPPED, error_code=None, error_message=None)
         decided = registry.changed(
             "UPDATE jobs SET status = ?, error_code = ?, error_message = ?, exit_code = ?,"
-            " signal = ?, result = ?, result_size = ?, finished_at = ?, updated_at = ?, rev = ?,"
+            " signal = ?, result = ?, result_size = ?, finished_at = ?, kept_since = ?,"
+            " updated_at = ?, rev = ?,"
             " origin = NULL, progress = CASE ? WHEN 'completed' THEN 100 ELSE progress END"
             " WHERE run_id = ? AND status = 'running'",
             (
                 ending.status, ending.error_code, ending.error_message, ending.exit_code,
-                ending.signal, ending.result, ending.result_size, now, now,
+                ending.signal, ending.result, ending.result_size, now, steady.now(registry), now,
                 registry.next("rev"), ending.status, run_id,
             ),
         )  # fmt: skip

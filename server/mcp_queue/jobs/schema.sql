@@ -30,6 +30,8 @@ CREATE TABLE jobs (
     started_at      REAL,
     finished_at     REAL,
     updated_at      REAL NOT NULL,
+    kept_since      REAL,                       -- when its retention began, in steady seconds
+                                                -- (jobs/steady.py); NULL until it has ended
     reason          TEXT,                       -- of a deletion
     timeout         REAL,                       -- seconds of running; NULL: none
     result_size     INTEGER,                    -- bytes of JSON; NULL: no result
@@ -38,12 +40,18 @@ CREATE TABLE jobs (
     call            TEXT NOT NULL,              -- how a worker finds and calls the command
     origin          TEXT,                       -- the submitting server's interpreter, folder and
                                                 -- environment; NULL once the job has ended
-    CHECK ((finished_at IS NULL) = (status IN ('pending', 'running')))
+    CHECK ((finished_at IS NULL) = (status IN ('pending', 'running'))),
+    CHECK ((kept_since IS NULL) = (finished_at IS NULL))
 );
 CREATE INDEX jobs_by_rev ON jobs (rev);
 CREATE INDEX jobs_by_status ON jobs (status, seq);
 CREATE INDEX jobs_by_run ON jobs (run_id);
-CREATE INDEX jobs_waiting ON jobs (start_order) WHERE status = 'pending';
+-- The status leads, though it is always the same: else the planner takes jobs_by_status and sorts.
+CREATE INDEX jobs_waiting ON jobs (status, start_order) WHERE status = 'pending';
+CREATE INDEX jobs_shown ON jobs (seq) WHERE status <> 'deleted';
+CREATE INDEX jobs_kept ON jobs (kept_since) WHERE kept_since IS NOT NULL;
+CREATE INDEX jobs_not_ended ON jobs (seq) WHERE finished_at IS NULL;
+CREATE INDEX jobs_not_ended_by_type ON jobs (job_type, seq) WHERE finished_at IS NULL;
 CREATE INDEX jobs_to_stop ON jobs (seq) WHERE stop_requested AND status = 'running';
 
 CREATE TABLE runs (
@@ -74,6 +82,14 @@ CREATE TABLE settings (
     value TEXT NOT NULL
 );
 
+-- A clock that nobody can set: at `monotonic` of the boot `boot` it showed `seconds`.
+CREATE TABLE steady (
+    id        INTEGER PRIMARY KEY CHECK (id = 1),
+    boot      TEXT NOT NULL,
+    monotonic REAL NOT NULL,
+    seconds   REAL NOT NULL
+);
+
 -- Totals by status, kept by the triggers below so that no count walks the jobs.
 CREATE TABLE totals (
     status TEXT PRIMARY KEY,
@@ -91,4 +107,18 @@ CREATE TRIGGER jobs_counted_over AFTER UPDATE OF status ON jobs WHEN NEW.status 
 END;
 CREATE TRIGGER jobs_counted_out AFTER DELETE ON jobs BEGIN
     UPDATE totals SET n = n - 1 WHERE status = OLD.status;
+END;
+
+-- The jobs of each type that have not ended, for the limits.
+CREATE TABLE not_ended (
+    job_type TEXT PRIMARY KEY,
+    n        INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TRIGGER jobs_of_type_in AFTER INSERT ON jobs WHEN NEW.finished_at IS NULL BEGIN
+    INSERT INTO not_ended VALUES (NEW.job_type, 1) ON CONFLICT DO UPDATE SET n = n + 1;
+END;
+CREATE TRIGGER jobs_of_type_out AFTER UPDATE OF finished_at ON jobs
+WHEN OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL BEGIN
+    UPDATE not_ended SET n = n - 1 WHERE job_type = OLD.job_type;
 END;

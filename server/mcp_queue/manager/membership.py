@@ -64,7 +64,7 @@ class Membership:
         path = self.folder.server_bell(self._server_id)
         self._bell = Bell(path)
         server = member_rows.Server(self._server_id, self._identity, path, leaving=False)
-        await self._threads.write(member_rows.enter, server, _for_supervisor(self._settings))
+        await self._threads.write(member_rows.enter, server, _for_all(self._settings))
         self._tasks = [
             asyncio.create_task(self._listen(self._bell)),
             asyncio.create_task(self._supervision.run()),
@@ -155,11 +155,16 @@ class Membership:
                 self._hub.publish(changed)
 
 
-def _for_supervisor(settings: Settings) -> dict[str, Any]:
+def _for_all(settings: Settings) -> dict[str, Any]:
+    """What holds for the registry: the supervisor obeys it, and who adds jobs."""
     return {
         "in_memory": settings.in_memory,
         "max_concurrent_jobs": settings.max_concurrent_jobs,
         "stop_grace_seconds": settings.stop_grace_seconds,
         "shutdown_timeout": settings.shutdown_timeout,
         "niceness": settings.niceness,
+        "max_queue_size": settings.max_queue_size,
+        "queue_full_policy": settings.queue_full_policy,
+        "per_job_type_limits": settings.per_job_type_limits,
+        "completed_job_retention_seconds": settings.completed_job_retention_seconds,
     }

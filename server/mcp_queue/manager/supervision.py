@@ -11,7 +11,7 @@ import anyio
 
 from mcp_queue import clock
 from mcp_queue.errors import QueueError
-from mcp_queue.jobs import job_rows, member_rows
+from mcp_queue.jobs import job_rows, member_rows, retention
 from mcp_queue.manager.origin import environment, package_folder
 from mcp_queue.system.identity import DEAD, state_of
 from mcp_queue.system.spawn import spawn_detached
@@ -31,6 +31,7 @@ from mcp_queue.supervisor.main import main
 main()
 """
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
+LONGEST_WAIT = 3600.0  # seconds between looks for jobs that expire while nobody supervises
 EXPECT_INTERVAL = 0.02  # seconds between looks for a started supervisor when we leave
 
 
@@ -54,6 +55,7 @@ class Supervision:
         self._coming = False
         self._watched: str | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
         self.ever_started = False
 
     def check(self) -> None:
@@ -74,6 +76,8 @@ class Supervision:
         finally:
             if self._watcher is not None:
                 self._watcher.cancel()
+            if self._expiry is not None:
+                self._expiry.cancel()
 
     async def gone(self, seconds: float) -> bool:
         """Wait until no supervisor lives or comes; False when one still does after ``seconds``."""
@@ -107,12 +111,23 @@ class Supervision:
         if identity is not None:
             if identity != self._watched:
                 self._watch(identity)
-        elif await self._threads.read(job_rows.unfinished):
+        elif await self._threads.read(job_rows.unfinished) or await self._expired():
             waited = clock.monotonic() - self._started_at
             if waited < PATIENCE:
                 self._check_in(PATIENCE - waited)
             else:
                 await self._start()
+
+    async def _expired(self) -> bool:
+        """Whether jobs are past their retention; if some will be, we look again then."""
+        due = await self._threads.read(retention.due_in)
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if due is not None and due > 0:
+            wait = min(due, LONGEST_WAIT)
+            self._expiry = asyncio.get_running_loop().call_later(wait, self.check)
+        return due is not None and due <= 0
 
     def _check_in(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.check)

@@ -14,7 +14,7 @@ from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
-from mcp_queue.supervisor import adopt, dispatch, members, settle, shutdown, stop
+from mcp_queue.supervisor import adopt, dispatch, members, retain, settle, shutdown, stop
 from mcp_queue.supervisor.executors import local
 from mcp_queue.supervisor.loop import Loop
 from mcp_queue.supervisor.state import State
@@ -99,6 +99,7 @@ def _look(state: State) -> None:
     for run in list(state.runs.values()):
         settle.collect(state, run)
     dispatch.dispatch(state)
+    retain.keep_time(state)
     members.ring_servers(state)
     members.consider_leaving(state)
     if shutdown.finished(state):

@@ -45,6 +45,7 @@ class Settings:
     stop_grace_seconds: float
     shutdown_timeout: float
     niceness: int
+    completed_job_retention_seconds: float
 
 
 @dataclass(slots=True)
@@ -65,6 +66,9 @@ class State:
     rung_rev: int = 0
     """The last change that the servers were rung for."""
     leave_timer: Timer | None = None
+    retain_timer: Timer | None = None
+    retained_for: float | None = None
+    """The retention that `retain_timer` was set for."""
     shutting_down: bool = False
     look: Callable[[], None] = lambda: None
     """Look at the registry and at every run; set by `main`."""

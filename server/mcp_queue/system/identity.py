@@ -47,6 +47,11 @@ def pid_of(identity: str) -> int:
     return int(identity.split("|")[2])
 
 
+def boot_id() -> str:
+    """Which boot of the machine this is; empty where only the wall clock could tell."""
+    return _place()[0] if sys.platform == "linux" else ""
+
+
 def state_of(identity: str) -> str:
     """``alive``, ``dead``, or ``unknown`` when it lives, if at all, in another namespace."""
     boot, namespace, pid, _ = identity.split("|")

@@ -249,7 +249,7 @@ def test_listening(modern: Speaker) -> None:
     }
     assert modern.client.notifications[0]["method"] == "notifications/subscriptions/acknowledged"
     done = modern.told("notifications/tasks", taskId=task_id, status="completed")
-    assert done["ttlMs"] is None
+    assert done["ttlMs"] > 21_600_000
     assert done["result"]["structuredContent"]["result"] == "slept"
     modern.told("notifications/resources/updated", uri=uri)
     modern.told("notifications/resources/updated", uri="queue://jobs")
