@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
 
-def new_job(job_id: str, *, start: bool = True, timeout: float | None = None) -> NewJob:
+def new_job(
+    job_id: str, *, start: bool = True, timeout: float | None = None, max_attempts: int = 1
+) -> NewJob:
     """A valid job."""
     return NewJob(
         job_id=job_id,
@@ -23,6 +25,7 @@ def new_job(job_id: str, *, start: bool = True, timeout: float | None = None) ->
         origin='{"env": {"SECRET": "1"}}',
         timeout=timeout,
         start=start,
+        max_attempts=max_attempts,
     )
 
 

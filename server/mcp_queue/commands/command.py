@@ -29,14 +29,16 @@ _CO_ASYNC_GENERATOR = 0x200
 class CommandInfo:
     """All that is known of a command without looking at its parameters.
 
-    ``timeout`` is in seconds. ``target`` is the function or the Command class, ``parameters_of``
-    the function whose signature counts. ``source`` says how a worker finds the command:
-    ``{"module": "pkg.mod"}`` or ``{"file": "/abs/path.py"}``, empty if it cannot.
+    ``timeout`` is in seconds; ``max_attempts`` counts the first one. ``target`` is the function
+    or the Command class, ``parameters_of`` the function whose signature counts. ``source`` says
+    how a worker finds the command: ``{"module": "pkg.mod"}`` or ``{"file": "/abs/path.py"}``,
+    empty if it cannot.
     """
 
     __slots__ = (
         "descr",
         "destructive",
+        "max_attempts",
         "name",
         "parameters_of",
         "read_only",
@@ -57,12 +59,14 @@ class CommandInfo:
         title: str | None = None,
         use_queue: bool = False,
         timeout: float | None = None,
+        max_attempts: int = 1,
         task: Task = "optional",
         read_only: bool | None = None,
         destructive: bool | None = None,
     ) -> None:
         _check_name(name)
         _check_options(name, use_queue, timeout, task)
+        _check_attempts(name, max_attempts)
         self.name = name
         self.target = target
         self.parameters_of: Callable[..., Any] = getattr(target, "execute", target)
@@ -71,6 +75,7 @@ class CommandInfo:
         self.title = title or _title(name)
         self.use_queue = use_queue
         self.timeout = timeout
+        self.max_attempts = max_attempts
         self.task = task
         self.read_only = read_only
         self.destructive = destructive
@@ -119,6 +124,7 @@ if TYPE_CHECKING:
         name: str | None = None,
         use_queue: bool = False,
         timeout: float | None = None,
+        max_attempts: int = 1,
         task: Task = "optional",
         title: str | None = None,
         description: str | None = None,
@@ -131,9 +137,11 @@ def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> An
     """Make a function a command, bare (``@command``) or with options; the function stays as it is.
 
     ``name``: the function's, unless given. ``use_queue``: run as a job in a process of its own.
-    ``timeout``: seconds after which the job is ended. ``task``: whether it may (``"optional"``),
-    must (``"required"``) or may never (``"never"``) answer as an MCP task. ``title``,
-    ``description``, ``read_only`` and ``destructive`` are shown to clients.
+    ``timeout``: seconds after which the job is ended. ``max_attempts``: more than 1 says that it
+    may be run again when its worker or machine is lost; what it raises is never tried again.
+    ``task``: whether it may (``"optional"``), must (``"required"``) or may never (``"never"``)
+    answer as an MCP task. ``title``, ``description``, ``read_only`` and ``destructive`` are shown
+    to clients.
 
     Raises InvalidCommandError, or DuplicateCommandError if another command has the name.
     """
@@ -156,6 +164,7 @@ def _register_function(
     *,
     use_queue: bool = False,
     timeout: float | None = None,
+    max_attempts: int = 1,
     task: Task = "optional",
     title: str | None = None,
     description: str | None = None,
@@ -169,6 +178,7 @@ def _register_function(
         title=title,
         use_queue=use_queue,
         timeout=timeout,
+        max_attempts=max_attempts,
         task=task,
         read_only=read_only,
         destructive=destructive,
@@ -189,6 +199,7 @@ class Command:
     title: ClassVar[str | None] = None
     use_queue: ClassVar[bool] = False
     timeout: ClassVar[float | None] = None  # seconds
+    max_attempts: ClassVar[int] = 1
     task: ClassVar[Task] = "optional"
     read_only: ClassVar[bool | None] = None
     destructive: ClassVar[bool | None] = None
@@ -227,6 +238,7 @@ def _register_class(cls: type[Command]) -> None:
         title=cls.title,
         use_queue=cls.use_queue,
         timeout=cls.timeout,
+        max_attempts=cls.max_attempts,
         task=cls.task,
         read_only=cls.read_only,
         destructive=cls.destructive,
@@ -271,6 +283,12 @@ def _check_options(name: str, use_queue: object, timeout: object, task: object) 
     else:
         return
     raise InvalidCommandError(command=name, reason=reason)
+
+
+def _check_attempts(name: str, max_attempts: object) -> None:
+    if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
+        reason = f"max_attempts is a whole number from 1 on, got {max_attempts!r}"
+        raise InvalidCommandError(command=name, reason=reason)
 
 
 def _is_duration(value: object) -> bool:

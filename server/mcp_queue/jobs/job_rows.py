@@ -34,6 +34,7 @@ class NewJob:
     origin: str
     timeout: float | None
     start: bool
+    max_attempts: int = 1
 
 
 def add(registry: Registry, job: NewJob) -> JobRecord:
@@ -44,11 +45,11 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
         try:
             registry.execute(
                 "INSERT INTO jobs (job_id, command, job_type, status, rev, start_order, timeout,"
-                " created_at, updated_at, params, call, origin)"
-                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?)",
+                " max_attempts, created_at, updated_at, params, call, origin)"
+                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.job_id, job.command, job.job_type, registry.next("rev"), order,
-                    job.timeout, now, now, job.params, job.call, job.origin,
+                    job.timeout, job.max_attempts, now, now, job.params, job.call, job.origin,
                 ),
             )  # fmt: skip
         except apsw.ConstraintError as error:

@@ -27,6 +27,8 @@ class Claim:
     params: str
     call: str
     origin: str
+    previous_run_id: str | None
+    """The run of the attempt before, whose folder goes now; None for a first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +61,27 @@ class Ending:
     result_size: int | None = None
 
 
-def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
+def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> list[Claim]:
     """Bind the jobs that wait longest to the new ``run_ids``, one each, durably.
 
-    Durable, since a job that ran must not be found pending after a power cut.
+    Durable, since a job that ran must not be found pending after a power cut. A job that rests
+    between two attempts waits until its time has come, ``due`` in monotonic seconds (now).
     """
     now = clock.wall()
     claims: list[Claim] = []
     with registry.transaction():
         waiting = registry.rows(
-            "SELECT seq, job_id, command, attempt, timeout, params, call, origin FROM jobs"
-            " WHERE status = 'pending' AND start_order IS NOT NULL ORDER BY start_order LIMIT ?",
-            (len(run_ids),),
+            "SELECT seq, job_id, command, attempt, timeout, params, call, origin, run_id"
+            " FROM jobs WHERE status = 'pending' AND start_order IS NOT NULL"
+            " AND coalesce(not_before, 0) <= ? ORDER BY start_order LIMIT ?",
+            (clock.monotonic() if due is None else due, len(run_ids)),
         )
         for run_id, row in zip(run_ids, waiting, strict=False):
             seq, _, _, attempt, *_ = row
             registry.execute(
                 "UPDATE jobs SET status = 'running', run_id = ?, started_at = ?, updated_at = ?,"
-                " rev = ? WHERE seq = ? AND status = 'pending'",
+                " not_before = NULL, not_before_boot = NULL, rev = ?"
+                " WHERE seq = ? AND status = 'pending'",
                 (run_id, now, now, registry.next("rev"), seq),
             )
             registry.execute(
@@ -86,11 +91,13 @@ def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
     return claims
 
 
-def waiting(registry: Registry) -> bool:
-    """Whether a started job waits for a slot; a look without a write."""
+def waiting(registry: Registry, due: float | None = None) -> bool:
+    """Whether `claim` would find a job; a look without a write."""
     return bool(
         registry.value(
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0)"
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0"
+            " AND coalesce(not_before, 0) <= ?)",
+            (clock.monotonic() if due is None else due,),
         )
     )
 

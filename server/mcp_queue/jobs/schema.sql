@@ -17,7 +17,7 @@ CREATE TABLE jobs (
     rev             INTEGER NOT NULL,
     start_order     INTEGER,                    -- NULL: added, not started
     stop_requested  INTEGER NOT NULL DEFAULT 0,
-    attempt         INTEGER NOT NULL DEFAULT 1,
+    attempt         INTEGER NOT NULL DEFAULT 1 CHECK (attempt <= max_attempts),
     false_starts    INTEGER NOT NULL DEFAULT 0, -- runs in a row that died before user code
     run_id          TEXT,                       -- the latest run; its folder holds the logs
     progress        REAL NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 100),
@@ -32,6 +32,9 @@ CREATE TABLE jobs (
     updated_at      REAL NOT NULL,
     reason          TEXT,                       -- of a deletion
     timeout         REAL,                       -- seconds of running; NULL: none
+    max_attempts    INTEGER NOT NULL DEFAULT 1,
+    not_before      REAL,                       -- monotonic seconds of the boot named beside it
+    not_before_boot TEXT,                       -- at which the next attempt is due; NULL: now
     result_size     INTEGER,                    -- bytes of JSON; NULL: no result
     result          TEXT,                       -- NULL with a size: in the run's result.json
     params          TEXT NOT NULL,
@@ -44,6 +47,7 @@ CREATE INDEX jobs_by_rev ON jobs (rev);
 CREATE INDEX jobs_by_status ON jobs (status, seq);
 CREATE INDEX jobs_by_run ON jobs (run_id);
 CREATE INDEX jobs_waiting ON jobs (start_order) WHERE status = 'pending';
+CREATE INDEX jobs_resting ON jobs (not_before) WHERE status = 'pending' AND not_before > 0;
 CREATE INDEX jobs_to_stop ON jobs (seq) WHERE stop_requested AND status = 'running';
 
 CREATE TABLE runs (

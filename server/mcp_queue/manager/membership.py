@@ -162,4 +162,5 @@ def _for_supervisor(settings: Settings) -> dict[str, Any]:
         "stop_grace_seconds": settings.stop_grace_seconds,
         "shutdown_timeout": settings.shutdown_timeout,
         "niceness": settings.niceness,
+        "retry_backoff_seconds": settings.retry_backoff_seconds,
     }

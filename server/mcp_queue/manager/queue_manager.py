@@ -109,6 +109,7 @@ class QueueManager:
             origin=origin(),
             timeout=float(timeout) if timeout is not None else None,
             start=start,
+            max_attempts=info.max_attempts,
         )
         return await self._member.change(job_rows.add, job)
 
@@ -146,7 +147,7 @@ class QueueManager:
     async def delete_job(self, job_id: str, reason: str = "by client") -> JobRecord:
         """Delete a job, its result and its logs; a run of it is ended. A tombstone tells why."""
         before, after = await self._member.change(job_rows.delete, job_id, reason)
-        if before.run_id is not None and before.terminal:
+        if before.run_id is not None and before.status != states.RUNNING:
             path = self._member.folder.run(before.run_id).path
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
         return after

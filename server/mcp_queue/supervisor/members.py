@@ -24,7 +24,8 @@ LINGER = 5.0  # seconds that a supervisor without servers and work stays
 def settings_in_force(registry: Registry) -> Settings:
     """The settings last written, by a server that validated them."""
     written = member_rows.settings(registry)
-    return Settings(**{name: written[name] for name in Settings.__slots__})
+    # A server of another version may know other keys.
+    return Settings(**{name: written[name] for name in Settings.__slots__ if name in written})
 
 
 def read_servers(state: State) -> None:

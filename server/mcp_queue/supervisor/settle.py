@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.jobs import events, run_rows, states
 from mcp_queue.jobs.run_rows import Ending
-from mcp_queue.supervisor import stop
+from mcp_queue.supervisor import retry, stop
 from mcp_queue.supervisor.executors import Death
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def on_death(state: State, run: Run) -> None:
     if run.settled:
         run_rows.forget(state.registry, run.run_id)
     elif run.started or run.outcome is not None or run.cause is not None:
-        run_rows.finish(state.registry, run.run_id, _ending(run, death), gone=True)
+        _end(state, run, death)
     else:
         never_ran(state, run.run_id, f"the worker ended before its job began ({_words(death)})")
     del state.runs[run.run_id]
@@ -58,7 +58,16 @@ def never_ran(state: State, run_id: str, why: str) -> None:
         shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
         return
     ending = Ending(states.FAILED, error_code="interrupted", error_message=why)
+    if retry.retry(state, run_id, ending):
+        return
     run_rows.finish(state.registry, run_id, ending, gone=True)
+
+
+def _end(state: State, run: Run, death: Death) -> None:
+    ending = _ending(run, death)
+    lost = run.outcome is None and run.cause is None
+    if not (lost and retry.retry(state, run.run_id, ending)):
+        run_rows.finish(state.registry, run.run_id, ending, gone=True)
 
 
 def remove_if_deleted(state: State, run_id: str) -> None:

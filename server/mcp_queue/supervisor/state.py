@@ -45,6 +45,7 @@ class Settings:
     stop_grace_seconds: float
     shutdown_timeout: float
     niceness: int
+    retry_backoff_seconds: float = 1.0
 
 
 @dataclass(slots=True)
@@ -65,6 +66,9 @@ class State:
     rung_rev: int = 0
     """The last change that the servers were rung for."""
     leave_timer: Timer | None = None
+    retry_timer: Timer | None = None
+    retry_due: float | None = None
+    """When the timer looks, in monotonic seconds: a job that rests is due."""
     shutting_down: bool = False
     look: Callable[[], None] = lambda: None
     """Look at the registry and at every run; set by `main`."""

@@ -89,6 +89,12 @@ def test_a_lambda_needs_a_name() -> None:
         command(lambda: None)
 
 
+@pytest.mark.parametrize("attempts", [0, -1, 1.5, True, "3", None])
+def test_max_attempts_is_a_whole_number_from_one(attempts: Any) -> None:
+    with pytest.raises(InvalidCommandError, match="max_attempts is a whole number from 1"):
+        command(name="x", max_attempts=attempts)(lambda: None)
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), True, "5"])
 def test_a_timeout_is_a_positive_number_of_seconds(timeout: Any) -> None:
     with pytest.raises(InvalidCommandError, match="timeout is a positive number of seconds"):
