@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from mcp_queue import Job, command
@@ -32,3 +35,33 @@ def crashes(path: str, how: str = "3", times: int = 99, port: int = 0, *, job: J
 def dawdles(path: str, port: int, *, job: Job) -> None:
     """Run out of time."""
     crashes(path, port=port, job=job)
+
+
+HOARD = """
+import socket, sys
+line = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+line.sendall(b"here")
+kept = b"x" * (int(sys.argv[2]) << 20)
+line.recv(1)
+"""
+
+
+@command(use_queue=True, memory_limit="200MiB", max_attempts=2)
+def hoards(megabytes: int, port: int, in_child: bool = False) -> str:
+    """Use memory, here or in a process with a session of its own, until the test lets go."""
+    argv = ["-c", str(port), str(megabytes)]
+    if in_child:
+        child = [sys.executable, "-c", HOARD, *argv[1:]]
+        subprocess.run(child, start_new_session=True, env={}, check=True)
+    else:
+        sys.argv = argv
+        exec(HOARD, {})
+    return f"kept {megabytes}"
+
+
+@command(use_queue=True, memory_limit="200MiB")
+def reserves(port: int) -> str:
+    """Take address space, and none of the memory behind it."""
+    kept = mmap.mmap(-1, 4 << 30)
+    meet(port)
+    return f"reserved {len(kept)}"

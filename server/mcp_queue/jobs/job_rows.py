@@ -35,6 +35,7 @@ class NewJob:
     timeout: float | None
     start: bool
     max_attempts: int = 1
+    memory_limit: int | None = None
 
 
 def add(registry: Registry, job: NewJob) -> JobRecord:
@@ -45,11 +46,12 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
         try:
             registry.execute(
                 "INSERT INTO jobs (job_id, command, job_type, status, rev, start_order, timeout,"
-                " max_attempts, created_at, updated_at, params, call, origin)"
-                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " max_attempts, memory_limit, created_at, updated_at, params, call, origin)"
+                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.job_id, job.command, job.job_type, registry.next("rev"), order,
-                    job.timeout, job.max_attempts, now, now, job.params, job.call, job.origin,
+                    job.timeout, job.max_attempts, job.memory_limit, now, now,
+                    job.params, job.call, job.origin,
                 ),
             )  # fmt: skip
         except apsw.ConstraintError as error:

@@ -24,6 +24,7 @@ class Claim:
     command: str
     attempt: int
     timeout: float | None
+    memory_limit: int | None
     params: str
     call: str
     origin: str
@@ -44,8 +45,10 @@ class RunRow:
     job_id: str
     job_status: str
     job_run_id: str | None
-    started_at: float | None
+    began: float
+    """When it was claimed, in monotonic seconds of the boot that it lives in."""
     timeout: float | None
+    memory_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,8 @@ def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> l
     claims: list[Claim] = []
     with registry.transaction():
         waiting = registry.rows(
-            "SELECT seq, job_id, command, attempt, timeout, params, call, origin, run_id"
-            " FROM jobs WHERE status = 'pending' AND start_order IS NOT NULL"
+            "SELECT seq, job_id, command, attempt, timeout, memory_limit, params, call, origin,"
+            " run_id FROM jobs WHERE status = 'pending' AND start_order IS NOT NULL"
             " AND coalesce(not_before, 0) <= ? ORDER BY start_order LIMIT ?",
             (clock.monotonic() if due is None else due, len(run_ids)),
         )
@@ -85,7 +88,8 @@ def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> l
                 (run_id, now, now, registry.next("rev"), seq),
             )
             registry.execute(
-                "INSERT INTO runs (run_id, seq, attempt) VALUES (?, ?, ?)", (run_id, seq, attempt)
+                "INSERT INTO runs (run_id, seq, attempt, began) VALUES (?, ?, ?, ?)",
+                (run_id, seq, attempt, clock.monotonic()),
             )
             claims.append(Claim(run_id, *row))
     return claims
@@ -191,7 +195,8 @@ def all_runs(registry: Registry) -> list[RunRow]:
     """Every run that may have a living process, with what its job says."""
     rows = registry.rows(
         "SELECT r.run_id, r.seq, r.attempt, r.identity, r.started, r.events_offset, j.job_id,"
-        " j.status, j.run_id, j.started_at, j.timeout FROM runs r JOIN jobs j USING (seq)"
+        " j.status, j.run_id, r.began, j.timeout, j.memory_limit"
+        " FROM runs r JOIN jobs j USING (seq)"
     )
     return [RunRow(*row) for row in rows]
 

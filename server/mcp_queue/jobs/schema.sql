@@ -33,6 +33,7 @@ CREATE TABLE jobs (
     reason          TEXT,                       -- of a deletion
     timeout         REAL,                       -- seconds of running; NULL: none
     max_attempts    INTEGER NOT NULL DEFAULT 1,
+    memory_limit    INTEGER,                    -- bytes that its processes may use; NULL: no limit
     not_before      REAL,                       -- monotonic seconds of the boot named beside it
     not_before_boot TEXT,                       -- at which the next attempt is due; NULL: now
     result_size     INTEGER,                    -- bytes of JSON; NULL: no result
@@ -54,6 +55,7 @@ CREATE TABLE runs (
     run_id        TEXT PRIMARY KEY,
     seq           INTEGER NOT NULL,             -- the job's
     attempt       INTEGER NOT NULL,
+    began         REAL NOT NULL,                -- monotonic seconds; its process lives in one boot
     identity      TEXT,                         -- of the worker; NULL until its spawn is recorded
     started       INTEGER NOT NULL DEFAULT 0,   -- the worker said so: user code may have run
     events_offset INTEGER NOT NULL DEFAULT 0    -- bytes of events.jsonl that are settled here

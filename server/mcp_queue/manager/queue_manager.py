@@ -110,6 +110,7 @@ class QueueManager:
             timeout=float(timeout) if timeout is not None else None,
             start=start,
             max_attempts=info.max_attempts,
+            memory_limit=info.memory_limit or self.settings.default_memory_limit,
         )
         return await self._member.change(job_rows.add, job)
 

@@ -36,11 +36,12 @@ def _adopt_run(state: State, row: RunRow, identity: str) -> None:
         folder=state.folder.run(row.run_id),
         worker=worker,
         timeout=row.timeout,
+        memory_limit=row.memory_limit,
         offset=row.events_offset,
         started=row.started,
         settled=row.job_status in states.ENDED or row.job_run_id != row.run_id,
     )
-    dispatch.supervise(state, run, row.started_at)
+    dispatch.supervise(state, run, row.began)
     if run.settled:
         settle.let_go(state, run)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mcp_queue import clock
 from mcp_queue.jobs import events, run_rows
-from mcp_queue.supervisor import retry, settle, stop
+from mcp_queue.supervisor import memory, retry, settle, stop
 from mcp_queue.supervisor.state import Run
 
 if TYPE_CHECKING:
@@ -34,14 +34,18 @@ def dispatch(state: State) -> None:
     retry.wake_for_next(state, now)
 
 
-def supervise(state: State, run: Run, started_at: float | None = None) -> None:
-    """Watch a run, own or adopted, until it ends; its timeout counts from ``started_at``."""
+def supervise(state: State, run: Run, began: float | None = None) -> None:
+    """Watch a run, own or adopted, until it ends.
+
+    Its timeout counts from ``began``, in monotonic seconds (now).
+    """
     state.runs[run.run_id] = run
     state.loop.on_readable(run.worker, partial(settle.on_death, state, run))
     if run.timeout is not None:
-        ran = max(0.0, clock.wall() - started_at) if started_at is not None else 0.0
+        ran = clock.monotonic() - began if began is not None else 0.0
         expire = partial(stop.end, state, run, "timeout")
         run.timers.append(state.loop.later(run.timeout - ran, expire))
+    memory.begin(state)
 
 
 def _start(state: State, claim: Claim) -> None:
@@ -60,7 +64,13 @@ def _start(state: State, claim: Claim) -> None:
 
 
 def _new_run(claim: Claim, folder: RunFolder, worker: Worker) -> Run:
-    return Run(run_id=claim.run_id, folder=folder, worker=worker, timeout=claim.timeout)
+    return Run(
+        run_id=claim.run_id,
+        folder=folder,
+        worker=worker,
+        timeout=claim.timeout,
+        memory_limit=claim.memory_limit,
+    )
 
 
 def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:

@@ -134,6 +134,10 @@ def _ending(run: Run, death: Death) -> Ending:
     }
     if run.cause == "timeout":
         return Ending(states.FAILED, "timeout", f"ran longer than {run.timeout:g} seconds", **kept)
+    if run.cause == "memory":
+        message = f"used {_size(run.memory_used)} of memory, over its limit of "
+        message += _size(run.memory_limit or 0)
+        return Ending(states.FAILED, "out_of_memory", message, **kept)
     if run.cause is not None:
         return Ending(states.STOPPED, **kept)
     if run.outcome is None:
@@ -157,6 +161,13 @@ def _ending_without_outcome(death: Death) -> Ending:
     else:
         code, message = "interrupted", "the worker was gone when a new supervisor looked"
     return Ending(states.FAILED, code, message, exit_code=death.exit_code, signal=death.signal)
+
+
+def _size(size: int) -> str:
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= factor:
+            return f"{size / factor:.4g} {unit}"
+    return f"{size} bytes"
 
 
 def _words(death: Death) -> str:

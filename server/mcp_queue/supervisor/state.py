@@ -24,12 +24,16 @@ class Run:
     folder: RunFolder
     worker: Worker
     timeout: float | None
+    memory_limit: int | None = None
+    """Bytes that its processes may use together."""
+    memory_used: int = 0
+    """Bytes, when it was found over its limit."""
     offset: int = 0
     """Bytes of its events that are in the registry."""
     started: bool = False
     """It said so: user code may have run."""
     cause: str | None = None
-    """Why we end it: ``stop``, ``delete``, ``timeout`` or ``shutdown``; None while we do not."""
+    """Why we end it: ``stop``, ``delete``, ``timeout``, ``memory`` or ``shutdown``; else None."""
     outcome: dict[str, Any] | None = None
     settled: bool = False
     """Its job's row has ended; only the slot is still taken."""
@@ -66,6 +70,7 @@ class State:
     rung_rev: int = 0
     """The last change that the servers were rung for."""
     leave_timer: Timer | None = None
+    memory_timer: Timer | None = None
     retry_timer: Timer | None = None
     retry_due: float | None = None
     """When the timer looks, in monotonic seconds: a job that rests is due."""
