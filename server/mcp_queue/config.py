@@ -172,6 +172,7 @@ class Settings:
     default_timeout_seconds: float | None = _key(None, _seconds(above_zero=True, nullable=True))
     default_memory_limit: int | None = _key(None, _size())
     retry_backoff_seconds: float = _key(1.0, _seconds())
+    log_cap_bytes: int = _key(64 << 20, _whole(" of bytes", 1 << 16, 1 << 40))
     niceness: int = _key(10, _whole("", 0, 19))
     commands: tuple[str, ...] = _key((), _sources())
 

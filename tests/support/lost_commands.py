@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from mcp_queue import Job, command
+from mcp_queue.jobs import events
 from support.job_commands import meet
 
 
@@ -65,3 +66,17 @@ def reserves(port: int) -> str:
     kept = mmap.mmap(-1, 4 << 30)
     meet(port)
     return f"reserved {len(kept)}"
+
+
+@command(use_queue=True)
+def floods(megabytes: int, port: int = 0, how: str = "", width: int = 100) -> None:
+    """Write lines of a number, NUL bytes and ``width`` bytes in all; or, without, one line."""
+    line = b"%08d\0\0" + b"y" * (width - 11) + b"\n" if width else b"z" * 100
+    count = megabytes * 1_000_000 // (width or 100)
+    for first in range(0, count, 1000):
+        block = b"".join(line % n if width else line for n in range(first, first + 1000))
+        events.write_all(1, block)
+    if port:
+        meet(port)
+    if how:
+        os.kill(os.getpid(), signal.Signals[how])

@@ -162,5 +162,6 @@ def _for_supervisor(settings: Settings) -> dict[str, Any]:
         "stop_grace_seconds": settings.stop_grace_seconds,
         "shutdown_timeout": settings.shutdown_timeout,
         "niceness": settings.niceness,
+        "log_cap_bytes": settings.log_cap_bytes,
         "retry_backoff_seconds": settings.retry_backoff_seconds,
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mcp_queue import clock
 from mcp_queue.jobs import events, run_rows
-from mcp_queue.supervisor import memory, retry, settle, stop
+from mcp_queue.supervisor import log_cap, memory, retry, settle, stop
 from mcp_queue.supervisor.state import Run
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def supervise(state: State, run: Run, began: float | None = None) -> None:
         expire = partial(stop.end, state, run, "timeout")
         run.timers.append(state.loop.later(run.timeout - ran, expire))
     memory.begin(state)
+    log_cap.begin(state)
 
 
 def _start(state: State, claim: Claim) -> None:

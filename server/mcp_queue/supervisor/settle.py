@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.jobs import events, run_rows, states
 from mcp_queue.jobs.run_rows import Ending
-from mcp_queue.supervisor import retry, stop
+from mcp_queue.supervisor import log_cap, retry, stop
 from mcp_queue.supervisor.executors import Death
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def on_death(state: State, run: Run) -> None:
     _read_news(state, run)
     run.worker.clear()
     run.worker.close()
+    log_cap.check(state, run)
     if run.settled:
         run_rows.forget(state.registry, run.run_id)
     elif run.started or run.outcome is not None or run.cause is not None:

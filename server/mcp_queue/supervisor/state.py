@@ -37,6 +37,8 @@ class Run:
     outcome: dict[str, Any] | None = None
     settled: bool = False
     """Its job's row has ended; only the slot is still taken."""
+    log_sizes: list[int] = field(default_factory=list[int])
+    """Bytes in the files of both streams when they were last looked at."""
     timers: list[Timer] = field(default_factory=list["Timer"])
 
 
@@ -50,6 +52,7 @@ class Settings:
     shutdown_timeout: float
     niceness: int
     retry_backoff_seconds: float = 1.0
+    log_cap_bytes: int = 64 << 20
 
 
 @dataclass(slots=True)
@@ -71,6 +74,9 @@ class State:
     """The last change that the servers were rung for."""
     leave_timer: Timer | None = None
     memory_timer: Timer | None = None
+    log_timer: Timer | None = None
+    log_interval: float = 0.0
+    """Seconds between two looks at the logs of runs."""
     retry_timer: Timer | None = None
     retry_due: float | None = None
     """When the timer looks, in monotonic seconds: a job that rests is due."""
