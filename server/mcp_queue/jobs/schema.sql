@@ -65,7 +65,8 @@ CREATE TABLE servers (
     server_id TEXT PRIMARY KEY,
     identity  TEXT NOT NULL,
     bell      TEXT NOT NULL,
-    leaving   INTEGER NOT NULL DEFAULT 0
+    leaving   INTEGER NOT NULL DEFAULT 0,
+    version   TEXT NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE supervisor (

@@ -94,6 +94,9 @@ def _look(state: State) -> None:
     """Take in everything that may have changed, in the order in which it matters."""
     state.settings = members.settings_in_force(state.registry)
     members.read_servers(state)
+    if members.handed_over(state):
+        state.loop.stop()
+        return
     stop.obey(state)
     for run in list(state.runs.values()):
         settle.collect(state, run)

@@ -80,6 +80,10 @@ class State:
     retry_timer: Timer | None = None
     retry_due: float | None = None
     """When the timer looks, in monotonic seconds: a job that rests is due."""
+    met_servers: bool = False
+    """It has looked at the servers that were there before it."""
+    hands_over: bool = False
+    """A newer server came: leave, so that it can start a newer supervisor."""
     shutting_down: bool = False
     look: Callable[[], None] = lambda: None
     """Look at the registry and at every run; set by `main`."""
