@@ -125,6 +125,20 @@ def _seconds(*, above_zero: bool = False, nullable: bool = False) -> Kind:
     return Kind(allowed, check, parse)
 
 
+def _size() -> Kind:
+    def check(value: object) -> int | None:
+        if value is None:
+            return None
+        from mcp_queue.commands.sizes import parse_size  # only who sets one pays for it
+
+        return parse_size(value)
+
+    def parse(text: str) -> int | None:
+        return check(None if _is_null(text) else int(text) if text.strip().isdigit() else text)
+
+    return Kind("bytes, a text such as `512MiB` or `2GB`, or `null`", check, parse)
+
+
 def _path() -> Kind:
     def check(value: object) -> str | None:
         if value is None or (isinstance(value, str) and value.strip() and "\0" not in value):
@@ -197,6 +211,9 @@ class Settings:
     max_inline_result: int = _key(16384, _whole(" of bytes", 0, 16 * 1024 * 1024))
     stop_grace_seconds: float = _key(3.0, _seconds())
     default_timeout_seconds: float | None = _key(None, _seconds(above_zero=True, nullable=True))
+    default_memory_limit: int | None = _key(None, _size())
+    retry_backoff_seconds: float = _key(1.0, _seconds())
+    log_cap_bytes: int = _key(64 << 20, _whole(" of bytes", 1 << 16, 1 << 40))
     niceness: int = _key(10, _whole("", 0, 19))
     commands: tuple[str, ...] = _key((), _sources())
 

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def new_job(
-    job_id: str, *, start: bool = True, timeout: float | None = None, job_type: str = "command"
+    job_id: str,
+    *,
+    start: bool = True,
+    timeout: float | None = None,
+    job_type: str = "command",
+    max_attempts: int = 1,
 ) -> NewJob:
     """A valid job."""
     return NewJob(
@@ -25,6 +30,7 @@ def new_job(
         origin='{"env": {"SECRET": "1"}}',
         timeout=timeout,
         start=start,
+        max_attempts=max_attempts,
     )
 
 

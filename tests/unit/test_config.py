@@ -69,6 +69,9 @@ def test_every_key_is_read_from_every_source(tmp_path: Path):
         "max_inline_result": 100,
         "stop_grace_seconds": 0.0,
         "default_timeout_seconds": 60.0,
+        "default_memory_limit": 2**20,
+        "retry_backoff_seconds": 0.5,
+        "log_cap_bytes": 100_000,
         "niceness": 0,
         "commands": ["first", str(tmp_path / "second.py")],
     }

@@ -78,7 +78,7 @@ async def queue_get_job_logs(
         contains: Only lines with this text.
     """
     log = await queue.read_logs(
-        job_id, stream=stream, tail=tail, since=since, contains=contains, page=TAIL
+        job_id, stream=stream, tail=tail, since=since, contains=contains, max_bytes=TAIL
     )
     answer = Envelope(
         success=True,

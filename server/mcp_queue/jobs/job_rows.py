@@ -35,6 +35,8 @@ class NewJob:
     origin: str
     timeout: float | None
     start: bool
+    max_attempts: int = 1
+    memory_limit: int | None = None
 
 
 def add(registry: Registry, job: NewJob) -> JobRecord:
@@ -48,11 +50,12 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
         try:
             registry.execute(
                 "INSERT INTO jobs (job_id, command, job_type, status, rev, start_order, timeout,"
-                " created_at, updated_at, params, call, origin)"
-                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?)",
+                " max_attempts, memory_limit, created_at, updated_at, params, call, origin)"
+                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.job_id, job.command, job.job_type, registry.next("rev"), order,
-                    job.timeout, now, now, job.params, job.call, job.origin,
+                    job.timeout, job.max_attempts, job.memory_limit, now, now,
+                    job.params, job.call, job.origin,
                 ),
             )  # fmt: skip
         except apsw.ConstraintError as error:

@@ -24,9 +24,12 @@ class Claim:
     command: str
     attempt: int
     timeout: float | None
+    memory_limit: int | None
     params: str
     call: str
     origin: str
+    previous_run_id: str | None
+    """The run of the attempt before, whose folder goes now; None for a first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,10 @@ class RunRow:
     job_id: str
     job_status: str
     job_run_id: str | None
-    started_at: float | None
+    began: float
+    """When it was claimed, in monotonic seconds of the boot that it lives in."""
     timeout: float | None
+    memory_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +64,44 @@ class Ending:
     result_size: int | None = None
 
 
-def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
+def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> list[Claim]:
     """Bind the jobs that wait longest to the new ``run_ids``, one each, durably.
 
-    Durable, since a job that ran must not be found pending after a power cut.
+    Durable, since a job that ran must not be found pending after a power cut. A job that rests
+    between two attempts waits until its time has come, ``due`` in monotonic seconds (now).
     """
     now = clock.wall()
     claims: list[Claim] = []
     with registry.transaction():
         waiting = registry.rows(
-            "SELECT seq, job_id, command, attempt, timeout, params, call, origin FROM jobs"
-            " WHERE status = 'pending' AND start_order IS NOT NULL ORDER BY start_order LIMIT ?",
-            (len(run_ids),),
+            "SELECT seq, job_id, command, attempt, timeout, memory_limit, params, call, origin,"
+            " run_id FROM jobs WHERE status = 'pending' AND start_order IS NOT NULL"
+            " AND coalesce(not_before, 0) <= ? ORDER BY start_order LIMIT ?",
+            (clock.monotonic() if due is None else due, len(run_ids)),
         )
         for run_id, row in zip(run_ids, waiting, strict=False):
             seq, _, _, attempt, *_ = row
             registry.execute(
                 "UPDATE jobs SET status = 'running', run_id = ?, started_at = ?, updated_at = ?,"
-                " rev = ? WHERE seq = ? AND status = 'pending'",
+                " not_before = NULL, not_before_boot = NULL, rev = ?"
+                " WHERE seq = ? AND status = 'pending'",
                 (run_id, now, now, registry.next("rev"), seq),
             )
             registry.execute(
-                "INSERT INTO runs (run_id, seq, attempt) VALUES (?, ?, ?)", (run_id, seq, attempt)
+                "INSERT INTO runs (run_id, seq, attempt, began) VALUES (?, ?, ?, ?)",
+                (run_id, seq, attempt, clock.monotonic()),
             )
             claims.append(Claim(run_id, *row))
     return claims
 
 
-def waiting(registry: Registry) -> bool:
-    """Whether a started job waits for a slot; a look without a write."""
+def waiting(registry: Registry, due: float | None = None) -> bool:
+    """Whether `claim` would find a job; a look without a write."""
     return bool(
         registry.value(
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0)"
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0"
+            " AND coalesce(not_before, 0) <= ?)",
+            (clock.monotonic() if due is None else due,),
         )
     )
 
@@ -185,7 +196,8 @@ def all_runs(registry: Registry) -> list[RunRow]:
     """Every run that may have a living process, with what its job says."""
     rows = registry.rows(
         "SELECT r.run_id, r.seq, r.attempt, r.identity, r.started, r.events_offset, j.job_id,"
-        " j.status, j.run_id, j.started_at, j.timeout FROM runs r JOIN jobs j USING (seq)"
+        " j.status, j.run_id, r.began, j.timeout, j.memory_limit"
+        " FROM runs r JOIN jobs j USING (seq)"
     )
     return [RunRow(*row) for row in rows]
 

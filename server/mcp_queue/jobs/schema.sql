@@ -17,7 +17,7 @@ CREATE TABLE jobs (
     rev             INTEGER NOT NULL,
     start_order     INTEGER,                    -- NULL: added, not started
     stop_requested  INTEGER NOT NULL DEFAULT 0,
-    attempt         INTEGER NOT NULL DEFAULT 1,
+    attempt         INTEGER NOT NULL DEFAULT 1 CHECK (attempt <= max_attempts),
     false_starts    INTEGER NOT NULL DEFAULT 0, -- runs in a row that died before user code
     run_id          TEXT,                       -- the latest run; its folder holds the logs
     progress        REAL NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 100),
@@ -34,6 +34,10 @@ CREATE TABLE jobs (
                                                 -- (jobs/steady.py); NULL until it has ended
     reason          TEXT,                       -- of a deletion
     timeout         REAL,                       -- seconds of running; NULL: none
+    max_attempts    INTEGER NOT NULL DEFAULT 1,
+    memory_limit    INTEGER,                    -- bytes that its processes may use; NULL: no limit
+    not_before      REAL,                       -- monotonic seconds of the boot named beside it
+    not_before_boot TEXT,                       -- at which the next attempt is due; NULL: now
     result_size     INTEGER,                    -- bytes of JSON; NULL: no result
     result          TEXT,                       -- NULL with a size: in the run's result.json
     params          TEXT NOT NULL,
@@ -52,12 +56,14 @@ CREATE INDEX jobs_shown ON jobs (seq) WHERE status <> 'deleted';
 CREATE INDEX jobs_kept ON jobs (kept_since) WHERE kept_since IS NOT NULL;
 CREATE INDEX jobs_not_ended ON jobs (seq) WHERE finished_at IS NULL;
 CREATE INDEX jobs_not_ended_by_type ON jobs (job_type, seq) WHERE finished_at IS NULL;
+CREATE INDEX jobs_resting ON jobs (not_before) WHERE status = 'pending' AND not_before > 0;
 CREATE INDEX jobs_to_stop ON jobs (seq) WHERE stop_requested AND status = 'running';
 
 CREATE TABLE runs (
     run_id        TEXT PRIMARY KEY,
     seq           INTEGER NOT NULL,             -- the job's
     attempt       INTEGER NOT NULL,
+    began         REAL NOT NULL,                -- monotonic seconds; its process lives in one boot
     identity      TEXT,                         -- of the worker; NULL until its spawn is recorded
     started       INTEGER NOT NULL DEFAULT 0,   -- the worker said so: user code may have run
     events_offset INTEGER NOT NULL DEFAULT 0    -- bytes of events.jsonl that are settled here
@@ -67,7 +73,8 @@ CREATE TABLE servers (
     server_id TEXT PRIMARY KEY,
     identity  TEXT NOT NULL,
     bell      TEXT NOT NULL,
-    leaving   INTEGER NOT NULL DEFAULT 0
+    leaving   INTEGER NOT NULL DEFAULT 0,
+    version   TEXT NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE supervisor (

@@ -23,7 +23,7 @@ TERMINAL = ENDED | {DELETED}
 
 FOLLOWS = {
     PENDING: frozenset({RUNNING, STOPPED, FAILED, DELETED}),
-    # Back to pending: the worker died before any user code ran.
+    # Back to pending: the worker died before any user code ran, or another attempt is allowed.
     RUNNING: frozenset({PENDING, COMPLETED, FAILED, STOPPED, DELETED}),
     COMPLETED: frozenset({DELETED}),
     FAILED: frozenset({DELETED}),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+import mcp_queue
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
@@ -63,7 +64,9 @@ class Membership:
         self.folder.make()
         path = self.folder.server_bell(self._server_id)
         self._bell = Bell(path)
-        server = member_rows.Server(self._server_id, self._identity, path, leaving=False)
+        server = member_rows.Server(
+            self._server_id, self._identity, path, leaving=False, version=mcp_queue.__version__
+        )
         await self._threads.write(member_rows.enter, server, _for_all(self._settings))
         self._tasks = [
             asyncio.create_task(self._listen(self._bell)),
@@ -167,4 +170,6 @@ def _for_all(settings: Settings) -> dict[str, Any]:
         "queue_full_policy": settings.queue_full_policy,
         "per_job_type_limits": settings.per_job_type_limits,
         "completed_job_retention_seconds": settings.completed_job_retention_seconds,
+        "log_cap_bytes": settings.log_cap_bytes,
+        "retry_backoff_seconds": settings.retry_backoff_seconds,
     }

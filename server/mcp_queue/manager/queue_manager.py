@@ -110,6 +110,8 @@ class QueueManager:
             origin=origin(),
             timeout=float(timeout) if timeout is not None else None,
             start=start,
+            max_attempts=info.max_attempts,
+            memory_limit=info.memory_limit or self.settings.default_memory_limit,
         )
         return await self._member.change(job_rows.add, job)
 
@@ -147,7 +149,7 @@ class QueueManager:
     async def delete_job(self, job_id: str, reason: str = "by client") -> JobRecord:
         """Delete a job, its result and its logs; a run of it is ended. A tombstone tells why."""
         before, after = await self._member.change(job_rows.delete, job_id, reason)
-        if before.run_id is not None and before.terminal:
+        if before.run_id is not None and before.status != states.RUNNING:
             path = self._member.folder.run(before.run_id).path
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
         return after
@@ -201,12 +203,12 @@ class QueueManager:
         tail: int = 100,
         since: str | None = None,
         contains: str | None = None,
-        page: int = logs.PAGE,
+        max_bytes: int = logs.PAGE,
     ) -> LogPage:
         """Lines of a job's output: the last ``tail`` of each stream, or all ``since`` a cursor.
 
         ``stream``: ``stdout``, ``stderr`` or ``all``. ``contains`` keeps the lines with a text.
-        ``page``: bytes of a stream that an answer ``since`` a cursor covers at most.
+        ``max_bytes``: bytes of a stream that an answer ``since`` a cursor covers at most.
         `InvalidJobStateError`, with the reason, when the job is deleted.
         """
         record = await self._kept(job_id)
@@ -217,7 +219,13 @@ class QueueManager:
                 page = await asyncio.to_thread(logs.tail, folder, run_id, streams, tail)
             else:
                 page = await asyncio.to_thread(
-                    logs.since, folder, run_id, streams, since, ended=record.terminal, page=page
+                    logs.since,
+                    folder,
+                    run_id,
+                    streams,
+                    since,
+                    ended=record.terminal,
+                    page=max_bytes,
                 )
         except logs.BadCursorError as error:
             raise InvalidParamsError(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+import mcp_queue
 from mcp_queue import clock
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import job_rows, member_rows, retention
+from mcp_queue.jobs.versions import is_newer
 from mcp_queue.manager.origin import environment, package_folder
 from mcp_queue.system.identity import DEAD, state_of
 from mcp_queue.system.spawn import spawn_detached
@@ -41,6 +43,15 @@ def missing(registry: Registry) -> bool:
     return supervisor is None or state_of(supervisor.identity) == DEAD
 
 
+def newer_serves(registry: Registry) -> bool:
+    """Whether a living server is newer than this one; its supervisor is the better one."""
+    return any(
+        is_newer(server.version, mcp_queue.__version__) and state_of(server.identity) != DEAD
+        for server in member_rows.servers(registry)
+        if not server.leaving
+    )
+
+
 class Supervision:
     """One task of a manager; `check` wakes it. ``owner``: see `supervisor.state.State.owner`."""
 
@@ -56,6 +67,7 @@ class Supervision:
         self._watched: str | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._expiry: asyncio.TimerHandle | None = None
+        self._deferred_at: float | None = None
         self.ever_started = False
 
     def check(self) -> None:
@@ -109,12 +121,15 @@ class Supervision:
     async def _look(self) -> None:
         identity = await self._alive()
         if identity is not None:
+            self._deferred_at = None
             if identity != self._watched:
                 self._watch(identity)
         elif await self._threads.read(job_rows.unfinished) or await self._expired():
-            waited = clock.monotonic() - self._started_at
-            if waited < PATIENCE:
-                self._check_in(PATIENCE - waited)
+            left = self._started_at + PATIENCE - clock.monotonic()
+            if left <= 0:
+                left = await self._left_to_newer()
+            if left > 0:
+                self._check_in(left)
             else:
                 await self._start()
 
@@ -128,6 +143,14 @@ class Supervision:
             wait = min(due, LONGEST_WAIT)
             self._expiry = asyncio.get_running_loop().call_later(wait, self.check)
         return due is not None and due <= 0
+
+    async def _left_to_newer(self) -> float:
+        """Seconds that a newer server has left to start its supervisor, which it may fail to do."""
+        if not await self._threads.read(newer_serves):
+            return 0.0
+        if self._deferred_at is None:
+            self._deferred_at = clock.monotonic()
+        return self._deferred_at + PATIENCE - clock.monotonic()
 
     def _check_in(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.check)

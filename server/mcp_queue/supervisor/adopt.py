@@ -6,8 +6,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import run_rows, states
-from mcp_queue.supervisor import dispatch, settle
+from mcp_queue.jobs import retry_rows, run_rows, states
+from mcp_queue.supervisor import dispatch, retry, settle
 from mcp_queue.supervisor.state import Run
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def adopt(state: State) -> None:
     """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
+    retry_rows.forget_other_boots(state.registry, retry.boot())
     for row in run_rows.all_runs(state.registry):
         if row.identity is None:
             # Its spawn was never recorded, so its gate never opened: it did not run.
@@ -35,11 +36,12 @@ def _adopt_run(state: State, row: RunRow, identity: str) -> None:
         folder=state.folder.run(row.run_id),
         worker=worker,
         timeout=row.timeout,
+        memory_limit=row.memory_limit,
         offset=row.events_offset,
         started=row.started,
         settled=row.job_status in states.ENDED or row.job_run_id != row.run_id,
     )
-    dispatch.supervise(state, run, row.started_at)
+    dispatch.supervise(state, run, row.began)
     if run.settled:
         settle.let_go(state, run)
 

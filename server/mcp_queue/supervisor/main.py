@@ -96,6 +96,9 @@ def _look(state: State) -> None:
     state.settings = members.settings_in_force(state.registry)
     stop.obey(state)
     members.read_servers(state)
+    if members.handed_over(state):
+        state.loop.stop()
+        return
     for run in list(state.runs.values()):
         settle.collect(state, run)
     dispatch.dispatch(state)
