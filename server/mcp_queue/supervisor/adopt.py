@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import retry_rows, run_rows, states
+from mcp_queue.jobs import run_rows, states
 from mcp_queue.supervisor import dispatch, retry, settle
 from mcp_queue.supervisor.state import Run
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def adopt(state: State) -> None:
     """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
-    retry_rows.forget_other_boots(state.registry, retry.boot())
+    retry.adopt(state)
     for row in run_rows.all_runs(state.registry):
         if row.identity is None:
             # Its spawn was never recorded, so its gate never opened: it did not run.

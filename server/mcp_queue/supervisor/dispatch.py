@@ -31,6 +31,7 @@ def dispatch(state: State) -> None:
         run_ids = [secrets.token_hex(16) for _ in range(free)]
         for claim in run_rows.claim(state.registry, run_ids, now):
             _start(state, claim)
+    retry.remove_deleted(state)
     retry.wake_for_next(state, now)
 
 
