@@ -134,8 +134,8 @@ async def test_a_deleted_running_job_is_killed_and_its_folder_goes(
     await becomes_true(lambda: not folder.exists())
     assert (await queue.get_job_status(job.job_id)).status == "deleted"
     assert await queue.list_jobs() == []
-    logs = await queue.get_job_logs(job.job_id)
-    assert (logs["stdout"], logs["stdout_lines"]) == ([], 0)
+    with pytest.raises(InvalidJobStateError, match="by client"):
+        await queue.get_job_logs(job.job_id)
 
 
 async def test_deleting_a_job_that_ended_takes_its_result_and_logs(queue: QueueManager) -> None:
@@ -144,7 +144,9 @@ async def test_deleting_a_job_that_ended_takes_its_result_and_logs(queue: QueueM
     assert folder.is_dir()
     await queue.delete_job(record.job_id)
     assert not folder.exists()
-    assert await queue.result_of(record.job_id) is None
+    for ask in (queue.result_of, queue.read_logs):
+        with pytest.raises(InvalidJobStateError, match="by client"):
+            await ask(record.job_id)
     with pytest.raises(InvalidJobStateError):
         await queue.delete_job(record.job_id)
 
