@@ -44,8 +44,8 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
 
     `JobAlreadyExistsError` when its id is taken, `QueueFullError` when a limit refuses it.
     """
-    now = clock.wall()
     with registry.transaction():
+        now = clock.wall()  # after the wait for another's write, so in the order of adding
         order = registry.next("start_order") if job.start else None
         try:
             registry.execute(
