@@ -183,7 +183,7 @@ class QueueManager:
             return record
         try:
             return replace(record, result=await self.result_of(job_id))
-        except (FileNotFoundError, InvalidJobStateError):  # deleted meanwhile
+        except InvalidJobStateError:  # deleted meanwhile
             return await self.record_of(job_id)
 
     async def record_of(self, job_id: str) -> JobRecord:

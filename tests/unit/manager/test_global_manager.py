@@ -20,9 +20,20 @@ def test_before_its_init_it_is_missing() -> None:
 
 
 async def test_it_is_got_with_await_as_documented_and_without() -> None:
-    opened = await init_global_queue_manager()
+    opened = await init_global_queue_manager(
+        registry_path=None,
+        shutdown_timeout=5.0,
+        max_concurrent_jobs=2,
+        in_memory=True,
+        max_queue_size=7,
+        per_job_type_limits={"analyze_project": 3},
+        completed_job_retention_seconds=60,
+    )
     try:
         assert isinstance(opened, QueueManager)
+        assert opened.settings.max_queue_size == 7
+        assert dict(opened.settings.per_job_type_limits or {}) == {"analyze_project": 3}
+        assert opened.settings.completed_job_retention_seconds == 60
         assert await get_global_queue_manager() is opened
         assert get_global_queue_manager() is opened
     finally:
