@@ -39,7 +39,7 @@ class NewJob:
 def add(registry: Registry, job: NewJob) -> JobRecord:
     """Add a job, durably, started or not. `JobAlreadyExistsError` when its id is taken."""
     now = clock.wall()
-    with registry.transaction():
+    with registry.transaction("submit"):
         order = registry.next("start_order") if job.start else None
         try:
             registry.execute(
@@ -75,7 +75,7 @@ def request_stop(registry: Registry, job_id: str) -> JobRecord:
     A second request changes nothing. `InvalidJobStateError` when the job has ended.
     """
     now = clock.wall()
-    with registry.transaction():
+    with registry.transaction("stop"):
         rev = registry.next("rev")
         if registry.changed(
             "UPDATE jobs SET status = 'stopped', stop_requested = 1, finished_at = ?,"
@@ -99,7 +99,7 @@ def delete(registry: Registry, job_id: str, reason: str) -> tuple[JobRecord, Job
     `JobNotFoundError` when there is no such job or it is deleted already.
     """
     now = clock.wall()
-    with registry.transaction():
+    with registry.transaction("delete"):
         before = get(registry, job_id)
         if not registry.changed(
             "UPDATE jobs SET status = 'deleted', reason = ?,"

@@ -17,6 +17,7 @@ import apsw
 
 from mcp_queue import clock
 from mcp_queue.errors import RegistryBusyError, RegistryError
+from mcp_queue.system import crash
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -78,11 +79,11 @@ class Registry:
         return self.connection.changes()
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Generator[None]:
+    def transaction(self, point: str = "", *, durable: bool = True) -> Generator[None]:
         """A write transaction (``BEGIN IMMEDIATE``), committed at the end of the block.
 
         ``durable``: on disk before the block ends, for what a client was promised; otherwise a
-        power cut may lose it, a crash of a process may not.
+        power cut may lose it, a crash of a process may not. ``point`` names its crash points.
         """
         with self._errors():
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -94,6 +95,7 @@ class Registry:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
             raise
+        crash.point(f"{point}.before_commit")
         with self._errors():
             try:
                 self.connection.execute("COMMIT")
@@ -101,6 +103,7 @@ class Registry:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
+        crash.point(f"{point}.after_commit")
 
     def next(self, counter: str) -> int:
         """The next number of ``counter`` (``rev`` or ``start_order``), inside a transaction."""

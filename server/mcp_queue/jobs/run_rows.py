@@ -66,7 +66,7 @@ def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
     """
     now = clock.wall()
     claims: list[Claim] = []
-    with registry.transaction():
+    with registry.transaction("claim"):
         waiting = registry.rows(
             "SELECT seq, job_id, command, attempt, timeout, params, call, origin FROM jobs"
             " WHERE status = 'pending' AND start_order IS NOT NULL ORDER BY start_order LIMIT ?",
@@ -136,7 +136,7 @@ def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bo
     the job.
     """
     now = clock.wall()
-    with registry.transaction():
+    with registry.transaction("settle"):
         if registry.value("SELECT stop_requested FROM jobs WHERE run_id = ?", (run_id,)):
             ending = replace(ending, status=states.STOPPED, error_code=None, error_message=None)
         decided = registry.changed(

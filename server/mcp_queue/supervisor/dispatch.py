@@ -12,6 +12,7 @@ from mcp_queue import clock
 from mcp_queue.jobs import events, run_rows
 from mcp_queue.supervisor import settle, stop
 from mcp_queue.supervisor.state import Run
+from mcp_queue.system import crash
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RunFolder
@@ -48,7 +49,9 @@ def _start(state: State, claim: Claim) -> None:
     except OSError as error:
         settle.never_ran(state, claim.run_id, f"the worker could not be started: {error}")
         return
+    crash.point("spawn.before_record")
     run_rows.record_spawn(state.registry, claim.run_id, worker.identity)
+    crash.point("spawn.after_record")
     supervise(state, _new_run(claim, folder, worker))
     worker.open_gate()
 
