@@ -1,0 +1,106 @@
+"""Commands that do harm, beside those of ``job_commands``."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from mcp_queue import Job, command
+from support.job_commands import meet
+from support.processes import CONNECT, DAEMON
+
+
+class _Unpicklable(Exception):
+    def __init__(self) -> None:
+        super().__init__("cannot be pickled", lambda: None)
+        self.lock = threading.Lock()
+
+    def __str__(self) -> str:
+        return "cannot be pickled"
+
+
+@command(use_queue=True)
+def raises_unpicklable() -> None:
+    """Raise what no pickle can hold."""
+    raise _Unpicklable
+
+
+@command(use_queue=True)
+def returns_bytes_of(size: int) -> str:
+    """A result of that size."""
+    return "x" * (size - 2)
+
+
+@command(use_queue=True)
+def blocks_in_c(port: int) -> None:
+    """Never come back to the interpreter, with its lock held: no handler of a signal runs."""
+    line = socket.create_connection(("127.0.0.1", port))
+    line.sendall(b"here")
+    sum(itertools.repeat(1))
+
+
+@command(use_queue=True)
+def note_and_meet(path: str, port: int) -> str:
+    """Append a line to a file, then wait for the test: what runs twice writes twice."""
+    with Path(path).open("a") as file:
+        file.write("ran\n")
+    meet(port)
+    return "met"
+
+
+@command(use_queue=True)
+def says_and_dies(how: str) -> None:
+    """Output of Python, of C and of a child, then death in the next instruction."""
+    print("from Python", end="")
+    ctypes.CDLL(None).write(1, b" from C", 7)
+    subprocess.run([sys.executable, "-c", "print(' from a child', end='')"], check=True)
+    print("error of Python", end="", file=sys.stderr)
+    print(" and the last", end="")
+    if how == "exit":
+        os._exit(7)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@command(use_queue=True)
+def leaves_a_holder(how: str, port: int, gate: int) -> str:
+    """Leave a grandchild that holds the job's output open."""
+    code = "import os, sys\nif os.fork(): os._exit(0)\n" + CONNECT
+    subprocess.run([sys.executable, "-c", code, str(port)], check=True, start_new_session=True)
+    meet(gate)
+    if how == "exit":
+        os._exit(7)
+    return "ended"
+
+
+@command(use_queue=True)
+def leaves_marked(port: int) -> None:
+    """Start a child and a daemon that keep the run's environment, and stay."""
+    daemon = DAEMON.replace("sys.argv[1]], {})", "sys.argv[1]], os.environ)")
+    subprocess.run([sys.executable, "-c", daemon, str(port)], check=True)
+    subprocess.Popen([sys.executable, "-c", CONNECT, str(port)], start_new_session=True)
+    meet(port)
+
+
+@command(use_queue=True)
+def floods(updates: int, port: int, *, job: Job) -> None:
+    """Report progress as fast as it can; wait for the test before the end."""
+    for n in range(updates):
+        job.set_progress(100 * n / updates, f"update {n}")
+    job.set_progress(77, "the last state")
+    meet(port)
+
+
+@command(use_queue=True)
+def exits_after_meeting(port: int, code: int) -> None:
+    """Exit at once when the test lets go, some output before it."""
+    print("before")
+    meet(port)
+    print("at the end")
+    os._exit(code)
