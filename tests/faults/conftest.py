@@ -12,12 +12,13 @@ import pytest
 import support.fault_commands
 import support.job_commands  # noqa: F401 (both register commands)
 from mcp_queue.config import Settings
+from mcp_queue.system import crash as crash_points
 from support import scenes
 from support.processes import Lifelines
 from support.serving import Setup
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from support.invariants import Witness
     from support.scenes import Scene
@@ -76,3 +77,14 @@ def server(tmp_path: Path, persistent: Settings) -> Setup:
         "stop_grace_seconds": GRACE,
     }
     return Setup(tmp_path, section, ["support.job_commands", "support.fault_commands"])
+
+
+@pytest.fixture
+def crash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Lets the first process that comes to a point die there, or each one."""
+
+    def arm(point: str, *, once: bool = True) -> None:
+        monkeypatch.setenv(crash_points.POINT, point)
+        monkeypatch.setenv(crash_points.ONCE, str(tmp_path / "crashed") if once else "")
+
+    return arm

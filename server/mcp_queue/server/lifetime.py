@@ -72,8 +72,8 @@ class Watchdog:
 def end_on_signals(ending: Ending) -> None:
     """Let the signals that ask a process to go begin the end.
 
-    The handlers stay for the rest of the process's life: taking them away would let a second
-    signal kill it in the middle of an orderly exit.
+    The handlers stay until `ignore_signals`: taking them away would let a second signal kill it in
+    the middle of an orderly exit.
     """
 
     def begin(_number: int, _frame: FrameType | None) -> None:
