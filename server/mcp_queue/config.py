@@ -158,6 +158,7 @@ class Settings:
     max_inline_result: int = _key(16384, _whole(" of bytes", 0, 16 * 1024 * 1024))
     stop_grace_seconds: float = _key(3.0, _seconds())
     default_timeout_seconds: float | None = _key(None, _seconds(above_zero=True, nullable=True))
+    supervisor_linger_seconds: float = _key(5.0, _seconds())
     niceness: int = _key(10, _whole("", 0, 19))
     commands: tuple[str, ...] = _key((), _sources())
 

@@ -167,7 +167,9 @@ async def wake_among_strangers(
         client.wait()
     await lines.end()
     with sleeper() as stranger:
-        harm.rewrite(witness.path, lambda _: as_of(stranger.pid, world))
+        harm.rewrite(witness.path, lambda _: as_of(stranger.pid))
+        if world == "rebooted":
+            harm.reboot(witness.path)
         if then != "nothing":
             registry = Registry(witness.path)
             if then == "stop":
@@ -184,13 +186,11 @@ async def wake_among_strangers(
         assert stranger.poll() is None
 
 
-def as_of(pid: int, world: str) -> str:
-    """The identity of a dead process that had this pid: of an earlier boot, or of this one."""
+def as_of(pid: int) -> str:
+    """The identity of a dead process that had this pid before."""
     identity = identity_of(pid)
     assert identity is not None
     boot, namespace, _, ticks = identity.split("|")
-    if world == "rebooted":
-        return f"00000000-0000-4000-8000-000000000000|{namespace}|{pid}|{ticks}"
     return f"{boot}|{namespace}|{pid}|{int(ticks) - 1}"
 
 

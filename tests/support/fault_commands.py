@@ -104,3 +104,11 @@ def exits_after_meeting(port: int, code: int) -> None:
     meet(port)
     print("at the end")
     os._exit(code)
+
+
+@command(use_queue=True)
+def notes_and_returns(path: str, size: int) -> str:
+    """Append a line to a file and return a result of that size."""
+    with Path(path).open("a") as file:
+        file.write("ran\n")
+    return "x" * (size - 2)

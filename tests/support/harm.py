@@ -6,9 +6,11 @@ import os
 import select
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcp_queue.jobs import member_rows, run_rows
+from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.system.identity import DEAD, pid_of, state_of
 from mcp_queue.system.watch import watch
@@ -16,6 +18,9 @@ from support.processes import GUARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+SUFFIX = ".durable"  # see site_powercut
+EARLIER_BOOT = "00000000-0000-4000-8000-000000000000"
 
 
 def identities(path: str) -> list[str]:
@@ -59,3 +64,34 @@ def rewrite(path: str, change: Callable[[str], str]) -> None:
                         (change(identity), name),
                     )
     registry.close()
+
+
+def cut_power(path: str) -> None:
+    """After everything is dead: leave of the registry's files what had been synced.
+
+    The processes ran with `site_powercut`; a file that was never synced is empty, and the
+    machine boots anew.
+    """
+    for file in (path, path + "-wal"):
+        durable = Path(file + SUFFIX)
+        if durable.exists():
+            durable.replace(file)
+        elif file != path:
+            Path(file).unlink(missing_ok=True)
+    Path(path + "-shm").unlink(missing_ok=True)
+    files = set(Path(RegistryFolder(path).runs).glob("*/*"))
+    synced = {file for file in files if file.suffix == SUFFIX}
+    for file in files - synced:
+        file.write_bytes(b"")
+    for file in synced:
+        file.replace(file.with_suffix(""))
+    reboot(path)
+
+
+def reboot(path: str) -> None:
+    """Let everything in the records be of an earlier boot."""
+    registry = Registry(path)
+    with registry.transaction():
+        registry.execute("UPDATE runs SET boot = ?", (EARLIER_BOOT,))
+    registry.close()
+    rewrite(path, lambda identity: "|".join([EARLIER_BOOT, *identity.split("|")[1:]]))

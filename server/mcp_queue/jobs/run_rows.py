@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp_queue import clock
 from mcp_queue.jobs import states
+from mcp_queue.system.identity import boot_of, own_identity
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -36,6 +37,8 @@ class RunRow:
     run_id: str
     seq: int
     attempt: int
+    boot: str
+    """Of the machine: after another boot nobody knows how far the run came."""
     identity: str | None
     started: bool
     events_offset: int
@@ -64,7 +67,7 @@ def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
 
     Durable, since a job that ran must not be found pending after a power cut.
     """
-    now = clock.wall()
+    now, boot = clock.wall(), boot_of(own_identity())
     claims: list[Claim] = []
     with registry.transaction("claim"):
         waiting = registry.rows(
@@ -80,7 +83,8 @@ def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
                 (run_id, now, now, registry.next("rev"), seq),
             )
             registry.execute(
-                "INSERT INTO runs (run_id, seq, attempt) VALUES (?, ?, ?)", (run_id, seq, attempt)
+                "INSERT INTO runs (run_id, seq, attempt, boot) VALUES (?, ?, ?, ?)",
+                (run_id, seq, attempt, boot),
             )
             claims.append(Claim(run_id, *row))
     return claims
@@ -183,7 +187,7 @@ def put_back(registry: Registry, run_id: str) -> bool:
 def all_runs(registry: Registry) -> list[RunRow]:
     """Every run that may have a living process, with what its job says."""
     rows = registry.rows(
-        "SELECT r.run_id, r.seq, r.attempt, r.identity, r.started, r.events_offset, j.job_id,"
+        "SELECT r.run_id, r.seq, r.attempt, r.boot, r.identity, r.started, r.events_offset, j.job_id,"
         " j.status, j.run_id, j.started_at, j.timeout FROM runs r JOIN jobs j USING (seq)"
     )
     return [RunRow(*row) for row in rows]

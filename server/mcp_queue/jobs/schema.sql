@@ -50,6 +50,7 @@ CREATE TABLE runs (
     run_id        TEXT PRIMARY KEY,
     seq           INTEGER NOT NULL,             -- the job's
     attempt       INTEGER NOT NULL,
+    boot          TEXT NOT NULL,                -- of the machine, in which it was claimed
     identity      TEXT,                         -- of the worker; NULL until its spawn is recorded
     started       INTEGER NOT NULL DEFAULT 0,   -- the worker said so: user code may have run
     events_offset INTEGER NOT NULL DEFAULT 0    -- bytes of events.jsonl that are settled here

@@ -161,5 +161,6 @@ def _for_supervisor(settings: Settings) -> dict[str, Any]:
         "max_concurrent_jobs": settings.max_concurrent_jobs,
         "stop_grace_seconds": settings.stop_grace_seconds,
         "shutdown_timeout": settings.shutdown_timeout,
+        "supervisor_linger_seconds": settings.supervisor_linger_seconds,
         "niceness": settings.niceness,
     }

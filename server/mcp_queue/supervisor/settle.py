@@ -57,6 +57,11 @@ def never_ran(state: State, run_id: str, why: str) -> None:
     if run_rows.put_back(state.registry, run_id):
         shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
         return
+    lost(state, run_id, why)
+
+
+def lost(state: State, run_id: str, why: str) -> None:
+    """Nobody knows how far the run came: its job has failed."""
     ending = Ending(states.FAILED, error_code="interrupted", error_message=why)
     run_rows.finish(state.registry, run_id, ending, gone=True)
 

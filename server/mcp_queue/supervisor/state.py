@@ -44,6 +44,7 @@ class Settings:
     max_concurrent_jobs: int
     stop_grace_seconds: float
     shutdown_timeout: float
+    supervisor_linger_seconds: float
     niceness: int
 
 

@@ -47,6 +47,11 @@ def pid_of(identity: str) -> int:
     return int(identity.split("|")[2])
 
 
+def boot_of(identity: str) -> str:
+    """The boot of the machine in an identity."""
+    return identity.split("|")[0]
+
+
 def state_of(identity: str) -> str:
     """``alive``, ``dead``, or ``unknown`` when it lives, if at all, in another namespace."""
     boot, namespace, pid, _ = identity.split("|")
