@@ -112,3 +112,11 @@ def notes_and_returns(path: str, size: int) -> str:
     with Path(path).open("a") as file:
         file.write("ran\n")
     return "x" * (size - 2)
+
+
+@command(use_queue=True)
+def writes_after_meeting(port: int, size: int) -> None:
+    """Write so many bytes of output once the test lets go."""
+    meet(port)
+    for _ in range(size // 65536):
+        sys.stdout.write("x" * 65536)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import uuid
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from mcp_queue.errors import QueueError
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
+RETRY = 1.0  # seconds until a read of the registry that failed is tried again
 LEAVE_MARGIN = 1.0  # seconds beyond ``shutdown_timeout`` that the end of in-memory jobs may take
 
 
@@ -147,12 +152,20 @@ class Membership:
             await anyio.wait_readable(own)
             own.hush()
             self._supervision.check()
-            while self._hub:
-                changed = await self._threads.read(job_rows.changed_since, self._seen_rev, 1000)
-                if not changed:
-                    break
-                self._seen_rev = changed[-1].rev
-                self._hub.publish(changed)
+            try:
+                await self._hand_on()
+            except QueueError as error:  # a disk that fails, say
+                log.warning("cannot see what changed: %s", error)
+                await anyio.sleep(RETRY)
+                bell.ring(own.path)
+
+    async def _hand_on(self) -> None:
+        while self._hub:
+            changed = await self._threads.read(job_rows.changed_since, self._seen_rev, 1000)
+            if not changed:
+                return
+            self._seen_rev = changed[-1].rev
+            self._hub.publish(changed)
 
 
 def _for_supervisor(settings: Settings) -> dict[str, Any]:

@@ -7,9 +7,12 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 
 import mcp_queue
+from mcp_queue import clock
+from mcp_queue.errors import QueueError
 from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
@@ -23,6 +26,8 @@ from mcp_queue.system.locks import FileLock
 from mcp_queue.system.spawn import detach
 
 LOOK_INTERVAL = 2.0  # seconds between looks while runs live, should a ring be lost
+TROUBLE_RETRY = 0.5  # seconds until the next look, while the registry cannot be written
+TROUBLE_PAUSE = 0.05  # seconds, so that a descriptor which stays readable makes no busy loop
 LOCK_RETRY = 0.02  # seconds; only while another supervisor is leaving
 
 
@@ -66,6 +71,7 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
         owner=owner,
     )
     state.look = partial(_look, state)
+    loop.contain((QueueError, OSError), partial(_in_trouble, state))
     member_rows.take_charge(registry, own_identity(), mcp_queue.__version__)
     loop.on_readable(bell, partial(_rung, state, bell))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,16 +79,28 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     adopt.adopt(state)
     state.look_soon()
     _look_now_and_then(state)
+    in_order = False
     try:
         loop.run()
+        in_order = True
     finally:
-        bell.close(remove=bool(owner))
+        bell.close(remove=bool(owner) and in_order)
         loop.close()
-        if owner:
+        if not owner:
+            member_rows.leave_charge(registry, only_idle=False)
+        elif in_order:  # else the server may live, and a successor supervises what is here
             registry.close()
             shutil.rmtree(os.path.dirname(registry.path), ignore_errors=True)
-        else:
-            member_rows.leave_charge(registry, only_idle=False)
+
+
+def _in_trouble(state: State, error: Exception) -> None:
+    """Nothing can be stored: a locked registry, a full disk. Runs go on; look again later."""
+    if str(error) != state.trouble:
+        state.trouble = str(error)
+        with suppress(OSError):  # the log may lie on the same full disk
+            print(f"{clock.iso(clock.wall())} {error}", file=sys.stderr, flush=True)
+    time.sleep(TROUBLE_PAUSE)
+    state.look_in(TROUBLE_RETRY)
 
 
 def _rung(state: State, bell: Bell) -> None:
@@ -100,6 +118,7 @@ def _look(state: State) -> None:
     dispatch.dispatch(state)
     members.ring_servers(state)
     members.consider_leaving(state)
+    state.trouble = ""
     if shutdown.finished(state):
         state.loop.stop()
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 def collect(state: State, run: Run) -> None:
     """Store the run's news. A job that ended by itself is settled now, its slot is not free yet."""
+    if run.death is not None:
+        _bury(state, run, run.death)
+        return
     _read_news(state, run)
     if run.outcome is None or run.settled or run.cause is not None:
         return
@@ -37,16 +40,21 @@ def on_death(state: State, run: Run) -> None:
     state.loop.forget(run.worker)
     for timer in run.timers:
         timer.cancel()
-    death = run.worker.reap()
+    run.death = run.worker.reap()
+    _bury(state, run, run.death)
+
+
+def _bury(state: State, run: Run, death: Death) -> None:
+    """All that follows a death; once more at the next look, if the registry cannot take it now."""
     _read_news(state, run)
     run.worker.clear()
-    run.worker.close()
     if run.settled:
         run_rows.forget(state.registry, run.run_id)
     elif run.started or run.outcome is not None or run.cause is not None:
         run_rows.finish(state.registry, run.run_id, _ending(run, death), gone=True)
     else:
         never_ran(state, run.run_id, f"the worker ended before its job began ({_words(death)})")
+    run.worker.close()
     del state.runs[run.run_id]
     remove_if_deleted(state, run.run_id)
     state.look_soon()

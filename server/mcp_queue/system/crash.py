@@ -4,6 +4,7 @@
 happens. Each point is passed by one kind of process alone, so it does not matter that a
 supervisor and its workers inherit the variable. ``MCP_QUEUE_CRASH_ONCE`` names a file that the
 first to crash makes; who finds it made goes on, so that a successor does not die as well.
+``MCP_QUEUE_CRASH_SIGNAL`` is the number of another signal than SIGKILL.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import sys
 
 POINT = "MCP_QUEUE_CRASH_POINT"
 ONCE = "MCP_QUEUE_CRASH_ONCE"
+SIGNAL = "MCP_QUEUE_CRASH_SIGNAL"
+
+KILL = 15 if sys.platform == "win32" else 9  # the module signal costs a worker's start
 
 IN_SERVER = (
     "submit.before_commit",
@@ -43,11 +47,9 @@ ALL = (*IN_SERVER, *IN_SUPERVISOR, *IN_WORKER)
 
 
 def point(name: str) -> None:
-    """Die here by SIGKILL if the environment says so."""
+    """Die here if the environment says so."""
     if os.environ.get(POINT) == name and _is_first():
-        import signal
-
-        os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+        os.kill(os.getpid(), int(os.environ.get(SIGNAL) or KILL))
 
 
 def _is_first() -> bool:
