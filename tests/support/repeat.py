@@ -17,6 +17,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--repeat", type=int, default=1, metavar="N", help="run each test N times (default: 1)"
     )
     parser.addoption(
+        "--thorough", action="store_true", help="run the rows of faults in their full numbers"
+    )
+    parser.addoption(
         "--burn", action="store_true", help="keep one processor busy with another process"
     )
 
@@ -26,6 +29,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if rounds > 1:
         metafunc.fixturenames.append("_round")
         metafunc.parametrize("_round", range(1, rounds + 1), ids=lambda n: f"round {n}")
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether a test that takes minutes in its full numbers may take them."""
+    return bool(pytestconfig.getoption("--thorough"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -117,6 +117,7 @@ def _look(state: State) -> None:
         settle.collect(state, run)
     dispatch.dispatch(state)
     members.ring_servers(state)
+    settle.remove_remains(state)
     members.consider_leaving(state)
     state.trouble = ""
     if shutdown.finished(state):

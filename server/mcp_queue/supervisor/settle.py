@@ -63,7 +63,7 @@ def _bury(state: State, run: Run, death: Death) -> None:
 def never_ran(state: State, run_id: str, why: str) -> None:
     """No user code ran: the job waits again, or fails when that keeps happening."""
     if run_rows.put_back(state.registry, run_id):
-        shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
+        remove_folder(state, run_id)
         return
     lost(state, run_id, why)
 
@@ -80,7 +80,22 @@ def remove_if_deleted(state: State, run_id: str) -> None:
         "SELECT EXISTS (SELECT 1 FROM jobs WHERE run_id = ? AND status <> 'deleted')", (run_id,)
     )
     if not needed:
-        shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
+        remove_folder(state, run_id)
+
+
+def remove_folder(state: State, run_id: str) -> None:
+    """Remove the folder of a run; now, or at a later look if something is in the way."""
+    path = state.folder.run(run_id).path
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.exists(path):
+        state.remains.add(run_id)
+
+
+def remove_remains(state: State) -> None:
+    """Try again what could not be removed: there was no descriptor to be had, say."""
+    remains, state.remains = state.remains, set()
+    for run_id in remains:
+        remove_folder(state, run_id)
 
 
 def _read_news(state: State, run: Run) -> None:

@@ -68,6 +68,8 @@ class State:
     )
     claimed: list[Claim] = field(default_factory=list["Claim"])
     """Claims that are not started yet."""
+    remains: set[str] = field(default_factory=set[str])
+    """Runs whose folders could not be removed yet."""
     trouble: str = ""
     """Why nothing can be stored now, as it was said last."""
     rung_rev: int = 0
