@@ -13,7 +13,6 @@ import pytest
 from mcp_queue import clock
 from mcp_queue.jobs import job_rows
 from mcp_queue.jobs.registry import Registry
-from mcp_queue.system.identity import identity_of
 from support import harm, invariants, scenes
 from support.processes import sleeper
 from support.queues import supervisor_pid, worker_pid
@@ -167,7 +166,7 @@ async def wake_among_strangers(
         client.wait()
     await lines.end()
     with sleeper() as stranger:
-        harm.rewrite(witness.path, lambda _: as_of(stranger.pid))
+        harm.rewrite(witness.path, lambda _: harm.reused_identity(stranger.pid))
         if world == "rebooted":
             harm.reboot(witness.path)
         if then != "nothing":
@@ -184,14 +183,6 @@ async def wake_among_strangers(
             assert record.exit_code is None
         await invariants.check(persistent, witness)
         assert stranger.poll() is None
-
-
-def as_of(pid: int) -> str:
-    """The identity of a dead process that had this pid before."""
-    identity = identity_of(pid)
-    assert identity is not None
-    boot, namespace, _, ticks = identity.split("|")
-    return f"{boot}|{namespace}|{pid}|{int(ticks) - 1}"
 
 
 def events_of(path: str) -> str:

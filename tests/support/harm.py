@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mcp_queue.jobs import member_rows, run_rows
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
-from mcp_queue.system.identity import DEAD, pid_of, state_of
+from mcp_queue.system.identity import DEAD, identity_of, pid_of, state_of
 from mcp_queue.system.watch import watch
 from support.processes import GUARD
 
@@ -95,3 +95,11 @@ def reboot(path: str) -> None:
         registry.execute("UPDATE runs SET boot = ?", (EARLIER_BOOT,))
     registry.close()
     rewrite(path, lambda identity: "|".join([EARLIER_BOOT, *identity.split("|")[1:]]))
+
+
+def reused_identity(pid: int) -> str:
+    """The identity of a dead process that had this pid before."""
+    identity = identity_of(pid)
+    assert identity is not None
+    boot, namespace, _, ticks = identity.split("|")
+    return f"{boot}|{namespace}|{pid}|{int(ticks) - 1}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from mcp_queue.errors import QueueError
+from mcp_queue.errors import QueueError, RegistryGoneError
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
@@ -113,6 +113,9 @@ class Membership:
         """Write, then ring everyone; start a supervisor if there is none."""
 
         def write(registry: Registry) -> tuple[T, list[str], bool]:
+            if not os.path.isdir(self.folder.runs):
+                reason = f"its folder {self.folder.path} was removed"
+                raise RegistryGoneError(path=self.registry_path, reason=reason)
             answer = function(registry, *args, **kwargs)
             bells = [server.bell for server in member_rows.servers(registry)]
             return answer, bells, supervision.missing(registry)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import run_rows, states
+from mcp_queue.jobs import bell, member_rows, run_rows, states
 from mcp_queue.supervisor import dispatch, settle
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system.identity import boot_of, own_identity
@@ -30,6 +31,7 @@ def adopt(state: State) -> None:
             started = row.started or row.boot != here
             _adopt_run(state, row, row.identity, started)
     _remove_strange_folders(state)
+    _remove_stale_bells(state)
 
 
 def _adopt_run(state: State, row: RunRow, identity: str, started: bool) -> None:
@@ -55,3 +57,13 @@ def _remove_strange_folders(state: State) -> None:
     for name in os.listdir(state.folder.runs):
         if name not in known:
             shutil.rmtree(os.path.join(state.folder.runs, name), ignore_errors=True)
+
+
+def _remove_stale_bells(state: State) -> None:
+    """Bells of servers that died before they were recorded. A bell in use answers a ring."""
+    recorded = {server.bell for server in member_rows.servers(state.registry)}
+    for name in os.listdir(state.folder.bells):
+        path = os.path.join(state.folder.bells, name)
+        if path != state.folder.bell and path not in recorded and not bell.ring(path):
+            with contextlib.suppress(OSError):
+                os.unlink(path)

@@ -12,7 +12,7 @@ from functools import partial
 
 import mcp_queue
 from mcp_queue import clock
-from mcp_queue.errors import QueueError
+from mcp_queue.errors import QueueError, RegistryGoneError
 from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
@@ -61,11 +61,11 @@ def _take(lock: FileLock, registry: Registry) -> bool:
 
 def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     loop = Loop()
-    bell = Bell(folder.bell)
     state = State(
         registry=registry,
         folder=folder,
         loop=loop,
+        bell=Bell(folder.bell),
         executor=local.LocalExecutor(),
         settings=members.settings_in_force(registry),
         owner=owner,
@@ -73,7 +73,7 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     state.look = partial(_look, state)
     loop.contain((QueueError, OSError), partial(_in_trouble, state))
     member_rows.take_charge(registry, own_identity(), mcp_queue.__version__)
-    loop.on_readable(bell, partial(_rung, state, bell))
+    loop.on_readable(state.bell, partial(_rung, state))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.on_signal(number, loop.stop)
     adopt.adopt(state)
@@ -84,17 +84,25 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
         loop.run()
         in_order = True
     finally:
-        bell.close(remove=bool(owner) and in_order)
+        state.bell.close(remove=bool(owner) and in_order)
         loop.close()
         if not owner:
-            member_rows.leave_charge(registry, only_idle=False)
+            with suppress(QueueError):
+                member_rows.leave_charge(registry, only_idle=False)
         elif in_order:  # else the server may live, and a successor supervises what is here
             registry.close()
             shutil.rmtree(os.path.dirname(registry.path), ignore_errors=True)
 
 
 def _in_trouble(state: State, error: Exception) -> None:
-    """Nothing can be stored: a locked registry, a full disk. Runs go on; look again later."""
+    """Nothing can be stored: a locked registry, a full disk. Runs go on; look again later.
+
+    When the registry itself is gone, nobody can know of its runs any more: they end.
+    """
+    if isinstance(error, RegistryGoneError):
+        for run in state.runs.values():
+            run.worker.kill()
+        state.loop.stop()
     if str(error) != state.trouble:
         state.trouble = str(error)
         with suppress(OSError):  # the log may lie on the same full disk
@@ -103,8 +111,8 @@ def _in_trouble(state: State, error: Exception) -> None:
     state.look_in(TROUBLE_RETRY)
 
 
-def _rung(state: State, bell: Bell) -> None:
-    bell.hush()
+def _rung(state: State) -> None:
+    state.bell.hush()
     _look(state)
 
 
@@ -126,5 +134,18 @@ def _look(state: State) -> None:
 
 def _look_now_and_then(state: State) -> None:
     state.loop.later(LOOK_INTERVAL, partial(_look_now_and_then, state))
+    state.registry.check_there()
+    if not os.path.exists(state.bell.path):
+        _hang_again(state)
     if state.runs:
         _look(state)
+
+
+def _hang_again(state: State) -> None:
+    """Another bell for one that was removed with the registry's folder."""
+    state.folder.make()
+    state.loop.forget(state.bell)
+    state.bell.close(remove=False)
+    state.bell = Bell(state.folder.bell)
+    state.loop.on_readable(state.bell, partial(_rung, state))
+    state.look_soon()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mcp_queue.jobs.bell import Bell
     from mcp_queue.jobs.folder import RegistryFolder, RunFolder
     from mcp_queue.jobs.member_rows import Server
     from mcp_queue.jobs.registry import Registry
@@ -58,6 +59,7 @@ class State:
     registry: Registry
     folder: RegistryFolder
     loop: Loop
+    bell: Bell
     executor: Executor
     settings: Settings
     owner: str
