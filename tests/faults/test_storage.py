@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
-import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +14,13 @@ import pytest
 
 from mcp_queue.errors import RegistryError
 from mcp_queue.system import crash as points
-from support import invariants, scenes
+from support import disks, invariants, scenes
 from support.processes import GUARD
 from support.rawclient import RawClient
 from support.scenes import call, failure, greet, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mcp_queue.config import Settings
     from support.invariants import Witness
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     RecordProperty = Callable[[str, object], None]
 
 SUPPORT = Path(__file__).parents[1] / "support"
-DISK = 8  # MiB
 
 
 async def test_row_26_stopped_writer(
@@ -71,49 +67,18 @@ async def test_row_26_stopped_writer(
         assert call(other, "add", a=1, b=2)["success"]
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own, of a few MiB."""
-    disk = folder / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "none", str(disk)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("no small disk can be mounted here (that takes root, and Linux)")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """A file that takes all the room that is left."""
-    path = disk / "fills"
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            try:
-                while file.write(bytes(size)):
-                    pass
-            except OSError:
-                continue
-    return path
-
-
 async def test_row_27_disk_full(
     settings: Settings, lines: Lifelines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with small_disk(tmp_path) as disk:
+    with disks.small_disk(tmp_path) as disk:
         monkeypatch.setattr(tempfile, "tempdir", str(disk))  # of registries in memory
         settings = replace(settings, registry_path=str(disk / "registry.db"))
         async with scenes.scene(settings) as scene:
             small = await scene.submit("gated", port=lines.port, answer="small")
             large = await scene.submit("gated", port=lines.port, answer="x" * 100_000)
-            writes = await scene.submit("writes_after_meeting", port=lines.port, size=DISK << 20)
+            writes = await scene.submit("writes_after_meeting", port=lines.port, size=disks.SIZE << 20)
             await lines.arrive(3)
-            filler = fill(disk)
+            filler = disks.fill(disk)
             accepted = 0
             with pytest.raises(RegistryError) as refusal:
                 for _ in range(1000):

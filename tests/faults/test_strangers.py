@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 import urllib.parse
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from mcp_queue.errors import RegistryError
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import SCHEMA_VERSION, Registry
 from mcp_queue.manager import QueueManager
-from support import harm, invariants, queues, scenes
+from support import disks, harm, invariants, queues, scenes
 from support.processes import sleeper
 from support.queues import supervisor_pid
 from support.rawclient import RawClient
@@ -144,20 +145,22 @@ async def test_row_30_removed_while_in_use(
 
 @posix
 async def test_row_30_read_only(persistent: Settings, tmp_path: Path) -> None:
-    path = await make_registry(persistent)
-    if os.geteuid() == 0:
-        pytest.skip("nothing is read-only for root")
-    path.chmod(0o400)
-    path.parent.chmod(0o500)
-    try:
-        with pytest.raises(RegistryError) as refusal:
-            await QueueManager.open(persistent)
-        assert "permissions" in refusal.value.hint
-    finally:
-        path.parent.chmod(0o700)
-        path.chmod(0o600)
-    await invariants.serves(persistent)
-    queues.clear(str(path))
+    with ExitStack() as stack:
+        if os.geteuid() == 0:  # whom no mode stops
+            disk = stack.enter_context(disks.small_disk(tmp_path))
+            persistent = replace(persistent, registry_path=str(disk / "data" / "registry.db"))
+        path = await make_registry(persistent)
+        with ExitStack() as protection:
+            if os.geteuid() == 0:
+                protection.enter_context(disks.read_only(disk))
+            else:
+                path.parent.chmod(0o500)
+                protection.callback(path.parent.chmod, 0o700)
+            with pytest.raises(RegistryError) as refusal:
+                await QueueManager.open(persistent)
+            assert "permissions" in refusal.value.hint
+        await invariants.serves(persistent)
+        queues.clear(str(path))
 
 
 @posix

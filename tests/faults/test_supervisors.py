@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 
 from mcp_queue import clock
@@ -21,8 +21,6 @@ from support.scenes import call, failure, greet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
-
     from mcp_queue.config import Settings
     from support.invariants import Witness
     from support.processes import Lifelines
@@ -80,6 +78,19 @@ async def test_row_19_ended_in_between(scene: Scene, lines: Lifelines) -> None:
     record = await scene.done(dies)
     assert failure(record) == ("failed", "interrupted")
     assert (record.exit_code, record.signal) == (None, None)
+
+
+async def test_row_19_in_memory(persistent: Settings, lines: Lifelines) -> None:
+    """What runs dies with its supervisor and is interrupted; what waits runs under the next."""
+    settings = replace(persistent, in_memory=True, max_concurrent_jobs=1)
+    async with scenes.scene(settings) as scene:
+        job = await scene.submit("gated", port=lines.port)
+        await lines.arrive()
+        waiting = await scene.submit("add", a=2, b=3)
+        os.kill(await supervisor_pid(scene.queue), signal.SIGKILL)
+        assert failure(await scene.done(job)) == ("failed", "interrupted")
+        assert (await scene.done(waiting)).result == 5
+        await lines.end()
 
 
 async def test_row_19_killed_again_and_again(scene: Scene, lines: Lifelines) -> None:
@@ -191,3 +202,56 @@ def events_of(path: str) -> str:
             return file.read()
     except FileNotFoundError:
         return ""
+
+
+DAY = 86_400
+
+
+@pytest.fixture
+def shift(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[float], None]:
+    """Sets the wall clock of every process, this one included, so many seconds off."""
+    offset = tmp_path / "offset"
+    path = [str(Path(scenes.__file__).with_name("site_clock")), os.environ["PYTHONPATH"]]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    monkeypatch.setenv("CLOCK_OFFSET", str(offset))
+    real = clock.wall
+
+    def set_off(seconds: float) -> None:
+        offset.with_suffix(".new").write_text(str(seconds), "ascii")
+        offset.with_suffix(".new").replace(offset)
+        monkeypatch.setattr(clock, "wall", lambda: real() + seconds)
+
+    return set_off
+
+
+async def test_row_24_no_early_timeout(
+    persistent: Settings, lines: Lifelines, shift: Callable[[float], None]
+) -> None:
+    """The clock jumps by a day, back and forth, a new supervisor after each jump."""
+    async with scenes.scene(persistent) as scene:
+        job = await scene.submit("patient", port=lines.port)
+        await lines.arrive()
+        before = 0
+        for days in (1, -1, 1, 0):
+            shift(days * DAY)
+            assert (await scene.run("add", a=2, b=3)).result == 5
+            before = await supervisor_pid(scene.queue, other_than=before)
+            os.kill(before, signal.SIGKILL)
+            assert (await scene.run("add", a=2, b=3)).result == 5
+            assert (await scene.queue.get_job_status(job.job_id)).status == "running"
+        lines.let_go()
+        assert failure(await scene.done(job)) == ("completed", None)
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+async def test_row_24_timeout_in_time(
+    persistent: Settings, lines: Lifelines, shift: Callable[[float], None], days: int
+) -> None:
+    """A jump puts no timeout off."""
+    async with scenes.scene(persistent) as scene:
+        job = await scene.submit("hasty", port=lines.port)
+        await lines.arrive()
+        shift(days * DAY)
+        os.kill(await supervisor_pid(scene.queue), signal.SIGKILL)
+        assert failure(await scene.done(job)) == ("failed", "timeout")
+        await lines.end()

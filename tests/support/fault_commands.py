@@ -120,3 +120,15 @@ def writes_after_meeting(port: int, size: int) -> None:
     meet(port)
     for _ in range(size // 65536):
         sys.stdout.write("x" * 65536)
+
+
+@command(use_queue=True, timeout=3600)
+def patient(port: int) -> None:
+    """Has an hour."""
+    meet(port)
+
+
+@command(use_queue=True, timeout=1)
+def hasty(port: int) -> None:
+    """Has a second."""
+    meet(port)
