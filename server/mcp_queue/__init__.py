@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcp_queue.errors import JobAlreadyExistsError as JobAlreadyExistsError
     from mcp_queue.errors import JobNotFoundError as JobNotFoundError
     from mcp_queue.errors import QueueError as QueueError
+    from mcp_queue.errors import QueueFullError as QueueFullError
     from mcp_queue.manager import QueueManager as QueueManager
     from mcp_queue.manager import execute_command as execute_command
     from mcp_queue.manager import get_global_queue_manager as get_global_queue_manager
@@ -43,6 +44,7 @@ _ERRORS = (
     "JobNotFoundError",
     "JobAlreadyExistsError",
     "InvalidJobStateError",
+    "QueueFullError",
     "CommandNotFoundError",
     "InvalidParamsError",
 )

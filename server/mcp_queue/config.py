@@ -29,6 +29,7 @@ RESERVED = frozenset(
 )
 """What may follow ``PREFIX`` in the environment without being a setting."""
 YEAR = 31_536_000  # seconds; waits of the operating system take no more than a few decades
+MOST_JOBS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,50 @@ def _boolean() -> Kind:
     return Kind("`true` or `false`", check, parse)
 
 
-def _whole(unit: str, low: int, high: int) -> Kind:
-    def check(value: object) -> int:
+def _whole(unit: str, low: int, high: int, *, nullable: bool = False) -> Kind:
+    def check(value: object) -> int | None:
+        if value is None and nullable:
+            return None
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError
         return value
 
-    allowed = f"a whole number{unit} from `{low}` to `{high}`"
-    return Kind(allowed, check, lambda text: check(int(text)))
+    def parse(text: str) -> int | None:
+        return check(None if _is_null(text) else int(text))
+
+    or_null = ", or `null`" if nullable else ""
+    return Kind(f"a whole number{unit} from `{low}` to `{high}`{or_null}", check, parse)
+
+
+def _choice(*words: str) -> Kind:
+    def check(value: object) -> object:
+        if value not in words:
+            raise ValueError
+        return value
+
+    allowed = " or ".join(f'`"{word}"`' for word in words)
+    return Kind(allowed, check, lambda text: check(text.strip().lower()))
+
+
+def _counts(keys: str, low: int, high: int) -> Kind:
+    count = _whole("", low, high)
+
+    def check(value: object) -> dict[str, object] | None:
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise ValueError
+        counts = cast("dict[object, object]", value)
+        if not all(isinstance(key, str) and key for key in counts):
+            raise ValueError
+        return {str(key): count.check(n) for key, n in counts.items()}
+
+    def parse(text: str) -> dict[str, object] | None:
+        import json  # only who has limits by type pays for it
+
+        return check(json.loads(text))
+
+    return Kind(f"a JSON object of {keys} and {count.allowed}, or `null`", check, parse)
 
 
 def _seconds(*, above_zero: bool = False, nullable: bool = False) -> Kind:
@@ -90,6 +127,20 @@ def _seconds(*, above_zero: bool = False, nullable: bool = False) -> Kind:
     start = "above `0` and up to" if above_zero else "from `0` to"
     allowed = f"seconds {start} `{YEAR}`{', or `null`' if nullable else ''}"
     return Kind(allowed, check, parse)
+
+
+def _size() -> Kind:
+    def check(value: object) -> int | None:
+        if value is None:
+            return None
+        from mcp_queue.commands.sizes import parse_size  # only who sets one pays for it
+
+        return parse_size(value)
+
+    def parse(text: str) -> int | None:
+        return check(None if _is_null(text) else int(text) if text.strip().isdigit() else text)
+
+    return Kind("bytes, a text such as `512MiB` or `2GB`, or `null`", check, parse)
 
 
 def _path() -> Kind:
@@ -157,9 +208,16 @@ class Settings:
     registry_path: str | None = _key(None, _path())
     shutdown_timeout: float = _key(30.0, _seconds(above_zero=True))
     max_concurrent_jobs: int = _key(10, _whole("", 1, 1000))
+    max_queue_size: int | None = _key(None, _whole("", 1, MOST_JOBS, nullable=True))
+    queue_full_policy: str = _key("evict_oldest", _choice("evict_oldest", "reject"))
+    per_job_type_limits: Mapping[str, int] | None = _key(None, _counts("job types", 1, MOST_JOBS))
+    completed_job_retention_seconds: float = _key(21600.0, _seconds())
     max_inline_result: int = _key(16384, _whole(" of bytes", 0, 16 * 1024 * 1024))
     stop_grace_seconds: float = _key(3.0, _seconds())
     default_timeout_seconds: float | None = _key(None, _seconds(above_zero=True, nullable=True))
+    default_memory_limit: int | None = _key(None, _size())
+    retry_backoff_seconds: float = _key(1.0, _seconds())
+    log_cap_bytes: int = _key(64 << 20, _whole(" of bytes", 1 << 16, 1 << 40))
     supervisor_linger_seconds: float = _key(5.0, _seconds())
     niceness: int = _key(10, _whole("", 0, 19))
     commands: tuple[str, ...] = _key((), _sources())

@@ -33,7 +33,7 @@ class JobNotFoundError(QueueError):
     """No job has the id {job_id!r}."""
 
     code = "job_not_found"
-    hint = "queue_list_jobs shows the jobs that are known."
+    hint = "queue_list_jobs shows the jobs that are known; past their retention they are forgotten."
 
 
 class JobAlreadyExistsError(QueueError):
@@ -48,6 +48,16 @@ class InvalidJobStateError(QueueError):
 
     code = "invalid_job_state"
     hint = "{advice}"
+
+
+class QueueFullError(QueueError):
+    """The queue is full: {limit} is {value}, and as many jobs have not ended."""
+
+    code = "queue_full"
+    hint = (
+        "Nothing was queued and nothing is lost. Submit again when a job has ended (queue_wait_job "
+        "tells), stop or delete one that is not needed, or raise {limit} in the configuration."
+    )
 
 
 class QueueDisabledError(QueueError):

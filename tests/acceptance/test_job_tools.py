@@ -5,10 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import anyio
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from support.rawclient import RawClient
-from support.serving import ENVELOPE, HANDSHAKE, IMPORTING, Setup, call, ended, refused, until
+from support.serving import (
+    ENVELOPE,
+    GUARD,
+    HANDSHAKE,
+    IMPORTING,
+    Setup,
+    call,
+    ended,
+    read,
+    refused,
+    until,
+)
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -145,3 +158,55 @@ async def test_one_slot_three_jobs_in_order(setup: Setup) -> None:
         views = [await ended(client, job_id) for job_id in ids]
     assert [view["status"] for view in views] == ["completed"] * 3
     assert [view["started_at"] for view in views] == sorted(view["started_at"] for view in views)
+
+
+async def test_an_evicted_job_shows_why_it_is_gone(setup: Setup, mode: str) -> None:
+    setup.settings["max_queue_size"] = 1
+    reason = "evicted by max_queue_size"
+    async with setup.client(mode) as client:
+        first = (await call(client, "gated", gate=str(setup.gate("never"))))["job_id"]
+        await until(client, first, status="running")
+        second = (await call(client, "gated", gate=str(setup.gate("open"))))["job_id"]
+        tombstone = await call(client, "queue_get_job_status", job_id=first)
+        assert (tombstone["status"], tombstone["reason"]) == ("deleted", reason)
+        assert (await ended(client, first))["reason"] == reason
+        assert (await read(client, f"queue://jobs/{first}"))["reason"] == reason
+        with pytest.raises(MCPError, match=reason):
+            await read(client, f"queue://jobs/{first}/logs")
+        for tool in ("queue_get_job_logs", "queue_stop_job", "queue_delete_job"):
+            error = await refused(client, tool, job_id=first)
+            assert (error["code"], reason in error["message"]) == ("invalid_job_state", True)
+        assert [job["job_id"] for job in (await call(client, "queue_list_jobs"))["jobs"]] == [
+            second
+        ]
+        health = await call(client, "queue_health")
+        assert (health["max_queue_size"], health["total_jobs"]) == (1, 1)
+        setup.gate("open").touch()
+        assert (await ended(client, second))["result"] == "passed"
+
+
+async def test_a_full_queue_says_which_limit_and_what_to_do(setup: Setup, mode: str) -> None:
+    setup.settings.update(per_job_type_limits={"gated": 1}, queue_full_policy="reject")
+    async with setup.client(mode) as client:
+        await call(client, "gated", gate=str(setup.gate("open")))
+        error = await refused(client, "gated", gate="x")
+        assert error["code"] == "queue_full"
+        assert "per_job_type_limits['gated'] is 1" in error["message"]
+        assert "queue_wait_job" in error["hint"]
+        setup.gate("open").touch()
+
+
+async def test_a_job_past_its_retention_is_unknown(setup: Setup, mode: str) -> None:
+    setup.settings["completed_job_retention_seconds"] = 0.2
+    async with setup.client(mode) as client:
+        await call(client, "queue_add_job", command="spin", params={}, job_id="job")
+        await call(client, "queue_start_job", job_id="job")
+        await call(client, "queue_delete_job", job_id="job")
+        status = {"job_id": "job"}
+        with anyio.fail_after(GUARD):
+            while not (  # noqa: ASYNC110 (nothing tells of it)
+                await client.call_tool("queue_get_job_status", status)
+            ).is_error:
+                await anyio.sleep(0.01)
+        error = await refused(client, "queue_get_job_status", job_id="job")
+        assert (error["code"], "retention" in error["hint"]) == ("job_not_found", True)

@@ -71,10 +71,10 @@ def test_a_client_that_stops_reading(setup: Setup, record_property: Any) -> None
         server.stdin.write(json.dumps(request).encode() + b"\n")
         server.stdin.flush()
         assert b"protocolVersion" in server.stdout.readline()
-        request = {"jsonrpc": "2.0", "method": "resources/read"}
-        request["params"] = {"uri": "queue://commands"}
+        uri = {"uri": "queue://commands"}
         for number in range(100):
-            server.stdin.write(json.dumps({**request, "id": number}).encode() + b"\n")
+            read = {"jsonrpc": "2.0", "id": number, "method": "resources/read", "params": uri}
+            server.stdin.write(json.dumps(read).encode() + b"\n")
         server.stdin.flush()
         wait_until_full(server.stdout.fileno())
         left = time.monotonic()

@@ -115,6 +115,20 @@ def fresh_copy(target: Path) -> Path:
     return target
 
 
+def is_a_benchmark(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """One part of it runs; what it measures on a busy machine says nothing."""
+    _, script = shlex.split(block.text)
+    done = subprocess.run(
+        [sys.executable, script, "workers"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        check=False,
+    )
+    assert re.match(r"(kept|MISSED) +a worker's own start", done.stdout), done.stderr
+
+
 def is_what_ci_runs(block: Block, folder: Path, environment: dict[str, str]) -> None:
     """A test cannot run all tests; `.ci/run` runs the same two commands in a fresh clone."""
     script = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
@@ -232,6 +246,7 @@ KINDS = [
     ("sh", r"mcp-queue demo$", "demo"),
     ("sh", r"python -m pytest$", "ci"),
     ("sh", re.escape(INSTALL) + "$", "ci"),
+    ("sh", r"tests/benchmarks/run\.py$", "benchmark"),
     ("sh", r"^mcp-queue serve ", "serve"),
     ("sh", r"^claude mcp add ", "serve"),
     ("python", r"@command|\(Command\)", "module"),
@@ -245,6 +260,7 @@ KINDS = [
 HANDLERS: dict[str, Callable[[Block, Path, dict[str, str]], None]] = {
     "demo": run_demo,
     "ci": is_what_ci_runs,
+    "benchmark": is_a_benchmark,
     "serve": serve_folder,
     "module": serve_module,
     "script": run_script,

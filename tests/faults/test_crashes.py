@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +54,10 @@ ENDINGS: dict[str, tuple[set[Any], set[Any]]] = {
     "stop.after_commit": (STOPPED, STOPPED | LOST),
     "delete.before_commit": (WHOLE | LOST, LOST),
     "delete.after_commit": (DELETED, DELETED),
+    "evict.before_commit": (WHOLE | LOST, LOST),
+    "evict.after_commit": (DELETED, DELETED),
+    "retain.before_commit": (WHOLE | {None}, WHOLE | {None}),
+    "retain.after_commit": ({None}, {None}),
     "leave.before_commit": (WHOLE, WHOLE),
     "leave.after_commit": (WHOLE, WHOLE),
 }
@@ -73,8 +78,6 @@ class Story:
     def environment(self, *, power_cut: bool) -> dict[str, str]:
         found = {points.POINT: self.point, points.ONCE: str(self.crashed)}
         if power_cut:
-            import os
-
             found["PYTHONPATH"] = os.pathsep.join([str(SITE), os.environ["PYTHONPATH"]])
         return found
 
@@ -92,6 +95,12 @@ class Story:
             self.gate.take()
             arguments = {"job_id": self.job_id}
             client.post("tools/call", {"name": f"queue_{verb}_job", "arguments": arguments})
+        elif verb == "evict":
+            self.take(
+                call(client, "note_and_meet", path=str(self.notes), port=self.gate.port)["job_id"]
+            )
+            self.gate.take()
+            client.post("tools/call", {"name": "add", "arguments": {"a": 2, "b": 3}})
         else:
             answer = call(client, "notes_and_returns", path=str(self.notes), size=LARGE)
             self.take(answer["job_id"])
@@ -102,7 +111,8 @@ class Story:
 
     def take(self, job_id: str) -> None:
         self.job_id = job_id
-        self.witness.told(job_id)
+        if not self.point.startswith("retain."):
+            self.witness.told(job_id)
 
     async def end(self, settings: Settings) -> tuple[str, str | None] | None:
         """How the job ended, under the next server; None when there is none."""
@@ -113,7 +123,10 @@ class Story:
                 assert len(more) <= 1
             if self.job_id is None:
                 return None
-            record = await done(queue, await queue.get_job_status(self.job_id))
+            try:
+                record = await done(queue, await queue.get_job_status(self.job_id))
+            except JobNotFoundError:
+                return None
             await self.check_result(queue, record)
             return record.status, record.error.code if record.error is not None else None
 
@@ -136,6 +149,10 @@ async def test_row_22_crash_point(
     if dies == "machine" and sys.platform != "linux":
         pytest.skip("what fsync was asked of is read from /proc")
     server.settings["supervisor_linger_seconds"] = 0.01
+    if point.startswith("retain."):
+        server.settings["completed_job_retention_seconds"] = 0.1
+    if point.startswith("evict."):
+        server.settings["max_queue_size"] = 1
     story = Story(server, witness, point)
     environment = story.environment(power_cut=dies == "machine")
     with story.gate, RawClient(server.command, env=environment) as client:

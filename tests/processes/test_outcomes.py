@@ -47,7 +47,7 @@ async def test_no_result_is_null(queue: QueueManager) -> None:
         ("error", "ValueError: no good", "raise _RAISED"),
         ("SystemExit", "SystemExit: 3", "SystemExit"),
         ("KeyboardInterrupt", "KeyboardInterrupt", "KeyboardInterrupt"),
-        ("broken", "_BrokenText: (its text cannot be made)", "_BrokenText"),
+        ("broken", "_BrokenTextError: (its text cannot be made)", "_BrokenTextError"),
         ("surrogate", "ValueError: half ? a pair", "ValueError"),
     ],
 )
@@ -80,9 +80,7 @@ async def test_an_endless_message_is_cut(queue: QueueManager) -> None:
         ("number", "digits"),
     ],
 )
-async def test_what_json_cannot_hold_is_named(
-    queue: QueueManager, what: str, message: str
-) -> None:
+async def test_what_json_cannot_hold_is_named(queue: QueueManager, what: str, message: str) -> None:
     record = await run(queue, "returns", what=what)
     assert record.error is not None
     assert (record.status, record.error.code) == ("failed", "result_not_serializable")
@@ -109,9 +107,7 @@ async def test_a_worker_that_dies_tells_how(
     assert (await queue.get_job_logs(record.job_id))["stdout"] == ["last line"]
 
 
-async def test_what_a_dying_worker_leaves_dies_too(
-    queue: QueueManager, lines: Lifelines
-) -> None:
+async def test_what_a_dying_worker_leaves_dies_too(queue: QueueManager, lines: Lifelines) -> None:
     job = await submit(queue, "dies", how="3", port=lines.port)
     await lines.arrive(3)
     os.kill(await worker_pid(queue, job), signal.SIGKILL)
@@ -134,9 +130,7 @@ def broken(tmp_path: Path) -> Iterator[str]:
     catalog.unregister("broken_in_workers")
 
 
-async def test_a_module_that_cannot_be_imported_is_named(
-    queue: QueueManager, broken: str
-) -> None:
+async def test_a_module_that_cannot_be_imported_is_named(queue: QueueManager, broken: str) -> None:
     record = await run(queue, broken)
     assert record.error is not None
     assert (record.status, record.error.code) == ("failed", "import_error")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,13 @@ class FakeQueue:
         if job_id not in self.records:
             raise JobNotFoundError(job_id=job_id)
         return self.records[job_id]
+
+    async def result_preview(self, job: JobRecord, characters: int) -> str:
+        value = await self.result_of(job.job_id) if job.result is None else job.result
+        return json.dumps(value)[:characters]
+
+    async def retention(self) -> float:
+        return self.settings.completed_job_retention_seconds
 
     async def result_of(self, job_id: str) -> Any:
         return self.results[job_id]

@@ -13,22 +13,32 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from time import sleep
 from typing import Any
 
-from mcp_queue import Job, command
+from mcp_queue import Job, clock, command
 from support.processes import CONNECT, DAEMON
+
+
+def arrive(port: int) -> socket.socket:
+    """Tell the test that we are here; the line to it."""
+    line = socket.create_connection(("127.0.0.1", port))
+    line.sendall(b"here")
+    return line
 
 
 def meet(port: int) -> None:
     """Wait until the test lets go."""
-    line = socket.create_connection(("127.0.0.1", port))
-    line.sendall(b"here")
-    line.recv(1)
+    arrive(port).recv(1)
+
+
+def _write(path: str, text: str) -> None:
+    Path(path).write_text(text)
 
 
 def _wait_for_stop(job: Job) -> None:
     while not job.stopping:
-        signal.pause()
+        sleep(0.01)
 
 
 @command(use_queue=True)
@@ -64,7 +74,7 @@ async def wait_async(port: int, path: str) -> str:
         await asyncio.Event().wait()
     finally:
         await asyncio.sleep(0)
-        Path(path).write_text("tidied up")
+        _write(path, "tidied up")
     return "never"
 
 
@@ -75,7 +85,7 @@ async def add_async(a: int, b: int) -> int:
     return a + b
 
 
-class _BrokenText(Exception):
+class _BrokenTextError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
@@ -84,7 +94,7 @@ _RAISED = {
     "error": lambda: ValueError("no good"),
     "SystemExit": lambda: SystemExit(3),
     "KeyboardInterrupt": KeyboardInterrupt,
-    "broken": _BrokenText,
+    "broken": _BrokenTextError,
     "surrogate": lambda: ValueError("half \ud800 a pair"),
     "long": lambda: ValueError("x" * 1_000_000),
 }
@@ -141,6 +151,10 @@ def dies(how: str, port: int = 0) -> None:
         meet(port)
     if how == "segfault":
         ctypes.string_at(0)
+    elif how == "SIGINT":
+        # What runs in the background of a shell inherits that it is ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.raise_signal(signal.SIGINT)
     elif how.startswith("SIG"):
         os.kill(os.getpid(), signal.Signals[how])
     else:
@@ -184,7 +198,7 @@ def describes(text: str, port: int, *, job: Job) -> None:
 def look_around() -> dict[str, Any]:
     """What a worker has and is."""
     found: dict[str, str] = {}
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+    for name in os.listdir("/proc/self/fd"):
         try:
             found[name] = str(Path("/proc/self/fd", name).readlink())
         except OSError:  # the descriptor of the listing
@@ -214,9 +228,8 @@ def forks(port: int) -> str:
 @command(use_queue=True)
 def obeys(port: int, answer: str = "kept", *, job: Job) -> str:
     """End by itself once a stop was asked."""
-    line = socket.create_connection(("127.0.0.1", port))
-    line.sendall(b"here")
-    _wait_for_stop(job)
+    with arrive(port):
+        _wait_for_stop(job)
     return answer
 
 
@@ -226,8 +239,7 @@ def stubborn(how: str, port: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     subprocess.run([sys.executable, "-c", DAEMON, str(port)], check=True)
     subprocess.Popen([sys.executable, "-c", CONNECT, str(port)], env={}, start_new_session=True)
-    line = socket.create_connection(("127.0.0.1", port))
-    line.sendall(b"here")
+    line = arrive(port)
     if how == "stopped":
         os.kill(os.getpid(), signal.SIGSTOP)
     elif how == "spins":
@@ -240,8 +252,7 @@ def stubborn(how: str, port: int) -> None:
 @command(use_queue=True)
 def spins(port: int) -> None:
     """Use a processor; SIGTERM only sets ``stopping``, which is never looked at."""
-    line = socket.create_connection(("127.0.0.1", port))
-    line.sendall(b"here")
+    _line = arrive(port)
     while True:
         pass
 
@@ -249,16 +260,22 @@ def spins(port: int) -> None:
 @command(use_queue=True)
 def lingers(port: int, *, job: Job, until_stop: bool = False) -> str:
     """Return, and leave a thread that keeps the worker from ending."""
-    threading.Thread(target=meet, args=(port,)).start()
+    threading.Thread(target=arrive(port).recv, args=(1,)).start()
     if until_stop:
         _wait_for_stop(job)
     return "returned"
 
 
-@command(use_queue=True, timeout=0.3)
+@command(use_queue=True, timeout=3)
 def impatient(port: int) -> None:
     """Has a timeout."""
     stubborn("waits", port)
+
+
+@command(use_queue=True)
+def wall_clock() -> float:
+    """What time it is, for a worker."""
+    return clock.wall()
 
 
 @command(use_queue=True)

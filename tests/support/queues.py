@@ -84,6 +84,13 @@ async def until(
     raise JobNotFoundError(job_id=job.job_id)
 
 
+async def becomes_true(check: Callable[[], object]) -> None:
+    """Wait for what nobody rings for, such as a folder that goes."""
+    with anyio.fail_after(GUARD):
+        while not check():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+
+
 async def supervisor_pid(queue: QueueManager, *, other_than: int = 0) -> int:
     """The pid of the living supervisor, once there is one."""
     with anyio.fail_after(GUARD):

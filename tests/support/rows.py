@@ -12,17 +12,25 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
 
-def new_job(job_id: str, *, start: bool = True, timeout: float | None = None) -> NewJob:
+def new_job(
+    job_id: str,
+    *,
+    start: bool = True,
+    timeout: float | None = None,
+    job_type: str = "command",
+    max_attempts: int = 1,
+) -> NewJob:
     """A valid job."""
     return NewJob(
         job_id=job_id,
-        command="command",
-        job_type="command",
+        command=job_type,
+        job_type=job_type,
         params='{"secret": 1}',
         call="{}",
         origin='{"env": {"SECRET": "1"}}',
         timeout=timeout,
         start=start,
+        max_attempts=max_attempts,
     )
 
 

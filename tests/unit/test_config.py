@@ -62,9 +62,16 @@ def test_every_key_is_read_from_every_source(tmp_path: Path):
         "registry_path": str(tmp_path / "r.db"),
         "shutdown_timeout": 1.5,
         "max_concurrent_jobs": 3,
+        "max_queue_size": 20,
+        "queue_full_policy": "reject",
+        "per_job_type_limits": {"train": 2, "My.Job": 1},
+        "completed_job_retention_seconds": 0.0,
         "max_inline_result": 100,
         "stop_grace_seconds": 0.0,
         "default_timeout_seconds": 60.0,
+        "default_memory_limit": 2**20,
+        "retry_backoff_seconds": 0.5,
+        "log_cap_bytes": 100_000,
         "niceness": 0,
         "commands": ["first", str(tmp_path / "second.py")],
     }
@@ -73,6 +80,7 @@ def test_every_key_is_read_from_every_source(tmp_path: Path):
     section = {key: value for key, value in given.items() if key != "commands"}
     file = write(tmp_path, {"queue_manager": section, "commands": given["commands"]})
     texts = {key: str(value) for key, value in section.items()}
+    texts["per_job_type_limits"] = json.dumps(section["per_job_type_limits"])
     texts["commands"] = ",".join(given["commands"])
     environ = {f"MCP_QUEUE_{key.upper()}": text for key, text in texts.items()}
     assert load_settings(file, {}, {}) == expected
@@ -93,9 +101,14 @@ def test_words_that_switch_off(text: str):
 
 
 def test_null_is_the_absence_of_a_value(tmp_path: Path):
-    section = {"registry_path": "r.db", "default_timeout_seconds": 5}
+    section = {
+        "registry_path": "r.db",
+        "default_timeout_seconds": 5,
+        "max_queue_size": 5,
+        "per_job_type_limits": {"train": 5},
+    }
     file = write(tmp_path, {"queue_manager": section})
-    environ = {"MCP_QUEUE_REGISTRY_PATH": "null", "MCP_QUEUE_DEFAULT_TIMEOUT_SECONDS": "null"}
+    environ = {f"MCP_QUEUE_{key.upper()}": "null" for key in section}
     assert load_settings(file, environ, {}) == Settings()
 
 
@@ -168,6 +181,17 @@ def test_the_registry_lies_in_the_users_data_folder_unless_told_otherwise(
         ("max_concurrent_jobs", 1001),
         ("max_concurrent_jobs", 2.5),
         ("max_concurrent_jobs", True),
+        ("max_queue_size", 0),
+        ("max_queue_size", True),
+        ("queue_full_policy", "drop"),
+        ("queue_full_policy", None),
+        ("queue_full_policy", ["reject"]),
+        ("per_job_type_limits", 3),
+        ("per_job_type_limits", {"train": 0}),
+        ("per_job_type_limits", {"train": None}),
+        ("per_job_type_limits", {"": 1}),
+        ("completed_job_retention_seconds", -1),
+        ("completed_job_retention_seconds", None),
         ("max_inline_result", -1),
         ("stop_grace_seconds", -0.1),
         ("default_timeout_seconds", 0),

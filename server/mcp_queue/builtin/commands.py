@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcp_queue.commands.job import Job
     from mcp_queue.manager import QueueManager
 
-TAIL = 16 * 1024  # characters of a stream that a tail shows at most
+TAIL = 16 * 1024  # characters of a stream that an answer shows at most
 
 Status = Literal["pending", "running", "completed", "failed", "stopped", "deleted"]
 
@@ -77,7 +77,9 @@ async def queue_get_job_logs(
         since: The cursor of an earlier answer, for what came after it.
         contains: Only lines with this text.
     """
-    log = await queue.read_logs(job_id, stream=stream, tail=tail, since=since, contains=contains)
+    log = await queue.read_logs(
+        job_id, stream=stream, tail=tail, since=since, contains=contains, max_bytes=TAIL
+    )
     answer = Envelope(
         success=True,
         job_id=job_id,

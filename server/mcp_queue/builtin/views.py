@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
-
 from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
     if too_large or (record.result is None and size > NULL_SIZE):
         view.pop("result", None)
         view["result_size"] = size
-        view["result_preview"] = await _preview(queue, record)
+        view["result_preview"] = await queue.result_preview(record, PREVIEW)
         view["result_uri"] = job_uri(record.job_id, "result")
     if advice := next_step(record):
         view["next"] = advice
@@ -69,15 +67,6 @@ def doing(record: JobRecord) -> str:
         return record.description or "running"
     if record.error is not None:
         return f"failed: {record.error}"
+    if record.status == states.DELETED:
+        return f"deleted: {record.reason}"
     return record.status
-
-
-async def _preview(queue: QueueManager, record: JobRecord) -> str:
-    value = record.result
-    if value is None:
-        value = await queue.result_of(record.job_id)
-    try:
-        text = to_json(value, inf_nan_mode="null").decode()
-    except ValueError:  # half of a surrogate pair
-        text = repr(value)
-    return text[:PREVIEW]

@@ -29,14 +29,17 @@ _CO_ASYNC_GENERATOR = 0x200
 class CommandInfo:
     """All that is known of a command without looking at its parameters.
 
-    ``timeout`` is in seconds. ``target`` is the function or the Command class, ``parameters_of``
-    the function whose signature counts. ``source`` says how a worker finds the command:
-    ``{"module": "pkg.mod"}`` or ``{"file": "/abs/path.py"}``, empty if it cannot.
+    ``timeout`` is in seconds, ``memory_limit`` in bytes; ``max_attempts`` counts the first one.
+    ``target`` is the function or the Command class, ``parameters_of`` the function whose signature
+    counts. ``source`` says how a worker finds the command: ``{"module": "pkg.mod"}`` or
+    ``{"file": "/abs/path.py"}``, empty if it cannot.
     """
 
     __slots__ = (
         "descr",
         "destructive",
+        "max_attempts",
+        "memory_limit",
         "name",
         "parameters_of",
         "read_only",
@@ -57,12 +60,15 @@ class CommandInfo:
         title: str | None = None,
         use_queue: bool = False,
         timeout: float | None = None,
+        max_attempts: int = 1,
+        memory_limit: int | str | None = None,
         task: Task = "optional",
         read_only: bool | None = None,
         destructive: bool | None = None,
     ) -> None:
         _check_name(name)
         _check_options(name, use_queue, timeout, task)
+        _check_attempts(name, max_attempts)
         self.name = name
         self.target = target
         self.parameters_of: Callable[..., Any] = getattr(target, "execute", target)
@@ -71,6 +77,8 @@ class CommandInfo:
         self.title = title or _title(name)
         self.use_queue = use_queue
         self.timeout = timeout
+        self.max_attempts = max_attempts
+        self.memory_limit = _memory_limit(name, memory_limit)
         self.task = task
         self.read_only = read_only
         self.destructive = destructive
@@ -119,6 +127,8 @@ if TYPE_CHECKING:
         name: str | None = None,
         use_queue: bool = False,
         timeout: float | None = None,
+        max_attempts: int = 1,
+        memory_limit: int | str | None = None,
         task: Task = "optional",
         title: str | None = None,
         description: str | None = None,
@@ -131,9 +141,13 @@ def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> An
     """Make a function a command, bare (``@command``) or with options; the function stays as it is.
 
     ``name``: the function's, unless given. ``use_queue``: run as a job in a process of its own.
-    ``timeout``: seconds after which the job is ended. ``task``: whether it may (``"optional"``),
-    must (``"required"``) or may never (``"never"``) answer as an MCP task. ``title``,
-    ``description``, ``read_only`` and ``destructive`` are shown to clients.
+    ``timeout``: seconds after which the job is ended. ``max_attempts``: more than 1 says that it
+    may be run again when its worker or machine is lost; what it raises is never tried again.
+    ``memory_limit``: bytes, or a text such as ``"2GiB"``, that all processes of the job together
+    may have in memory; past it they are killed.
+    ``task``: whether it may (``"optional"``), must (``"required"``) or may never (``"never"``)
+    answer as an MCP task. ``title``, ``description``, ``read_only`` and ``destructive`` are shown
+    to clients.
 
     Raises InvalidCommandError, or DuplicateCommandError if another command has the name.
     """
@@ -156,6 +170,8 @@ def _register_function(
     *,
     use_queue: bool = False,
     timeout: float | None = None,
+    max_attempts: int = 1,
+    memory_limit: int | str | None = None,
     task: Task = "optional",
     title: str | None = None,
     description: str | None = None,
@@ -169,6 +185,8 @@ def _register_function(
         title=title,
         use_queue=use_queue,
         timeout=timeout,
+        max_attempts=max_attempts,
+        memory_limit=memory_limit,
         task=task,
         read_only=read_only,
         destructive=destructive,
@@ -189,6 +207,8 @@ class Command:
     title: ClassVar[str | None] = None
     use_queue: ClassVar[bool] = False
     timeout: ClassVar[float | None] = None  # seconds
+    max_attempts: ClassVar[int] = 1
+    memory_limit: ClassVar[int | str | None] = None  # bytes, or a text such as "2GiB"
     task: ClassVar[Task] = "optional"
     read_only: ClassVar[bool | None] = None
     destructive: ClassVar[bool | None] = None
@@ -227,6 +247,8 @@ def _register_class(cls: type[Command]) -> None:
         title=cls.title,
         use_queue=cls.use_queue,
         timeout=cls.timeout,
+        max_attempts=cls.max_attempts,
+        memory_limit=cls.memory_limit,
         task=cls.task,
         read_only=cls.read_only,
         destructive=cls.destructive,
@@ -271,6 +293,24 @@ def _check_options(name: str, use_queue: object, timeout: object, task: object) 
     else:
         return
     raise InvalidCommandError(command=name, reason=reason)
+
+
+def _check_attempts(name: str, max_attempts: object) -> None:
+    if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
+        reason = f"max_attempts is a whole number from 1 on, got {max_attempts!r}"
+        raise InvalidCommandError(command=name, reason=reason)
+
+
+def _memory_limit(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    from mcp_queue.commands.sizes import ALLOWED, parse_size
+
+    try:
+        return parse_size(value)
+    except ValueError:
+        reason = f"memory_limit is None or {ALLOWED}, got {value!r}"
+        raise InvalidCommandError(command=name, reason=reason) from None
 
 
 def _is_duration(value: object) -> bool:

@@ -13,8 +13,10 @@ import apsw
 
 from mcp_queue import clock
 from mcp_queue.errors import InvalidJobStateError, JobAlreadyExistsError, JobNotFoundError
-from mcp_queue.jobs import states
+from mcp_queue.jobs import limits, states, steady
 from mcp_queue.jobs.record import COLUMNS, JobRecord, from_row
+from mcp_queue.jobs.tombstones import bury
+from mcp_queue.system import crash
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -34,26 +36,38 @@ class NewJob:
     origin: str
     timeout: float | None
     start: bool
+    max_attempts: int = 1
+    memory_limit: int | None = None
 
 
 def add(registry: Registry, job: NewJob) -> JobRecord:
-    """Add a job, durably, started or not. `JobAlreadyExistsError` when its id is taken."""
+    """Add a job, durably, started or not, and make room for it where a limit says so.
+
+    `JobAlreadyExistsError` when its id is taken, `QueueFullError` when a limit refuses it.
+    """
     now = clock.wall()
     with registry.transaction("submit"):
         order = registry.next("start_order") if job.start else None
         try:
             registry.execute(
                 "INSERT INTO jobs (job_id, command, job_type, status, rev, start_order, timeout,"
-                " created_at, updated_at, params, call, origin)"
-                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?)",
+                " max_attempts, memory_limit, created_at, updated_at, params, call, origin)"
+                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.job_id, job.command, job.job_type, registry.next("rev"), order,
-                    job.timeout, now, now, job.params, job.call, job.origin,
+                    job.timeout, job.max_attempts, job.memory_limit, now, now,
+                    job.params, job.call, job.origin,
                 ),
             )  # fmt: skip
         except apsw.ConstraintError as error:
             raise JobAlreadyExistsError(job_id=job.job_id) from error
-        return get(registry, job.job_id)
+        evicted = limits.enforce(registry, job.job_type)
+        record = get(registry, job.job_id)
+        if evicted:
+            crash.point("evict.before_commit")
+    if evicted:
+        crash.point("evict.after_commit")
+    return record
 
 
 def start(registry: Registry, job_id: str) -> JobRecord:
@@ -79,8 +93,9 @@ def request_stop(registry: Registry, job_id: str) -> JobRecord:
         rev = registry.next("rev")
         if registry.changed(
             "UPDATE jobs SET status = 'stopped', stop_requested = 1, finished_at = ?,"
-            " updated_at = ?, rev = ?, origin = NULL WHERE job_id = ? AND status = 'pending'",
-            (now, now, rev, job_id),
+            " kept_since = ?, updated_at = ?, rev = ?, origin = NULL"
+            " WHERE job_id = ? AND status = 'pending'",
+            (now, steady.now(registry), now, rev, job_id),
         ) or registry.changed(
             "UPDATE jobs SET stop_requested = 1, updated_at = ?, rev = ?"
             " WHERE job_id = ? AND status = 'running' AND NOT stop_requested",
@@ -96,17 +111,11 @@ def request_stop(registry: Registry, job_id: str) -> JobRecord:
 def delete(registry: Registry, job_id: str, reason: str) -> tuple[JobRecord, JobRecord]:
     """Turn a job into a tombstone; the record before and after. Its run, if any, gets killed.
 
-    `JobNotFoundError` when there is no such job or it is deleted already.
+    `JobNotFoundError` when there is no such job, `InvalidJobStateError` when it is deleted already.
     """
-    now = clock.wall()
     with registry.transaction("delete"):
         before = get(registry, job_id)
-        if not registry.changed(
-            "UPDATE jobs SET status = 'deleted', reason = ?,"
-            " finished_at = coalesce(finished_at, ?), updated_at = ?, rev = ?, origin = NULL,"
-            " params = '{}', result = NULL, result_size = NULL WHERE job_id = ? AND status <> 'deleted'",
-            (reason, now, now, registry.next("rev"), job_id),
-        ):
+        if not bury(registry, job_id, reason):
             raise _refusal(before, "deleted")
         return before, get(registry, job_id)
 
@@ -117,6 +126,14 @@ def get(registry: Registry, job_id: str) -> JobRecord:
     if not found:
         raise JobNotFoundError(job_id=job_id)
     return with_position(registry, from_row(found[0]), found[0][19])
+
+
+def get_kept(registry: Registry, job_id: str) -> JobRecord:
+    """The job. `JobNotFoundError`; `InvalidJobStateError`, with the reason, when it is deleted."""
+    record = get(registry, job_id)
+    if record.status == states.DELETED:
+        raise _refusal(record, "read")
+    return record
 
 
 def changed_since(registry: Registry, rev: int, limit: int) -> list[JobRecord]:
@@ -183,11 +200,14 @@ _ADVICE = {
     "started": "Only a job that was added and not yet started can be started.",
     "stopped": "It has ended already; queue_get_job_status shows its outcome.",
     "deleted": "Nothing is left to delete.",
+    "read": "Its result and logs went with it.",
 }
 
 
 def _refusal(record: JobRecord, action: str) -> InvalidJobStateError:
     status = "pending and started already" if record.queued else record.status
+    if record.status == states.DELETED:
+        status = f"deleted ({record.reason})"
     return InvalidJobStateError(
         job_id=record.job_id, status=status, action=action, advice=_ADVICE[action]
     )

@@ -1,14 +1,16 @@
 """Read what a run wrote: the end of a stream, or what came since a cursor. Never the whole file.
 
-Offsets are bytes, so they stay right while a job writes. A cursor is opaque to callers and
-covers both streams: it names the run and the bytes read of each.
+Offsets are bytes, so they stay right while a job writes and when the middle of a log is left out.
+A cursor is opaque to callers and covers both streams: it names the run and the bytes read of each.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+from mcp_queue.jobs.kept_log import KeptLog, consistent
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RunFolder
@@ -35,31 +37,38 @@ class LogPage:
 
 
 def sizes(folder: RunFolder | None) -> tuple[int, int]:
-    """Bytes of both streams; 0 for what does not exist."""
-    return _size(folder, "stdout"), _size(folder, "stderr")
+    """Bytes that the run wrote to both streams, kept or not; 0 for what does not exist."""
+    if folder is None:
+        return 0, 0
+    return KeptLog(folder.stdout).size, KeptLog(folder.stderr).size
 
 
 def tail(folder: RunFolder | None, run_id: str, streams: tuple[str, ...], lines: int) -> LogPage:
     """The last ``lines`` of each of ``streams``; the cursor stands at their end."""
     pages: dict[str, list[str]] = {"stdout": [], "stderr": []}
-    ends: dict[str, int] = {}
+    ends = dict.fromkeys(STREAMS, 0)
     for stream in STREAMS:
-        ends[stream] = _size(folder, stream)
-        if stream in streams and folder is not None and lines > 0:
-            start = _start_of_last(_path(folder, stream), ends[stream], lines)
-            data = _read(_path(folder, stream), start, ends[stream] - start)
-            pages[stream] = _lines(data)[-lines:]
+        if folder is not None:
+            read = partial(_last_lines, wanted=lines if stream in streams else 0)
+            pages[stream], ends[stream] = consistent(_path(folder, stream), read)
     cursor = _cursor(run_id, ends["stdout"], ends["stderr"])
     return LogPage(pages["stdout"], pages["stderr"], cursor, more=False)
 
 
 def since(
-    folder: RunFolder | None, run_id: str, streams: tuple[str, ...], cursor: str, *, ended: bool
+    folder: RunFolder | None,
+    run_id: str,
+    streams: tuple[str, ...],
+    cursor: str,
+    *,
+    ended: bool,
+    page: int = PAGE,
 ) -> LogPage:
     """What came behind ``cursor``, whole lines; the rest of a line too once the job has ended.
 
-    A cursor of an earlier run of the job starts this run from its beginning. Raises
-    `BadCursorError`.
+    A line that says so stands for what is left out of a log (`Gap`). ``page``: bytes of a stream
+    that the answer covers at most; a longer line comes in pieces. A cursor of an earlier run of
+    the job starts this run from its beginning. Raises `BadCursorError`.
     """
     of_run, *starts = _parse(cursor)
     if of_run != run_id[:8]:
@@ -70,58 +79,70 @@ def since(
     for stream, start in zip(STREAMS, starts, strict=True):
         end = start
         if stream in streams and folder is not None:
-            size = _size(folder, stream)
-            data = _whole_lines(_read(_path(folder, stream), start, PAGE), size - start, ended)
-            pages[stream], end = _lines(data), start + len(data)
-            more = more or (bool(data) and end < size)
+            read = partial(_lines_from, start=start, ended=ended, page=page)
+            pages[stream], end, size = consistent(_path(folder, stream), read)
+            more = more or start < end < size
         ends.append(end)
     return LogPage(pages["stdout"], pages["stderr"], _cursor(run_id, *ends), more)
 
 
 def count_lines(folder: RunFolder | None, stream: str) -> int:
-    """The lines of a stream, an unfinished last one included."""
-    if folder is None:
-        return 0
-    count, last = 0, b"\n"
-    try:
-        with open(_path(folder, stream), "rb") as file:
-            while block := file.read(1 << 20):
-                count += block.count(b"\n")
-                last = block[-1:]
-    except FileNotFoundError:
-        return 0
-    return count + (last != b"\n")
+    """The lines that are kept of a stream, an unfinished last one included."""
+    return consistent(_path(folder, stream), _count_lines) if folder is not None else 0
 
 
 def _path(folder: RunFolder, stream: str) -> str:
     return folder.stdout if stream == "stdout" else folder.stderr
 
 
-def _size(folder: RunFolder | None, stream: str) -> int:
-    try:
-        return os.stat(_path(folder, stream)).st_size if folder is not None else 0
-    except FileNotFoundError:
-        return 0
+def _last_lines(log: KeptLog, wanted: int) -> tuple[list[str], int]:
+    """The last lines, and the offset of the end."""
+    if wanted <= 0:
+        return [], log.size
+    start = _start_of_last(log, wanted)
+    data = log.read(start, log.kept - start)
+    before = log.gap.start - start
+    if before <= 0:
+        return _lines(data)[-wanted:], log.size
+    shown = [*_lines(data[:before]), _mark(log.gap.length), *_lines(data[before:])]
+    return shown[-wanted:], log.size
 
 
-def _read(path: str, start: int, length: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            file.seek(start)
-            return file.read(length)
-    except FileNotFoundError:
-        return b""
+def _lines_from(log: KeptLog, start: int, ended: bool, page: int) -> tuple[list[str], int, int]:
+    """The lines behind the offset ``start``, the offset behind them and that of the end."""
+    position = log.position(start)
+    data = log.read(position, page)
+    cut = len(data) == page
+    shown: list[str] = []
+    if start < log.gap.end and position + len(data) >= log.gap.start:
+        before = log.gap.start - position
+        shown = [*_lines(data[:before]), _mark(log.gap.end - max(start, log.gap.start))]
+        position, data = log.gap.start, data[before:]
+    if not cut or shown or b"\n" in data:
+        data = _whole_lines(data, log.kept - position, ended)
+    end = max(start, log.offset(position + len(data)))
+    return shown + _lines(data), end, log.size
 
 
-def _start_of_last(path: str, end: int, lines: int) -> int:
-    """Where the last ``lines`` begin, at most `PAGE` bytes before the end.
+def _count_lines(log: KeptLog) -> int:
+    count, position, last = 0, 0, b"\n"
+    while block := log.read(position, 1 << 20):
+        count += block.count(b"\n")
+        position += len(block)
+        last = block[-1:]
+    return count + (last != b"\n")
+
+
+def _start_of_last(log: KeptLog, lines: int) -> int:
+    """The position where the last ``lines`` begin, at most `PAGE` bytes before the end.
 
     A line that is cut by this bound is left out, unless it is all there is.
     """
-    start, seen, first = end, 0, None
+    end = start = log.kept
+    seen, first = 0, None
     while start > max(0, end - PAGE):
         step = min(BLOCK, start)
-        block = _read(path, start - step, step)
+        block = log.read(start - step, step)
         if start == end and block.endswith(b"\n"):
             block = block[:-1]
         position = len(block)
@@ -135,9 +156,11 @@ def _start_of_last(path: str, end: int, lines: int) -> int:
 
 def _whole_lines(data: bytes, available: int, ended: bool) -> bytes:
     end = data.rfind(b"\n") + 1
-    if end == 0 and len(data) == PAGE:
-        return data  # a line longer than a page comes in pieces
     return data if ended and len(data) == available else data[:end]
+
+
+def _mark(length: int) -> str:
+    return f"… {length} bytes left out …"
 
 
 def _lines(data: bytes) -> list[str]:

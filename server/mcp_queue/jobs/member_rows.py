@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
-from mcp_queue.jobs import job_rows
+from mcp_queue.jobs import job_rows, steady
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -22,6 +22,8 @@ class Server:
     bell: str
     leaving: bool
     """It said that it leaves; a server that is gone without saying so was killed."""
+    version: str = ""
+    """Of its package. The supervisor hands over when one that is newer than itself comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,11 @@ class Supervisor:
 
 def enter(registry: Registry, server: Server, settings: dict[str, Any]) -> None:
     """Record a server and the settings that hold from now on."""
+    row = (server.server_id, server.identity, server.bell, int(server.leaving), server.version)
     with registry.transaction(durable=False):
-        registry.execute(
-            "INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?)",
-            (server.server_id, server.identity, server.bell, int(server.leaving)),
-        )
+        registry.execute("INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?, ?)", row)
         registry.execute("INSERT OR REPLACE INTO settings VALUES (1, ?)", (json.dumps(settings),))
+        steady.now(registry)  # so that it goes on in this boot
 
 
 def mark_leaving(registry: Registry, server_id: str) -> None:
@@ -57,8 +58,10 @@ def forget(registry: Registry, server_id: str) -> None:
 
 def servers(registry: Registry) -> list[Server]:
     """All recorded servers, live or not."""
-    rows = registry.rows("SELECT server_id, identity, bell, leaving FROM servers")
-    return [Server(name, identity, bell, bool(leaving)) for name, identity, bell, leaving in rows]
+    rows = registry.rows("SELECT server_id, identity, bell, leaving, version FROM servers")
+    return [
+        Server(name, identity, bell, bool(left), ver) for name, identity, bell, left, ver in rows
+    ]
 
 
 def settings(registry: Registry) -> dict[str, Any]:

@@ -60,6 +60,11 @@ class Registry:
         """Close the connection."""
         self.connection.close()
 
+    def wait_at_most(self, seconds: float) -> None:
+        """How long a write waits, from now on, for another process's write."""
+        self._busy_timeout = seconds
+        self.connection.set_busy_timeout(int(seconds * 1000))
+
     def execute(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
         """Run one statement outside or inside a transaction."""
         with self._errors():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcp_queue import clock
-from mcp_queue.jobs import states
+from mcp_queue.jobs import states, steady
 from mcp_queue.system.identity import boot_of, own_identity
 
 if TYPE_CHECKING:
@@ -25,9 +25,12 @@ class Claim:
     command: str
     attempt: int
     timeout: float | None
+    memory_limit: int | None
     params: str
     call: str
     origin: str
+    previous_run_id: str | None
+    """The run of the attempt before, whose folder goes now; None for a first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,10 @@ class RunRow:
     job_id: str
     job_status: str
     job_run_id: str | None
-    started_at: float | None
+    began: float
+    """When it was claimed, in monotonic seconds of the boot that it lives in."""
     timeout: float | None
+    memory_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +67,44 @@ class Ending:
     result_size: int | None = None
 
 
-def claim(registry: Registry, run_ids: list[str]) -> list[Claim]:
+def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> list[Claim]:
     """Bind the jobs that wait longest to the new ``run_ids``, one each, durably.
 
-    Durable, since a job that ran must not be found pending after a power cut.
+    Durable, since a job that ran must not be found pending after a power cut. A job that rests
+    between two attempts waits until its time has come, ``due`` in monotonic seconds (now).
     """
     now, boot = clock.wall(), boot_of(own_identity())
     claims: list[Claim] = []
     with registry.transaction("claim"):
         waiting = registry.rows(
-            "SELECT seq, job_id, command, attempt, timeout, params, call, origin FROM jobs"
-            " WHERE status = 'pending' AND start_order IS NOT NULL ORDER BY start_order LIMIT ?",
-            (len(run_ids),),
+            "SELECT seq, job_id, command, attempt, timeout, memory_limit, params, call, origin,"
+            " run_id FROM jobs WHERE status = 'pending' AND start_order IS NOT NULL"
+            " AND coalesce(not_before, 0) <= ? ORDER BY start_order LIMIT ?",
+            (clock.monotonic() if due is None else due, len(run_ids)),
         )
         for run_id, row in zip(run_ids, waiting, strict=False):
             seq, _, _, attempt, *_ = row
             registry.execute(
                 "UPDATE jobs SET status = 'running', run_id = ?, started_at = ?, updated_at = ?,"
-                " rev = ? WHERE seq = ? AND status = 'pending'",
+                " not_before = NULL, not_before_boot = NULL, rev = ?"
+                " WHERE seq = ? AND status = 'pending'",
                 (run_id, now, now, registry.next("rev"), seq),
             )
             registry.execute(
-                "INSERT INTO runs (run_id, seq, attempt, boot) VALUES (?, ?, ?, ?)",
-                (run_id, seq, attempt, boot),
+                "INSERT INTO runs (run_id, seq, attempt, boot, began) VALUES (?, ?, ?, ?, ?)",
+                (run_id, seq, attempt, boot, clock.monotonic()),
             )
             claims.append(Claim(run_id, *row))
     return claims
 
 
-def waiting(registry: Registry) -> bool:
-    """Whether a started job waits for a slot; a look without a write."""
+def waiting(registry: Registry, due: float | None = None) -> bool:
+    """Whether `claim` would find a job; a look without a write."""
     return bool(
         registry.value(
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0)"
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0"
+            " AND coalesce(not_before, 0) <= ?)",
+            (clock.monotonic() if due is None else due,),
         )
     )
 
@@ -145,12 +155,13 @@ def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bo
             ending = replace(ending, status=states.STOPPED, error_code=None, error_message=None)
         decided = registry.changed(
             "UPDATE jobs SET status = ?, error_code = ?, error_message = ?, exit_code = ?,"
-            " signal = ?, result = ?, result_size = ?, finished_at = ?, updated_at = ?, rev = ?,"
+            " signal = ?, result = ?, result_size = ?, finished_at = ?, kept_since = ?,"
+            " updated_at = ?, rev = ?,"
             " origin = NULL, progress = CASE ? WHEN 'completed' THEN 100 ELSE progress END"
             " WHERE run_id = ? AND status = 'running'",
             (
                 ending.status, ending.error_code, ending.error_message, ending.exit_code,
-                ending.signal, ending.result, ending.result_size, now, now,
+                ending.signal, ending.result, ending.result_size, now, steady.now(registry), now,
                 registry.next("rev"), ending.status, run_id,
             ),
         )  # fmt: skip
@@ -187,8 +198,9 @@ def put_back(registry: Registry, run_id: str) -> bool:
 def all_runs(registry: Registry) -> list[RunRow]:
     """Every run that may have a living process, with what its job says."""
     rows = registry.rows(
-        "SELECT r.run_id, r.seq, r.attempt, r.boot, r.identity, r.started, r.events_offset, j.job_id,"
-        " j.status, j.run_id, j.started_at, j.timeout FROM runs r JOIN jobs j USING (seq)"
+        "SELECT r.run_id, r.seq, r.attempt, r.boot, r.identity, r.started, r.events_offset,"
+        " j.job_id, j.status, j.run_id, r.began, j.timeout, j.memory_limit"
+        " FROM runs r JOIN jobs j USING (seq)"
     )
     return [RunRow(*row) for row in rows]
 

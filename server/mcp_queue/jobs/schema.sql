@@ -17,7 +17,7 @@ CREATE TABLE jobs (
     rev             INTEGER NOT NULL,
     start_order     INTEGER,                    -- NULL: added, not started
     stop_requested  INTEGER NOT NULL DEFAULT 0,
-    attempt         INTEGER NOT NULL DEFAULT 1,
+    attempt         INTEGER NOT NULL DEFAULT 1 CHECK (attempt <= max_attempts),
     false_starts    INTEGER NOT NULL DEFAULT 0, -- runs in a row that died before user code
     run_id          TEXT,                       -- the latest run; its folder holds the logs
     progress        REAL NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 100),
@@ -30,20 +30,33 @@ CREATE TABLE jobs (
     started_at      REAL,
     finished_at     REAL,
     updated_at      REAL NOT NULL,
+    kept_since      REAL,                       -- when its retention began, in steady seconds
+                                                -- (jobs/steady.py); NULL until it has ended
     reason          TEXT,                       -- of a deletion
     timeout         REAL,                       -- seconds of running; NULL: none
+    max_attempts    INTEGER NOT NULL DEFAULT 1,
+    memory_limit    INTEGER,                    -- bytes that its processes may use; NULL: no limit
+    not_before      REAL,                       -- monotonic seconds of the boot named beside it
+    not_before_boot TEXT,                       -- at which the next attempt is due; NULL: now
     result_size     INTEGER,                    -- bytes of JSON; NULL: no result
     result          TEXT,                       -- NULL with a size: in the run's result.json
     params          TEXT NOT NULL,
     call            TEXT NOT NULL,              -- how a worker finds and calls the command
     origin          TEXT,                       -- the submitting server's interpreter, folder and
                                                 -- environment; NULL once the job has ended
-    CHECK ((finished_at IS NULL) = (status IN ('pending', 'running')))
+    CHECK ((finished_at IS NULL) = (status IN ('pending', 'running'))),
+    CHECK ((kept_since IS NULL) = (finished_at IS NULL))
 );
 CREATE INDEX jobs_by_rev ON jobs (rev);
 CREATE INDEX jobs_by_status ON jobs (status, seq);
 CREATE INDEX jobs_by_run ON jobs (run_id);
-CREATE INDEX jobs_waiting ON jobs (start_order) WHERE status = 'pending';
+-- The status leads, though it is always the same: else the planner takes jobs_by_status and sorts.
+CREATE INDEX jobs_waiting ON jobs (status, start_order) WHERE status = 'pending';
+CREATE INDEX jobs_shown ON jobs (seq) WHERE status <> 'deleted';
+CREATE INDEX jobs_kept ON jobs (kept_since) WHERE kept_since IS NOT NULL;
+CREATE INDEX jobs_not_ended ON jobs (seq) WHERE finished_at IS NULL;
+CREATE INDEX jobs_not_ended_by_type ON jobs (job_type, seq) WHERE finished_at IS NULL;
+CREATE INDEX jobs_resting ON jobs (not_before) WHERE status = 'pending' AND not_before > 0;
 CREATE INDEX jobs_to_stop ON jobs (seq) WHERE stop_requested AND status = 'running';
 
 CREATE TABLE runs (
@@ -51,6 +64,7 @@ CREATE TABLE runs (
     seq           INTEGER NOT NULL,             -- the job's
     attempt       INTEGER NOT NULL,
     boot          TEXT NOT NULL,                -- of the machine, in which it was claimed
+    began         REAL NOT NULL,                -- monotonic seconds of that boot
     identity      TEXT,                         -- of the worker; NULL until its spawn is recorded
     started       INTEGER NOT NULL DEFAULT 0,   -- the worker said so: user code may have run
     events_offset INTEGER NOT NULL DEFAULT 0    -- bytes of events.jsonl that are settled here
@@ -60,7 +74,8 @@ CREATE TABLE servers (
     server_id TEXT PRIMARY KEY,
     identity  TEXT NOT NULL,
     bell      TEXT NOT NULL,
-    leaving   INTEGER NOT NULL DEFAULT 0
+    leaving   INTEGER NOT NULL DEFAULT 0,
+    version   TEXT NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE supervisor (
@@ -73,6 +88,14 @@ CREATE TABLE supervisor (
 CREATE TABLE settings (
     id    INTEGER PRIMARY KEY CHECK (id = 1),
     value TEXT NOT NULL
+);
+
+-- A clock that nobody can set: at `monotonic` of the boot `boot` it showed `seconds`.
+CREATE TABLE steady (
+    id        INTEGER PRIMARY KEY CHECK (id = 1),
+    boot      TEXT NOT NULL,
+    monotonic REAL NOT NULL,
+    seconds   REAL NOT NULL
 );
 
 -- Totals by status, kept by the triggers below so that no count walks the jobs.
@@ -92,4 +115,18 @@ CREATE TRIGGER jobs_counted_over AFTER UPDATE OF status ON jobs WHEN NEW.status 
 END;
 CREATE TRIGGER jobs_counted_out AFTER DELETE ON jobs BEGIN
     UPDATE totals SET n = n - 1 WHERE status = OLD.status;
+END;
+
+-- The jobs of each type that have not ended, for the limits.
+CREATE TABLE not_ended (
+    job_type TEXT PRIMARY KEY,
+    n        INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TRIGGER jobs_of_type_in AFTER INSERT ON jobs WHEN NEW.finished_at IS NULL BEGIN
+    INSERT INTO not_ended VALUES (NEW.job_type, 1) ON CONFLICT DO UPDATE SET n = n + 1;
+END;
+CREATE TRIGGER jobs_of_type_out AFTER UPDATE OF finished_at ON jobs
+WHEN OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL BEGIN
+    UPDATE not_ended SET n = n - 1 WHERE job_type = OLD.job_type;
 END;

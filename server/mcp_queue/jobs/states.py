@@ -5,7 +5,7 @@
 ``completed``  its command returned
 ``failed``     its command raised, or its run ended without an outcome; ``error`` says which
 ``stopped``    ended after a stop was asked
-``deleted``    removed by a client; only a tombstone with the reason stays
+``deleted``    removed by a client or past a limit; only a tombstone with the reason stays
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TERMINAL = ENDED | {DELETED}
 
 FOLLOWS = {
     PENDING: frozenset({RUNNING, STOPPED, FAILED, DELETED}),
-    # Back to pending: the worker died before any user code ran.
+    # Back to pending: the worker died before any user code ran, or another attempt is allowed.
     RUNNING: frozenset({PENDING, COMPLETED, FAILED, STOPPED, DELETED}),
     COMPLETED: frozenset({DELETED}),
     FAILED: frozenset({DELETED}),

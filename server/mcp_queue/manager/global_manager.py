@@ -19,6 +19,9 @@ async def init_global_queue_manager(
     shutdown_timeout: float = 30.0,
     max_concurrent_jobs: int = 10,
     in_memory: bool = True,
+    max_queue_size: int | None = None,
+    per_job_type_limits: dict[str, int] | None = None,
+    completed_job_retention_seconds: float = 21600,
 ) -> QueueManager:
     """Open the global manager with these settings; a second call closes the first one's."""
     global _manager  # noqa: PLW0603 - the one of the program
@@ -32,6 +35,9 @@ async def init_global_queue_manager(
             "shutdown_timeout": shutdown_timeout,
             "max_concurrent_jobs": max_concurrent_jobs,
             "in_memory": in_memory,
+            "max_queue_size": max_queue_size,
+            "per_job_type_limits": per_job_type_limits,
+            "completed_job_retention_seconds": completed_job_retention_seconds,
         },
     )
     _manager = await QueueManager.open(settings)

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
 LOW_DISK = 1024 * 1024  # bytes; SQLite needs some of them for a single write
+IN_FORCE = (
+    "max_concurrent_jobs",
+    "max_queue_size",
+    "queue_full_policy",
+    "per_job_type_limits",
+    "completed_job_retention_seconds",
+    "stop_grace_seconds",
+    "shutdown_timeout",
+)
 
 
 def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
@@ -61,13 +70,9 @@ def _serves(server: member_rows.Server) -> bool:
 
 
 def _in_force(registry: Registry) -> dict[str, Any]:
-    """What the supervisor obeys: the settings of the server that came last."""
+    """What holds for all, the supervisor too: the settings of the server that came last."""
     written = member_rows.settings(registry)
-    return {
-        name: written[name]
-        for name in ("max_concurrent_jobs", "stop_grace_seconds", "shutdown_timeout")
-        if name in written
-    }
+    return {name: written[name] for name in IN_FORCE if name in written}
 
 
 def _supervisor(registry: Registry) -> dict[str, Any]:

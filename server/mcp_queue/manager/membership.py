@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+import mcp_queue
 from mcp_queue.errors import QueueError, RegistryGoneError
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
@@ -68,8 +69,10 @@ class Membership:
         self.folder.make()
         path = self.folder.server_bell(self._server_id)
         self._bell = Bell(path)
-        server = member_rows.Server(self._server_id, self._identity, path, leaving=False)
-        await self._threads.write(member_rows.enter, server, _for_supervisor(self._settings))
+        server = member_rows.Server(
+            self._server_id, self._identity, path, leaving=False, version=mcp_queue.__version__
+        )
+        await self._threads.write(member_rows.enter, server, _for_all(self._settings))
         self._tasks = [
             asyncio.create_task(self._listen(self._bell)),
             asyncio.create_task(self._supervision.run()),
@@ -171,7 +174,8 @@ class Membership:
             self._hub.publish(changed)
 
 
-def _for_supervisor(settings: Settings) -> dict[str, Any]:
+def _for_all(settings: Settings) -> dict[str, Any]:
+    """What holds for the registry: the supervisor obeys it, and who adds jobs."""
     return {
         "in_memory": settings.in_memory,
         "max_concurrent_jobs": settings.max_concurrent_jobs,
@@ -179,4 +183,10 @@ def _for_supervisor(settings: Settings) -> dict[str, Any]:
         "shutdown_timeout": settings.shutdown_timeout,
         "supervisor_linger_seconds": settings.supervisor_linger_seconds,
         "niceness": settings.niceness,
+        "max_queue_size": settings.max_queue_size,
+        "queue_full_policy": settings.queue_full_policy,
+        "per_job_type_limits": settings.per_job_type_limits,
+        "completed_job_retention_seconds": settings.completed_job_retention_seconds,
+        "log_cap_bytes": settings.log_cap_bytes,
+        "retry_backoff_seconds": settings.retry_backoff_seconds,
     }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError, QueueDisabledError
-from mcp_queue.jobs import job_rows, logs, states
+from mcp_queue.jobs import job_rows, logs, retention, states
 from mcp_queue.jobs.job_rows import NewJob
 from mcp_queue.manager import health
 from mcp_queue.manager.membership import Membership
@@ -86,7 +86,8 @@ class QueueManager:
     ) -> JobRecord:
         """Queue a call of a command, durably: once this answers, the job is never lost.
 
-        Errors: `InvalidParamsError`, `JobAlreadyExistsError`, `QueueDisabledError`.
+        Errors: `InvalidParamsError`, `JobAlreadyExistsError`, `QueueDisabledError`,
+        `QueueFullError`.
         """
         from mcp_queue.commands.schema import schema_of
 
@@ -109,6 +110,8 @@ class QueueManager:
             origin=origin(),
             timeout=float(timeout) if timeout is not None else None,
             start=start,
+            max_attempts=info.max_attempts,
+            memory_limit=info.memory_limit or self.settings.default_memory_limit,
         )
         return await self._member.change(job_rows.add, job)
 
@@ -146,7 +149,7 @@ class QueueManager:
     async def delete_job(self, job_id: str, reason: str = "by client") -> JobRecord:
         """Delete a job, its result and its logs; a run of it is ended. A tombstone tells why."""
         before, after = await self._member.change(job_rows.delete, job_id, reason)
-        if before.run_id is not None and before.terminal:
+        if before.run_id is not None and before.status != states.RUNNING:
             path = self._member.folder.run(before.run_id).path
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
         return after
@@ -158,17 +161,32 @@ class QueueManager:
         return self._with_sizes(await self._member.read(job_rows.get, job_id))
 
     async def result_of(self, job_id: str) -> Any:
-        """The whole result of an ended job, however large; None when it has none."""
-        record = await self._member.read(job_rows.get, job_id)
+        """The whole result of an ended job, however large; None when it has none.
+
+        `InvalidJobStateError`, with the reason, when the job is deleted.
+        """
+        record = await self._kept(job_id)
         folder = self._run_folder(record)
         if record.result is not None or record.result_size is None or folder is None:
             return record.result
-        return await asyncio.to_thread(_load, folder.result)
+        try:
+            return await asyncio.to_thread(_load, folder.result)
+        except FileNotFoundError:  # deleted or forgotten in this very moment
+            return (await self._kept(job_id)).result
+
+    async def result_preview(self, record: JobRecord, characters: int) -> str:
+        """The beginning of an ended job's result as JSON text; empty when it has none."""
+        folder = self._run_folder(record)
+        if record.result is not None:
+            return json.dumps(record.result, ensure_ascii=False)[:characters]
+        if record.result_size is None or folder is None:
+            return ""
+        return await asyncio.to_thread(_beginning, folder.result, characters)
 
     async def get_job_logs(self, job_id: str) -> dict[str, Any]:
         """The end of both streams as lines (256 KiB of each), and how many lines there are."""
         page = await self.read_logs(job_id, tail=10_000)
-        folder = self._run_folder(await self._member.read(job_rows.get, job_id))
+        folder = self._run_folder(await self._kept(job_id))
         return {
             "job_id": job_id,
             "stdout": page.stdout,
@@ -185,12 +203,15 @@ class QueueManager:
         tail: int = 100,
         since: str | None = None,
         contains: str | None = None,
+        max_bytes: int = logs.PAGE,
     ) -> LogPage:
         """Lines of a job's output: the last ``tail`` of each stream, or all ``since`` a cursor.
 
         ``stream``: ``stdout``, ``stderr`` or ``all``. ``contains`` keeps the lines with a text.
+        ``max_bytes``: bytes of a stream that an answer ``since`` a cursor covers at most.
+        `InvalidJobStateError`, with the reason, when the job is deleted.
         """
-        record = await self._member.read(job_rows.get, job_id)
+        record = await self._kept(job_id)
         folder, run_id = self._run_folder(record), record.run_id or ""
         streams = logs.STREAMS if stream == "all" else (stream,)
         try:
@@ -198,7 +219,13 @@ class QueueManager:
                 page = await asyncio.to_thread(logs.tail, folder, run_id, streams, tail)
             else:
                 page = await asyncio.to_thread(
-                    logs.since, folder, run_id, streams, since, ended=record.terminal
+                    logs.since,
+                    folder,
+                    run_id,
+                    streams,
+                    since,
+                    ended=record.terminal,
+                    page=max_bytes,
                 )
         except logs.BadCursorError as error:
             raise InvalidParamsError(
@@ -229,6 +256,10 @@ class QueueManager:
         """Totals by state, the settings in force, and who takes part."""
         return await self._member.read(health.health, self.settings, self.registry_path)
 
+    async def retention(self) -> float:
+        """Seconds that an ended job is kept, by the settings in force; 0: for ever."""
+        return await self._member.read(retention.seconds)
+
     async def wait_for_job(self, job_id: str, timeout: float | None = None) -> JobRecord:
         """The job once it has ended; `TimeoutError` when it has not after ``timeout`` seconds."""
         async with asyncio.timeout(timeout), aclosing(self.watch([job_id])) as changes:
@@ -247,6 +278,10 @@ class QueueManager:
     async def _full(self) -> bool:
         totals = await self._member.read(job_rows.totals)
         return totals[states.RUNNING] >= self.settings.max_concurrent_jobs
+
+    async def _kept(self, job_id: str) -> JobRecord:
+        """The job, if there is more of it than a tombstone."""
+        return await self._member.read(job_rows.get_kept, job_id)
 
     def _run_folder(self, record: JobRecord) -> RunFolder | None:
         return self._member.folder.run(record.run_id) if record.run_id is not None else None
@@ -267,6 +302,14 @@ def _checked_id(job_id: str, command: str) -> str:
             "letter or digit; leave it out to get a new one.",
         )
     return job_id
+
+
+def _beginning(path: str, characters: int) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read(characters)
+    except FileNotFoundError:  # deleted or forgotten in this very moment
+        return ""
 
 
 def _load(path: str) -> Any:

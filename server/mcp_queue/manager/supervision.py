@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+import mcp_queue
 from mcp_queue import clock
 from mcp_queue.errors import QueueError
-from mcp_queue.jobs import job_rows, member_rows
+from mcp_queue.jobs import job_rows, member_rows, retention
+from mcp_queue.jobs.versions import is_newer
 from mcp_queue.manager.origin import environment, package_folder
 from mcp_queue.system.identity import DEAD, state_of
 from mcp_queue.system.spawn import spawn_detached
@@ -31,6 +33,7 @@ from mcp_queue.supervisor.main import main
 main()
 """
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
+LONGEST_WAIT = 3600.0  # seconds between looks for jobs that expire while nobody supervises
 EXPECT_INTERVAL = 0.02  # seconds between looks for a started supervisor when we leave
 
 
@@ -38,6 +41,15 @@ def missing(registry: Registry) -> bool:
     """Whether nobody supervises the registry. After a commit it sees a leaver's row gone."""
     supervisor = member_rows.supervisor(registry)
     return supervisor is None or state_of(supervisor.identity) == DEAD
+
+
+def newer_serves(registry: Registry) -> bool:
+    """Whether a living server is newer than this one; its supervisor is the better one."""
+    return any(
+        is_newer(server.version, mcp_queue.__version__) and state_of(server.identity) != DEAD
+        for server in member_rows.servers(registry)
+        if not server.leaving
+    )
 
 
 class Supervision:
@@ -51,8 +63,11 @@ class Supervision:
         self._wake = asyncio.Event()
         self._started_at = float("-inf")
         self._predecessor: str | None = None
+        self._coming = False
         self._watched: str | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._deferred_at: float | None = None
         self.ever_started = False
 
     def check(self) -> None:
@@ -73,6 +88,8 @@ class Supervision:
         finally:
             if self._watcher is not None:
                 self._watcher.cancel()
+            if self._expiry is not None:
+                self._expiry.cancel()
 
     async def gone(self, seconds: float) -> bool:
         """Wait until no supervisor lives or comes; False when one still does after ``seconds``."""
@@ -97,21 +114,43 @@ class Supervision:
 
     async def _expected(self) -> bool:
         """Whether the one that we started has yet to take charge."""
-        if clock.monotonic() - self._started_at > PATIENCE:
+        if not self._coming or clock.monotonic() - self._started_at > PATIENCE:
             return False
         return await self._recorded() == self._predecessor
 
     async def _look(self) -> None:
         identity = await self._alive()
         if identity is not None:
+            self._deferred_at = None
             if identity != self._watched:
                 self._watch(identity)
-        elif await self._threads.read(job_rows.unfinished):
-            waited = clock.monotonic() - self._started_at
-            if waited < PATIENCE:
-                self._check_in(PATIENCE - waited)
+        elif await self._threads.read(job_rows.unfinished) or await self._expired():
+            left = self._started_at + PATIENCE - clock.monotonic()
+            if left <= 0:
+                left = await self._left_to_newer()
+            if left > 0:
+                self._check_in(left)
             else:
                 await self._start()
+
+    async def _expired(self) -> bool:
+        """Whether jobs are past their retention; if some will be, we look again then."""
+        due = await self._threads.read(retention.due_in)
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if due is not None and due > 0:
+            wait = min(due, LONGEST_WAIT)
+            self._expiry = asyncio.get_running_loop().call_later(wait, self.check)
+        return due is not None and due <= 0
+
+    async def _left_to_newer(self) -> float:
+        """Seconds that a newer server has left to start its supervisor, which it may fail to do."""
+        if not await self._threads.read(newer_serves):
+            return 0.0
+        if self._deferred_at is None:
+            self._deferred_at = clock.monotonic()
+        return self._deferred_at + PATIENCE - clock.monotonic()
 
     def _check_in(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.check)
@@ -119,14 +158,16 @@ class Supervision:
     async def _start(self) -> None:
         self._predecessor = await self._recorded()
         self._started_at = clock.monotonic()
-        self.ever_started = True
+        self._coming = self.ever_started = True
         argv = [sys.executable, "-P", "-c", BOOT, package_folder(), self._path, self._owner]
         process = spawn_detached(argv, env=environment(), log=self._folder.log)
-        # It forks and leaves at once, so this waits for the fork alone.
-        await asyncio.get_running_loop().run_in_executor(None, process.wait)
+        # It forks and leaves at once, so this waits for the fork alone; it is reaped in any case.
+        reaped = asyncio.get_running_loop().run_in_executor(None, process.wait)
+        await asyncio.shield(reaped)
 
     def _watch(self, identity: str) -> None:
         self._watched = identity
+        self._coming = False
         if self._watcher is not None:
             self._watcher.cancel()
         self._watcher = asyncio.create_task(self._restart_after(identity))

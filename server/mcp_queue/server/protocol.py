@@ -52,10 +52,10 @@ def no_such_method(context: Context) -> MCPError:
     return MCPError(METHOD_NOT_FOUND, "Method not found", context.method)
 
 
-def no_such_resource(context: Context, uri: str) -> MCPError:
-    """What a URI gets that leads nowhere."""
+def no_such_resource(context: Context, uri: str, why: str = "") -> MCPError:
+    """What a URI gets that leads nowhere; ``why`` if that is known."""
     code = INVALID_PARAMS if is_modern(context) else RESOURCE_NOT_FOUND
-    return MCPError(code, f"Resource not found: {uri[:200]}", {"uri": uri})
+    return MCPError(code, f"Resource not found: {uri[:200]}{why and f' ({why})'}", {"uri": uri})
 
 
 def invalid_params(message: str) -> MCPError:

@@ -16,7 +16,7 @@ from mcp_types import (
 from mcp_queue.builtin.paging import page
 from mcp_queue.builtin.views import brief_view, job_uri, job_view
 from mcp_queue.commands.schema import schema_of
-from mcp_queue.errors import InvalidCommandError, QueueError
+from mcp_queue.errors import InvalidCommandError, InvalidJobStateError, QueueError
 from mcp_queue.jobs import states
 from mcp_queue.server.protocol import invalid_params, no_such_resource
 from mcp_queue.server.results import compact, output_schema_of
@@ -87,6 +87,8 @@ class Resources:
         address = parse(uri)
         try:
             found = await self._read(address) if address is not None else None
+        except InvalidJobStateError as error:  # only a tombstone is left of it
+            raise no_such_resource(context, uri, error.message) from None
         except QueueError as error:
             raise invalid_params(f"{error.message} {error.hint}") from None
         if found is None:
@@ -110,10 +112,8 @@ class Resources:
 async def _read_job(queue: QueueManager, record: JobRecord, part: str) -> tuple[str, str] | None:
     if not part:
         return compact(await job_view(queue, record)), JSON
-    if record.status == states.DELETED:
-        return None
     if part == "result":
-        if record.result_size is None:
+        if record.result_size is None and record.status != states.DELETED:
             return None
         value = record.result
         return compact(await queue.result_of(record.job_id) if value is None else value), JSON

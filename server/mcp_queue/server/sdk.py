@@ -20,7 +20,7 @@ class _Package(ModuleType):
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
-        self.__class__ = ModuleType
+        self.__class__ = ModuleType  # pyright: ignore[reportAttributeAccessIssue]
         spec = self.__spec__
         assert spec is not None
         assert spec.loader is not None

@@ -110,6 +110,7 @@ def created(record: JobRecord, settings: Settings) -> dict[str, Any]:
 async def detailed(context: Context, queue: QueueManager, record: JobRecord) -> dict[str, Any]:
     """The task with its result or error, as polls and notifications show it."""
     view = task(record, queue.settings)
+    view["ttlMs"] = _ttl(record, await queue.retention()) if record.terminal else None
     if view["status"] == "completed":
         result = await finished(context, queue, record)
         view["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -119,7 +120,7 @@ async def detailed(context: Context, queue: QueueManager, record: JobRecord) -> 
 
 
 def task(record: JobRecord, settings: Settings) -> dict[str, Any]:
-    """The job as a task. ``ttlMs`` is null: jobs are kept."""
+    """The job as a task. ``ttlMs`` is null, as of one that has not ended; see `detailed`."""
     status = STATUS.get(record.status, "working")
     if record.status == states.FAILED and record.error and record.error.code in LOST:
         status = "failed"
@@ -134,6 +135,13 @@ def task(record: JobRecord, settings: Settings) -> dict[str, Any]:
         "ttlMs": None,
         "pollIntervalMs": int(min(max(1000 * age / POLLS, low), high)),
     }
+
+
+def _ttl(record: JobRecord, retention: float) -> int | None:
+    """Milliseconds from the job's creation until it is forgotten; None when it never is."""
+    if record.finished_at is None or not retention:
+        return None
+    return round(1000 * (max(0.0, record.finished_at - record.created_at) + retention))
 
 
 async def finished(context: Context, queue: QueueManager, record: JobRecord) -> CallToolResult:

@@ -7,8 +7,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import bell, member_rows, run_rows, states
-from mcp_queue.supervisor import dispatch, settle
+from mcp_queue.jobs import bell, member_rows, retry_rows, run_rows, states
+from mcp_queue.supervisor import dispatch, retry, settle
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system.identity import boot_of, own_identity
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def adopt(state: State) -> None:
     """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
-    here = boot_of(own_identity())
+    here = retry.boot()
+    retry_rows.forget_other_boots(state.registry, here)
     for row in run_rows.all_runs(state.registry):
         if row.identity is None and row.boot != here:
             # A power cut may have taken the record of a spawn along.
@@ -43,11 +44,12 @@ def _adopt_run(state: State, row: RunRow, identity: str, started: bool) -> None:
         folder=state.folder.run(row.run_id),
         worker=worker,
         timeout=row.timeout,
+        memory_limit=row.memory_limit,
         offset=row.events_offset,
         started=started,
         settled=row.job_status in states.ENDED or row.job_run_id != row.run_id,
     )
-    dispatch.supervise(state, run, row.started_at)
+    dispatch.supervise(state, run, row.began)
     if run.settled:
         settle.let_go(state, run)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mcp_queue import clock
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import events, run_rows
-from mcp_queue.supervisor import settle, stop
+from mcp_queue.supervisor import log_cap, memory, retry, settle, stop
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system import crash
 
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 
 def dispatch(state: State) -> None:
     """Start as many waiting jobs as there are free slots, those first that wait longest."""
+    now = clock.monotonic()
     _start_claimed(state)
     while not state.shutting_down:
         free = state.settings.max_concurrent_jobs - len(state.runs)
-        if free <= 0 or not run_rows.waiting(state.registry):
-            return
+        if free <= 0 or not run_rows.waiting(state.registry, now):
+            break
         run_ids = [secrets.token_hex(16) for _ in range(free)]
-        state.claimed += run_rows.claim(state.registry, run_ids)
+        state.claimed += run_rows.claim(state.registry, run_ids, now)
         _start_claimed(state)
+    retry.wake_for_next(state, now)
 
 
 def _start_claimed(state: State) -> None:
@@ -42,18 +44,25 @@ def _start_claimed(state: State) -> None:
         del state.claimed[0]
 
 
-def supervise(state: State, run: Run, started_at: float | None = None) -> None:
-    """Watch a run, own or adopted, until it ends; its timeout counts from ``started_at``."""
+def supervise(state: State, run: Run, began: float | None = None) -> None:
+    """Watch a run, own or adopted, until it ends.
+
+    Its timeout counts from ``began``, in monotonic seconds (now).
+    """
     state.runs[run.run_id] = run
     state.loop.on_readable(run.worker, partial(settle.on_death, state, run))
     if run.timeout is not None:
-        ran = max(0.0, clock.wall() - started_at) if started_at is not None else 0.0
+        ran = clock.monotonic() - began if began is not None else 0.0
         expire = partial(stop.end, state, run, "timeout")
         run.timers.append(state.loop.later(run.timeout - ran, expire))
+    memory.begin(state)
+    log_cap.begin(state)
 
 
 def _start(state: State, claim: Claim) -> None:
     folder = state.folder.run(claim.run_id)
+    if claim.previous_run_id is not None:
+        shutil.rmtree(state.folder.run(claim.previous_run_id).path, ignore_errors=True)
     try:
         _write_job(state, claim, folder)
         worker = state.executor.start(claim.run_id, folder, json.loads(claim.origin))
@@ -72,7 +81,13 @@ def _start(state: State, claim: Claim) -> None:
 
 
 def _new_run(claim: Claim, folder: RunFolder, worker: Worker) -> Run:
-    return Run(run_id=claim.run_id, folder=folder, worker=worker, timeout=claim.timeout)
+    return Run(
+        run_id=claim.run_id,
+        folder=folder,
+        worker=worker,
+        timeout=claim.timeout,
+        memory_limit=claim.memory_limit,
+    )
 
 
 def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:

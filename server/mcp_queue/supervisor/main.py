@@ -17,7 +17,7 @@ from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
-from mcp_queue.supervisor import adopt, dispatch, members, settle, shutdown, stop
+from mcp_queue.supervisor import adopt, dispatch, members, retain, settle, shutdown, stop
 from mcp_queue.supervisor.executors import local
 from mcp_queue.supervisor.loop import Loop
 from mcp_queue.supervisor.state import State
@@ -28,6 +28,8 @@ from mcp_queue.system.spawn import detach
 LOOK_INTERVAL = 2.0  # seconds between looks while runs live, should a ring be lost
 TROUBLE_RETRY = 0.5  # seconds until the next look, while the registry cannot be written
 TROUBLE_PAUSE = 0.05  # seconds, so that a descriptor which stays readable makes no busy loop
+START_TIMEOUT = 60.0  # seconds that a start waits for the write of a stopped server, say
+BUSY_TIMEOUT = 2.0  # seconds that all else waits for it: stops and timeouts have to be seen to
 LOCK_RETRY = 0.02  # seconds; only while another supervisor is leaving
 
 
@@ -40,7 +42,7 @@ def main() -> None:
     local.prepare()
     folder = RegistryFolder(path)
     folder.make()
-    registry = Registry(path)
+    registry = Registry(path, busy_timeout=START_TIMEOUT)
     lock = FileLock(folder.lock)
     if _take(lock, registry):
         _supervise(registry, folder, owner)
@@ -77,21 +79,20 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.on_signal(number, loop.stop)
     adopt.adopt(state)
+    registry.wait_at_most(BUSY_TIMEOUT)
     state.look_soon()
     _look_now_and_then(state)
-    in_order = False
     try:
         loop.run()
-        in_order = True
     finally:
-        state.bell.close(remove=bool(owner) and in_order)
+        state.bell.close(remove=state.shutting_down)
         loop.close()
-        if not owner:
-            with suppress(QueueError):
-                member_rows.leave_charge(registry, only_idle=False)
-        elif in_order:  # else the server may live, and a successor supervises what is here
+        if state.shutting_down:
             registry.close()
             shutil.rmtree(os.path.dirname(registry.path), ignore_errors=True)
+        else:
+            with suppress(QueueError):
+                member_rows.leave_charge(registry, only_idle=False)
 
 
 def _in_trouble(state: State, error: Exception) -> None:
@@ -119,11 +120,15 @@ def _rung(state: State) -> None:
 def _look(state: State) -> None:
     """Take in everything that may have changed, in the order in which it matters."""
     state.settings = members.settings_in_force(state.registry)
-    members.read_servers(state)
     stop.obey(state)
+    members.read_servers(state)
+    if members.handed_over(state):
+        state.loop.stop()
+        return
     for run in list(state.runs.values()):
         settle.collect(state, run)
     dispatch.dispatch(state)
+    retain.keep_time(state)
     members.ring_servers(state)
     settle.remove_remains(state)
     members.consider_leaving(state)

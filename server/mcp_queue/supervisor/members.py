@@ -7,7 +7,9 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+import mcp_queue
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
+from mcp_queue.jobs.versions import is_newer
 from mcp_queue.supervisor import shutdown
 from mcp_queue.supervisor.state import Settings
 from mcp_queue.system.watch import watch
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 def settings_in_force(registry: Registry) -> Settings:
     """The settings last written, by a server that validated them."""
     written = member_rows.settings(registry)
-    return Settings(**{name: written[name] for name in Settings.__slots__})
+    # A server of another version may know other keys.
+    return Settings(**{name: written[name] for name in Settings.__slots__ if name in written})
 
 
 def read_servers(state: State) -> None:
@@ -36,11 +39,15 @@ def read_servers(state: State) -> None:
                 shutdown.begin(state, state.settings.shutdown_timeout)
             else:
                 _forget(state, server.server_id)
+    state.met_servers = True
 
 
 def _meet(state: State, server: Server) -> Watch | None:
     watching = watch(server.identity)
     state.servers[server.server_id] = (server, watching)
+    # One that was there before us could have started a newer supervisor, and did not.
+    if state.met_servers and not state.owner and is_newer(server.version, mcp_queue.__version__):
+        state.hands_over = True
     if watching is not None:
         state.loop.on_readable(watching, partial(_gone, state, server.server_id))
     return watching
@@ -53,6 +60,14 @@ def ring_servers(state: State) -> None:
         state.rung_rev = rev
         for server, _ in state.servers.values():
             bell.ring(server.bell)
+
+
+def handed_over(state: State) -> bool:
+    """Whether to leave now for a newer supervisor; not while a run is being ended.
+
+    The workers go on and are adopted by the next one, which a server starts once we are dead.
+    """
+    return state.hands_over and all(run.cause is None for run in state.runs.values())
 
 
 def consider_leaving(state: State) -> None:

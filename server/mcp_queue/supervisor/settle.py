@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.jobs import events, run_rows, states
 from mcp_queue.jobs.run_rows import Ending
-from mcp_queue.supervisor import stop
+from mcp_queue.supervisor import log_cap, retry, stop
 from mcp_queue.supervisor.executors import Death
 
 if TYPE_CHECKING:
@@ -48,10 +48,11 @@ def _bury(state: State, run: Run, death: Death) -> None:
     """All that follows a death; once more at the next look, if the registry cannot take it now."""
     _read_news(state, run)
     run.worker.clear()
+    log_cap.check(state, run)
     if run.settled:
         run_rows.forget(state.registry, run.run_id)
     elif run.started or run.outcome is not None or run.cause is not None:
-        run_rows.finish(state.registry, run.run_id, _ending(run, death), gone=True)
+        _end(state, run, death)
     else:
         never_ran(state, run.run_id, f"the worker ended before its job began ({_words(death)})")
     run.worker.close()
@@ -71,7 +72,16 @@ def never_ran(state: State, run_id: str, why: str) -> None:
 def lost(state: State, run_id: str, why: str) -> None:
     """Nobody knows how far the run came: its job has failed."""
     ending = Ending(states.FAILED, error_code="interrupted", error_message=why)
+    if retry.retry(state, run_id, ending):
+        return
     run_rows.finish(state.registry, run_id, ending, gone=True)
+
+
+def _end(state: State, run: Run, death: Death) -> None:
+    ending = _ending(run, death)
+    lost = run.outcome is None and run.cause is None
+    if not (lost and retry.retry(state, run.run_id, ending)):
+        run_rows.finish(state.registry, run.run_id, ending, gone=True)
 
 
 def remove_if_deleted(state: State, run_id: str) -> None:
@@ -153,6 +163,10 @@ def _ending(run: Run, death: Death) -> Ending:
     }
     if run.cause == "timeout":
         return Ending(states.FAILED, "timeout", f"ran longer than {run.timeout:g} seconds", **kept)
+    if run.cause == "memory":
+        message = f"used {_size(run.memory_used)} of memory, over its limit of "
+        message += _size(run.memory_limit or 0)
+        return Ending(states.FAILED, "out_of_memory", message, **kept)
     if run.cause is not None:
         return Ending(states.STOPPED, **kept)
     if run.outcome is None:
@@ -176,6 +190,13 @@ def _ending_without_outcome(death: Death) -> Ending:
     else:
         code, message = "interrupted", "the worker was gone when a new supervisor looked"
     return Ending(states.FAILED, code, message, exit_code=death.exit_code, signal=death.signal)
+
+
+def _size(size: int) -> str:
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= factor:
+            return f"{size / factor:.4g} {unit}"
+    return f"{size} bytes"
 
 
 def _words(death: Death) -> str:

@@ -16,6 +16,7 @@ def begin(state: State, seconds: float) -> None:
     A second call, as when the owner is killed while it waits, can only shorten the time.
     """
     state.shutting_down = True
+    stop.obey(state)  # what was stopped or deleted just before gets its own, shorter grace
     for run in list(state.runs.values()):
         if seconds > 0:
             stop.end(state, run, "shutdown", grace=seconds)

@@ -26,17 +26,23 @@ class Run:
     folder: RunFolder
     worker: Worker
     timeout: float | None
+    memory_limit: int | None = None
+    """Bytes that its processes may use together."""
+    memory_used: int = 0
+    """Bytes, when it was found over its limit."""
     offset: int = 0
     """Bytes of its events that are in the registry."""
     started: bool = False
     """It said so: user code may have run."""
     cause: str | None = None
-    """Why we end it: ``stop``, ``delete``, ``timeout`` or ``shutdown``; None while we do not."""
+    """Why we end it: ``stop``, ``delete``, ``timeout``, ``memory`` or ``shutdown``; else None."""
     outcome: dict[str, Any] | None = None
     death: Death | None = None
     """How its worker ended; it stays until the registry has taken it in."""
     settled: bool = False
     """Its job's row has ended; only the slot is still taken."""
+    log_sizes: list[int] = field(default_factory=list[int])
+    """Bytes in the files of both streams when they were last looked at."""
     timers: list[Timer] = field(default_factory=list["Timer"])
 
 
@@ -50,6 +56,9 @@ class Settings:
     shutdown_timeout: float
     supervisor_linger_seconds: float
     niceness: int
+    completed_job_retention_seconds: float
+    retry_backoff_seconds: float = 1.0
+    log_cap_bytes: int = 64 << 20
 
 
 @dataclass(slots=True)
@@ -77,6 +86,20 @@ class State:
     rung_rev: int = 0
     """The last change that the servers were rung for."""
     leave_timer: Timer | None = None
+    retain_timer: Timer | None = None
+    retained_for: float | None = None
+    """The retention that `retain_timer` was set for."""
+    memory_timer: Timer | None = None
+    log_timer: Timer | None = None
+    log_interval: float = 0.0
+    """Seconds between two looks at the logs of runs."""
+    retry_timer: Timer | None = None
+    retry_due: float | None = None
+    """When the timer looks, in monotonic seconds: a job that rests is due."""
+    met_servers: bool = False
+    """It has looked at the servers that were there before it."""
+    hands_over: bool = False
+    """A newer server came: leave, so that it can start a newer supervisor."""
     shutting_down: bool = False
     look: Callable[[], None] = lambda: None
     """Look at the registry and at every run; set by `main`."""

@@ -25,6 +25,8 @@ IN_SERVER = (
     "stop.after_commit",
     "delete.before_commit",
     "delete.after_commit",
+    "evict.before_commit",
+    "evict.after_commit",
 )
 IN_SUPERVISOR = (
     "claim.before_commit",
@@ -33,6 +35,8 @@ IN_SUPERVISOR = (
     "spawn.after_record",
     "settle.before_commit",
     "settle.after_commit",
+    "retain.before_commit",
+    "retain.after_commit",
     "leave.before_commit",
     "leave.after_commit",
 )

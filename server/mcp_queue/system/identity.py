@@ -42,14 +42,19 @@ def own_identity() -> str:
     return own
 
 
+def boot_of(identity: str) -> str:
+    """The boot of the machine in an identity; monotonic time means something within one only."""
+    return identity.split("|")[0]
+
+
 def pid_of(identity: str) -> int:
     """The pid in an identity."""
     return int(identity.split("|")[2])
 
 
-def boot_of(identity: str) -> str:
-    """The boot of the machine in an identity."""
-    return identity.split("|")[0]
+def boot_id() -> str:
+    """Which boot of the machine this is; empty where only the wall clock could tell."""
+    return _place()[0] if sys.platform == "linux" else ""
 
 
 def state_of(identity: str) -> str:

@@ -89,6 +89,27 @@ def test_a_lambda_needs_a_name() -> None:
         command(lambda: None)
 
 
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [(None, None), (1, 1), ("2GiB", 2**31), (" 1.5 kB ", 1500), ("512", 512), ("1 TiB", 2**40)],
+)
+def test_a_memory_limit_is_bytes_or_a_text(given: Any, limit: int | None) -> None:
+    info = CommandInfo("x", lambda: None, memory_limit=given)
+    assert info.memory_limit == limit
+
+
+@pytest.mark.parametrize("given", [0, -1, 1.5, True, "", "GiB", "2 XB", "-1MB", "inf", "nanMB"])
+def test_what_is_no_memory_limit_is_refused(given: Any) -> None:
+    with pytest.raises(InvalidCommandError, match="memory_limit is None or bytes"):
+        command(name="x", memory_limit=given)(lambda: None)
+
+
+@pytest.mark.parametrize("attempts", [0, -1, 1.5, True, "3", None])
+def test_max_attempts_is_a_whole_number_from_one(attempts: Any) -> None:
+    with pytest.raises(InvalidCommandError, match="max_attempts is a whole number from 1"):
+        command(name="x", max_attempts=attempts)(lambda: None)
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), True, "5"])
 def test_a_timeout_is_a_positive_number_of_seconds(timeout: Any) -> None:
     with pytest.raises(InvalidCommandError, match="timeout is a positive number of seconds"):

@@ -49,13 +49,17 @@ def test_a_waiting_owner_wakes(path: str) -> None:
         thread.join()
 
 
+def _write_for_ever(descriptor: int) -> None:
+    while True:
+        os.write(descriptor, b"!" * 4096)
+
+
 def test_a_full_bell_counts_as_rung_and_does_not_block(path: str) -> None:
     with closing(Bell(path)) as bell:
         writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         try:
             with pytest.raises(BlockingIOError):
-                while True:
-                    os.write(writer, b"!" * 4096)
+                _write_for_ever(writer)
         finally:
             os.close(writer)
         assert ring(path)
@@ -67,12 +71,12 @@ def test_a_full_bell_counts_as_rung_and_does_not_block(path: str) -> None:
 
 def test_nobody_hears_a_bell_that_is_not_there(path: str) -> None:
     assert not ring(path)
-    assert not os.path.exists(path)  # noqa: PTH110
+    assert not os.path.exists(path)
 
 
 def test_a_bell_whose_owner_is_gone_is_stale(path: str) -> None:
     Bell(path).close(remove=False)
-    assert os.path.exists(path)  # noqa: PTH110
+    assert os.path.exists(path)
     assert not ring(path)
 
 
@@ -90,9 +94,9 @@ def test_closing_removes_it_or_leaves_it_to_a_successor(path: str) -> None:
     Bell(path).close(remove=False)
     bell = Bell(path)
     bell.close()
-    assert not os.path.exists(path)  # noqa: PTH110
+    assert not os.path.exists(path)
     bell = Bell(path)
-    os.unlink(path)  # noqa: PTH108
+    os.unlink(path)
     bell.close()  # somebody was quicker
 
 
@@ -121,6 +125,6 @@ def test_only_the_owner_may_ring(path: str) -> None:
     old = os.umask(0)
     try:
         with closing(Bell(path)):
-            assert os.stat(path).st_mode & 0o777 == 0o600  # noqa: PTH116
+            assert os.stat(path).st_mode & 0o777 == 0o600
     finally:
         os.umask(old)

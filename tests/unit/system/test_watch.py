@@ -102,8 +102,9 @@ def test_a_stranger_with_a_reused_pid_is_never_signalled(part: str) -> None:
         assert _dead(watching)
         assert not watching.send(signal.SIGKILL)
         assert stranger.poll() is None
-        assert not _dead(_closed := _watch(identity))
-        _closed.close()
+        watching.close()
+        watching = _watch(identity)
+        assert not _dead(watching)
         watching.close()
 
 

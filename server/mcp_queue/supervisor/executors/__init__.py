@@ -45,6 +45,10 @@ class Worker(Protocol):
         """Kill it and all it started."""
         ...
 
+    def memory(self) -> int:
+        """Bytes that it and all it started have in memory."""
+        ...
+
     def reap(self) -> Death:
         """How it ended; only after its death."""
         ...

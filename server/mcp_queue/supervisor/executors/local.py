@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.supervisor.executors import Death
 from mcp_queue.system import tree
-from mcp_queue.system.identity import identity_of
+from mcp_queue.system.identity import identity_of, pid_of
+from mcp_queue.system.memory import resident_size
 from mcp_queue.system.spawn import spawn_gated
 from mcp_queue.system.watch import Watch, watch
 
@@ -101,6 +102,10 @@ class LocalWorker:
     def kill(self) -> None:
         """SIGKILL to it and to all that it started."""
         tree.kill_run(self._watch, self._run_id)
+
+    def memory(self) -> int:
+        """Resident bytes of its whole tree; 0 when it is gone."""
+        return resident_size(pid_of(self.identity))
 
     def reap(self) -> Death:
         """Its exit code or signal; neither for an adopted one, whose parent is another."""

@@ -1,0 +1,123 @@
+"""A log file of which the middle may be left out: what is kept of it, and where that stands.
+
+What is left out is written down beside the log (``stdout.log.gap``), before it goes: a reader that
+looked for holes would take a job's own NUL bytes for one where a file system stores them as such.
+Three ways to count: *offsets* are bytes as the run wrote them and never change their meaning,
+*positions* count the kept bytes alone, and only this module knows places in the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The bytes from ``start`` up to ``end`` (offsets) are left out."""
+
+    start: int
+    end: int
+    cut: bool = False
+    """They were cut out, so the file is shorter by them; else a hole stands in their place."""
+
+    @property
+    def length(self) -> int:
+        """How many bytes are left out."""
+        return self.end - self.start
+
+
+NOTHING = Gap(0, 0)
+
+
+def read_gap(path: str) -> Gap:
+    """What is left out of the log at ``path``; `NOTHING` when it is whole."""
+    try:
+        with open(_beside(path), encoding="ascii") as file:
+            start, end, cut = json.load(file)
+            return Gap(int(start), max(int(start), int(end)), bool(cut))
+    except (OSError, ValueError, TypeError):
+        return NOTHING
+
+
+def write_gap(path: str, gap: Gap) -> None:
+    """Write down what is left out, at once for every reader. Raises `OSError`."""
+    new = _beside(path) + ".new"
+    with open(new, "w", encoding="ascii") as file:
+        json.dump([gap.start, gap.end, gap.cut], file)
+    os.replace(new, _beside(path))
+
+
+def _beside(path: str) -> str:
+    return path + ".gap"
+
+
+class KeptLog:
+    """A log as it is at one moment; a missing file is an empty one."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.gap = read_gap(path)
+        try:
+            in_file = os.stat(path).st_size
+        except FileNotFoundError:
+            in_file = 0
+        hole = 0 if self.gap.cut else self.gap.length
+        self.kept = in_file if in_file <= self.gap.start else max(self.gap.start, in_file - hole)
+        """The position of the end."""
+
+    @property
+    def size(self) -> int:
+        """The offset of the end: bytes that the run wrote."""
+        return self.offset(self.kept)
+
+    def position(self, offset: int) -> int:
+        """Where an offset is among the kept bytes; one that is left out is where the gap is."""
+        if offset <= self.gap.start:
+            return offset
+        return max(self.gap.start, offset - self.gap.length)
+
+    def offset(self, position: int) -> int:
+        """The offset of a position; at the gap, the one behind it."""
+        return position if position < self.gap.start else position + self.gap.length
+
+    def read(self, position: int, length: int) -> bytes:
+        """The kept bytes from a position on, at most ``length``."""
+        before = max(0, min(length, self.gap.start - position))
+        data = self._read(position, before)
+        if len(data) < before:
+            return data
+        place = max(position, self.gap.start)
+        return data + self._read(
+            place if self.gap.cut else place + self.gap.length, length - before
+        )
+
+    def is_current(self) -> bool:
+        """Whether what was read since is what it seems: nothing more was left out meanwhile."""
+        return read_gap(self._path) == self.gap
+
+    def _read(self, place: int, length: int) -> bytes:
+        if length <= 0:
+            return b""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(place)
+                return file.read(length)
+        except FileNotFoundError:
+            return b""
+
+
+def consistent(path: str, read: Callable[[KeptLog], T]) -> T:
+    """What ``read`` finds in the log at ``path``, read again if more was left out meanwhile."""
+    while True:
+        log = KeptLog(path)
+        found = read(log)
+        if log.is_current():
+            return found

@@ -1,0 +1,86 @@
+"""How many jobs may be there that have not ended: in all, and of a type.
+
+The limits of the settings last written hold for everybody on the registry. They are enforced in
+the transaction that adds a job, so no burst gets past them; what that costs does not grow with
+the jobs (the counts are kept by triggers, the oldest are found by indexes).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp_queue.errors import QueueFullError
+from mcp_queue.jobs.tombstones import bury
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.registry import Registry
+
+REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``value`` jobs that have not ended, of ``job_type`` or of any (None)."""
+
+    key: str
+    value: int
+    job_type: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The setting as a person would look it up."""
+        return self.key if self.job_type is None else f"{self.key}[{self.job_type!r}]"
+
+    def excess(self, registry: Registry) -> int:
+        """How many jobs there are beyond the limit."""
+        if self.job_type is None:
+            totals = "SELECT sum(n) FROM totals WHERE status IN ('pending', 'running')"
+            count = registry.value(totals)
+        else:
+            count = registry.value("SELECT n FROM not_ended WHERE job_type = ?", (self.job_type,))
+        return max(0, (count or 0) - self.value)
+
+    def oldest(self, registry: Registry, count: int) -> list[str]:
+        """The ids of those added first."""
+        where, bindings = "finished_at IS NULL", ()
+        if self.job_type is not None:
+            where, bindings = f"{where} AND job_type = ?", (self.job_type,)
+        rows = registry.rows(
+            f"SELECT job_id FROM jobs WHERE {where} ORDER BY seq LIMIT ?", (*bindings, count)
+        )
+        return [job_id for (job_id,) in rows]
+
+
+def enforce(registry: Registry, job_type: str) -> bool:
+    """After a job of a type was added, and in its transaction: delete what is too much.
+
+    First the oldest of the type go, then, if all are still too many, the oldest of all. Under the
+    policy ``reject`` nothing goes and `QueueFullError` is raised, so that the job is not added.
+    The answer tells whether any was deleted.
+    """
+    settings, evicted = _in_force(registry), False
+    for limit in _limits(settings, job_type):
+        excess = limit.excess(registry)
+        if excess and settings.get("queue_full_policy") == REJECT:
+            raise QueueFullError(limit=limit.name, value=limit.value)
+        for job_id in limit.oldest(registry, excess) if excess else ():
+            bury(registry, job_id, f"evicted by {limit.key}")
+            evicted = True
+    return evicted
+
+
+def _limits(settings: dict[str, Any], job_type: str) -> list[Limit]:
+    limits: list[Limit] = []
+    of_types: dict[str, int] = settings.get("per_job_type_limits") or {}
+    if job_type in of_types:
+        limits.append(Limit("per_job_type_limits", of_types[job_type], job_type))
+    if settings.get("max_queue_size") is not None:
+        limits.append(Limit("max_queue_size", settings["max_queue_size"]))
+    return limits
+
+
+def _in_force(registry: Registry) -> dict[str, Any]:
+    text = registry.value("SELECT value FROM settings")
+    return json.loads(text) if text is not None else {}

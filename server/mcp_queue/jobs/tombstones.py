@@ -1,0 +1,28 @@
+"""Deletion: of a job stays a tombstone that says why, until its retention ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_queue import clock
+from mcp_queue.jobs import steady
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.registry import Registry
+
+
+def bury(registry: Registry, job_id: str, reason: str) -> bool:
+    """Turn a job into a tombstone, inside a transaction; False when it is one, or is unknown.
+
+    Its run, if it has one, is ended by the supervisor.
+    """
+    now = clock.wall()
+    return bool(
+        registry.changed(
+            "UPDATE jobs SET status = 'deleted', reason = ?,"
+            " finished_at = coalesce(finished_at, ?), kept_since = ?, updated_at = ?, rev = ?,"
+            " origin = NULL, params = '{}', result = NULL, result_size = NULL"
+            " WHERE job_id = ? AND status <> 'deleted'",
+            (reason, now, steady.now(registry), now, registry.next("rev"), job_id),
+        )
+    )
