@@ -8,18 +8,26 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import registry as registry
+    from mcp_queue.commands.classic import CommandExecutionJob as CommandExecutionJob
+    from mcp_queue.commands.classic import QueueJobBase as QueueJobBase
+    from mcp_queue.commands.classic import QueueJobStatus as QueueJobStatus
     from mcp_queue.commands.command import Command as Command
     from mcp_queue.commands.command import command as command
     from mcp_queue.commands.job import Job as Job
     from mcp_queue.commands.results import ErrorResult as ErrorResult
     from mcp_queue.commands.results import SuccessResult as SuccessResult
     from mcp_queue.errors import CommandNotFoundError as CommandNotFoundError
+    from mcp_queue.errors import InvalidJobClassError as InvalidJobClassError
     from mcp_queue.errors import InvalidJobStateError as InvalidJobStateError
     from mcp_queue.errors import InvalidParamsError as InvalidParamsError
     from mcp_queue.errors import JobAlreadyExistsError as JobAlreadyExistsError
     from mcp_queue.errors import JobNotFoundError as JobNotFoundError
+    from mcp_queue.errors import ManagerMissingError as ManagerMissingError
     from mcp_queue.errors import QueueError as QueueError
     from mcp_queue.errors import QueueFullError as QueueFullError
+    from mcp_queue.errors import QueueJobError as QueueJobError
+    from mcp_queue.jobs.record import JobRecord as JobRecord
+    from mcp_queue.jobs.record import QueueJobResult as QueueJobResult
     from mcp_queue.manager import QueueManager as QueueManager
     from mcp_queue.manager import execute_command as execute_command
     from mcp_queue.manager import get_global_queue_manager as get_global_queue_manager
@@ -33,6 +41,11 @@ _HOME = {
     "Job": "commands.job",
     "SuccessResult": "commands.results",
     "ErrorResult": "commands.results",
+    "QueueJobBase": "commands.classic",
+    "QueueJobStatus": "commands.classic",
+    "CommandExecutionJob": "commands.classic",
+    "JobRecord": "jobs.record",
+    "QueueJobResult": "jobs.record",
     "QueueManager": "manager",
     "execute_command": "manager",
     "get_global_queue_manager": "manager",
@@ -41,12 +54,15 @@ _HOME = {
 }
 _ERRORS = (
     "QueueError",
+    "QueueJobError",
     "JobNotFoundError",
     "JobAlreadyExistsError",
     "InvalidJobStateError",
     "QueueFullError",
     "CommandNotFoundError",
     "InvalidParamsError",
+    "InvalidJobClassError",
+    "ManagerMissingError",
 )
 
 __version__ = "0.1.0"

@@ -81,6 +81,20 @@ class InvalidParamsError(QueueError):
     hint = "{advice}"
 
 
+class InvalidJobClassError(QueueError):
+    """{job_class} cannot be run as a job: {reason}."""
+
+    code = "invalid_job_class"
+    hint = "{advice}"
+
+
+class NotGuardedError(QueueError):
+    """A queue was opened by {place} while that was loaded for what it defines."""
+
+    code = "not_guarded"
+    hint = 'Put what starts the program under `if __name__ == "__main__":`.'
+
+
 class InvalidCommandError(QueueError):
     """The command {command!r} is not well defined: {reason}."""
 
@@ -138,3 +152,6 @@ class ManagerMissingError(QueueError):
 
     code = "manager_missing"
     hint = "Call `await init_global_queue_manager()` first, or pass `manager=`."
+
+
+QueueJobError = QueueError  # the documented name of what the manager raises

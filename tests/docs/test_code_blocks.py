@@ -185,8 +185,24 @@ def run_script(block: Block, folder: Path, environment: dict[str, str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "completed 100% reading" in done.stdout
-    assert "'my_commands.py':" in done.stdout
+    for pattern in PRINTED[name]:
+        assert re.search(pattern, done.stdout, re.MULTILINE), done.stdout
+
+
+PRINTED = {
+    "use_queue.py": [r"^completed 100% reading$", r"'my_commands\.py':"],
+    "data_job.py": [
+        r"^completed \{'processed': 3, 'squares': \[1, 4, 9\]\} None$",
+        r"^failed \{'status': 'error', .*\} 'two' is no number$",
+    ],
+    "poll_job.py": [r"^completed 100% Processed 5/5$", r"'squares': \[0, 1, 4, 9, 16\]"],
+    "measure_project.py": [
+        r"^Command 'measure_project' has been queued for execution$",
+        r"^running \d+% step \d of 5$",
+        r"^\{'success': True, 'data': \{'files': \d+, 'lines': \d{3,}\}\}$",
+    ],
+}
+"""What the scripts print, as patterns of lines."""
 
 
 def is_the_file_to_paste(block: Block, folder: Path, environment: dict[str, str]) -> None:
@@ -249,8 +265,8 @@ KINDS = [
     ("sh", r"tests/benchmarks/run\.py$", "benchmark"),
     ("sh", r"^mcp-queue serve ", "serve"),
     ("sh", r"^claude mcp add ", "serve"),
-    ("python", r"@command|\(Command\)", "module"),
     ("python", r"__main__", "script"),
+    ("python", r"@command|\(Command\)", "module"),
     ("json", r'"mcpServers"', "claude"),
     ("toml", r"mcp_servers", "codex"),
     ("json", r'"queue_manager"', "configuration"),

@@ -57,7 +57,7 @@ ENDINGS: dict[str, tuple[set[Any], set[Any]]] = {
     "evict.before_commit": (WHOLE | LOST, LOST),
     "evict.after_commit": (DELETED, DELETED),
     "retain.before_commit": (WHOLE | {None}, WHOLE | {None}),
-    "retain.after_commit": ({None}, {None}),
+    "retain.after_commit": (WHOLE | {None}, WHOLE | {None}),
     "leave.before_commit": (WHOLE, WHOLE),
     "leave.after_commit": (WHOLE, WHOLE),
 }

@@ -15,7 +15,16 @@ from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.manager import QueueManager
 from support.processes import sleeper
-from support.queues import done, opened, run, submit, supervisor_pid, until, worker_pid
+from support.queues import (
+    becomes_true,
+    done,
+    opened,
+    run,
+    submit,
+    supervisor_pid,
+    until,
+    worker_pid,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -115,6 +124,20 @@ async def test_a_job_that_rests_is_deleted_with_its_logs(resting: QueueManager, 
     job_id = await _lost_once(resting, path)
     await resting.delete_job(job_id)
     assert os.listdir(RegistryFolder(resting.registry_path).runs) == []
+
+
+async def test_a_job_that_rests_may_have_to_give_way(
+    persistent: Settings, path: str, lines: Lifelines
+) -> None:
+    limited = replace(persistent, retry_backoff_seconds=LONG, max_queue_size=1)
+    async with opened(limited) as queue:
+        job_id = await _lost_once(queue, path)
+        job = await submit(queue, "gated", port=lines.port)
+        await lines.arrive()
+        assert (await queue.get_job_status(job_id)).status == "deleted"
+        record = await queue.get_job_status(job.job_id)
+        runs = RegistryFolder(queue.registry_path).runs
+        await becomes_true(lambda: os.listdir(runs) == [record.run_id])
 
 
 async def test_a_rest_goes_on_under_the_next_supervisor(resting: QueueManager, path: str) -> None:

@@ -58,7 +58,7 @@ class FakeQueue:
         for changes in self._changes:
             changes.put_nowait(self.records[job_id])
 
-    async def get_job_status(self, job_id: str) -> JobRecord:
+    async def record_of(self, job_id: str) -> JobRecord:
         if job_id not in self.records:
             raise JobNotFoundError(job_id=job_id)
         return self.records[job_id]
@@ -80,7 +80,7 @@ class FakeQueue:
         self.watchers += 1
         try:
             for name in names or ():
-                yield await self.get_job_status(name)
+                yield await self.record_of(name)
             while True:
                 changed = await changes.get()
                 if names is None or changed.job_id in names:

@@ -32,7 +32,7 @@ def crashes(path: str, how: str = "3", times: int = 99, port: int = 0, *, job: J
     os._exit(int(how))
 
 
-@command(use_queue=True, max_attempts=3, timeout=0.3)
+@command(use_queue=True, max_attempts=3, timeout=3)
 def dawdles(path: str, port: int, *, job: Job) -> None:
     """Run out of time."""
     crashes(path, port=port, job=job)

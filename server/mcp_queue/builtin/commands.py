@@ -58,7 +58,7 @@ async def queue_delete_job(job_id: str, *, queue: QueueManager) -> Envelope:
 
 async def queue_get_job_status(job_id: str, *, queue: QueueManager) -> Envelope:
     """Status, progress and result of a job. To wait for its end use queue_wait_job instead."""
-    return await job_view(queue, await queue.get_job_status(job_id))
+    return await job_view(queue, await queue.record_of(job_id))
 
 
 async def queue_get_job_logs(

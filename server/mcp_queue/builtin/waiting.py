@@ -35,12 +35,12 @@ async def wait_for(
             problems="job_ids is empty",
             advice="Give the job_id of at least one job.",
         )
-    records = {job_id: await queue.get_job_status(job_id) for job_id in dict.fromkeys(job_ids)}
+    records = {job_id: await queue.record_of(job_id) for job_id in dict.fromkeys(job_ids)}
     _report(job, records, next(iter(records.values())))
     if not _over(records, mode):
         with anyio.move_on_after(seconds):
             await _follow(queue, records, mode, job)
-        records = {job_id: await queue.get_job_status(job_id) for job_id in records}
+        records = {job_id: await queue.record_of(job_id) for job_id in records}
     return Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],

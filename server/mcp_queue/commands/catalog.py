@@ -9,8 +9,11 @@ from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from mcp_queue.commands.command import CommandInfo
+
+FILE_MODULE = "mcp_queue_file_"  # what the names of modules begin with that are loaded by path
 
 
 class Catalog:
@@ -26,11 +29,14 @@ class Catalog:
         self._commands: dict[str, CommandInfo] = {}
         self._gave_way: set[str] = set()
 
-    def register(self, info: CommandInfo) -> None:
-        """Add ``info``; the same definition again replaces the earlier one.
+    def register(self, command: CommandInfo | Any, kind: str | None = None) -> None:
+        """Add a command, or one that its definition has added already, by its class or function.
 
-        Raises DuplicateCommandError if another command has the name.
+        The same definition again replaces the earlier one. ``kind`` is for programs that were
+        written against the documented system; it says nothing here. Raises
+        DuplicateCommandError if another command has the name.
         """
+        info: CommandInfo = getattr(command, "__mcp_queue__", command)
         known = self._commands.get(info.name)
         if known is not None and not _same_definition(known, info):
             if self.gives_way and info.name not in self._gave_way:
@@ -55,6 +61,10 @@ class Catalog:
         if info is None:
             raise CommandNotFoundError(command=name, near=self._near(name))
         return info
+
+    def get_command(self, name: str) -> Any:
+        """The class or function of a command; raises CommandNotFoundError."""
+        return self.get(name).target
 
     def names(self) -> list[str]:
         """All names, sorted."""

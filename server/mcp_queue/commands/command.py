@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import FILE_MODULE, registry
 from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
@@ -336,11 +336,13 @@ def _source(module_name: str) -> dict[str, str]:
     """How a worker, which has another ``__main__``, finds what ``module_name`` defines."""
     if registry.source is not None:
         return dict(registry.source)
+    if module_name.startswith(FILE_MODULE):
+        return {"file": str(sys.modules[module_name].__file__)}
     if module_name != "__main__":
         return {"module": module_name}
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
-    if spec is not None:
+    if spec is not None and spec.name != "__main__":  # a folder or an archive that was started
         return {"module": spec.name}
     file = getattr(main, "__file__", None)
     if file is None:

@@ -36,6 +36,11 @@ class Job:
         self._warned = False
 
     @property
+    def sink(self) -> Sink:
+        """Where its reports go."""
+        return self._sink
+
+    @property
     def stopping(self) -> bool:
         """True once a stop was asked; return soon then, the grace time is short."""
         return self._sink.stopping()

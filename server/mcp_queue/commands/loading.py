@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 import sys
 
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import FILE_MODULE, registry
 from mcp_queue.errors import CommandLoadError, QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from mcp_queue.commands.command import CommandInfo
 
@@ -72,8 +73,30 @@ def resolve(source: dict[str, str], name: str) -> CommandInfo:
             cause="it was defined in an interactive session or with python -c",
             place="no file to load it from",
         )
-    _load_source(source, source.get("file") or source["module"])
+    load_source(source)
     return registry.get(name)
+
+
+def load_source(source: dict[str, str]) -> None:
+    """Load what a ``CommandInfo.source`` names; raises CommandLoadError."""
+    # A script that was started need not have a name that ends in .py.
+    _load_source(source, source.get("file") or source["module"], any_name=True)
+
+
+def resolve_class(source: dict[str, str], path: str) -> Any:
+    """The class ``path`` (dotted, when it stands in another one) of a source, loaded if need be.
+
+    Raises CommandLoadError.
+    """
+    load_source(source)
+    name = _module_name(source["file"]) if "file" in source else source["module"]
+    found: Any = sys.modules[name]
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, type):
+        place = source.get("file") or source["module"]
+        raise CommandLoadError(spec=place, cause=f"it has no class {path}", place=place)
+    return found
 
 
 def _load_each(specs: list[str]) -> list[CommandLoadError]:
@@ -91,12 +114,12 @@ def _is_path(spec: str) -> bool:
     return spec.endswith(".py") or any(separator in spec for separator in separators)
 
 
-def _load_source(source: dict[str, str], spec: str) -> None:
+def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -> None:
     outer, before = registry.source, {info.name: info for info in registry}
     registry.source = source
     try:
         if "file" in source:
-            _import_file(source["file"])
+            _import_file(source["file"], any_name)
         else:
             _import_module(source["module"])
     except (Exception, SystemExit) as error:
@@ -111,15 +134,17 @@ def _import_module(name: str) -> None:
         __import__(name)
 
 
-def _import_file(path: str) -> None:
+def _import_file(path: str, any_name: bool) -> None:
     name = _module_name(path)
     if name in sys.modules:
         return
+    from importlib.machinery import SourceFileLoader
     from importlib.util import module_from_spec, spec_from_file_location
 
     if not os.path.isfile(path):
         raise FileNotFoundError("a folder" if os.path.isdir(path) else "no such file")
-    spec = spec_from_file_location(name, path)
+    loader = SourceFileLoader(name, path) if any_name else None
+    spec = spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise ImportError("the name of a Python file ends in .py")
     folder = os.path.dirname(path)
@@ -139,7 +164,7 @@ def _module_name(path: str) -> str:
 
     stem = os.path.splitext(os.path.basename(path))[0]
     plain = "".join(letter if letter.isalnum() else "_" for letter in stem)
-    return f"mcp_queue_file_{plain}_{crc32(os.fsencode(path)):08x}"
+    return f"{FILE_MODULE}{plain}_{crc32(os.fsencode(path)):08x}"
 
 
 def _forget_unfinished(before: dict[str, CommandInfo]) -> None:

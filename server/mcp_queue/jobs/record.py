@@ -117,6 +117,8 @@ class JobRecord:
         return {key: value for key, value in view.items() if value is not None}
 
 
+QueueJobResult = JobRecord  # the documented name
+
 COLUMNS = """job_id, command, status, rev, progress, description, result, result_size,
     error_code, error_message, attempt, exit_code, signal, created_at, started_at, finished_at,
     updated_at, reason, run_id, start_order, stop_requested"""

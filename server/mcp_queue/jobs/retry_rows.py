@@ -45,11 +45,25 @@ def next_due(registry: Registry, after: float) -> float | None:
     )
 
 
-def forget_other_boots(registry: Registry, boot: str) -> None:
-    """What rested when the machine went down is due: its clock has started anew."""
+def deleted_at_rest(registry: Registry) -> list[str]:
+    """The lost runs of jobs that were deleted while they rested; each is told once."""
+    where = "WHERE status = 'deleted' AND not_before > 0"
+    found = [row[0] for row in registry.rows(f"SELECT run_id FROM jobs {where}")]
+    if found:
+        with registry.transaction(durable=False):
+            registry.execute(f"UPDATE jobs SET not_before = NULL, not_before_boot = NULL {where}")
+    return found
+
+
+def forget_other_boots(registry: Registry, boot: str, latest: float) -> None:
+    """What rested when the machine went down is due: its clock has started anew.
+
+    Where boots have no id, what is due after ``latest`` was put to rest in another one.
+    """
     with registry.transaction(durable=False):
         registry.execute(
             "UPDATE jobs SET not_before = NULL, not_before_boot = NULL"
-            " WHERE status = 'pending' AND not_before > 0 AND not_before_boot <> ?",
-            (boot,),
+            " WHERE status = 'pending' AND not_before > 0"
+            " AND (not_before_boot <> ? OR (not_before_boot = '' AND not_before > ?))",
+            (boot, latest),
         )

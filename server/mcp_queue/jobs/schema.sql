@@ -56,7 +56,7 @@ CREATE INDEX jobs_shown ON jobs (seq) WHERE status <> 'deleted';
 CREATE INDEX jobs_kept ON jobs (kept_since) WHERE kept_since IS NOT NULL;
 CREATE INDEX jobs_not_ended ON jobs (seq) WHERE finished_at IS NULL;
 CREATE INDEX jobs_not_ended_by_type ON jobs (job_type, seq) WHERE finished_at IS NULL;
-CREATE INDEX jobs_resting ON jobs (not_before) WHERE status = 'pending' AND not_before > 0;
+CREATE INDEX jobs_resting ON jobs (status, not_before) WHERE not_before IS NOT NULL;
 CREATE INDEX jobs_to_stop ON jobs (seq) WHERE stop_requested AND status = 'running';
 
 CREATE TABLE runs (

@@ -4,7 +4,7 @@
 ``running``    a run is bound to it
 ``completed``  its command returned
 ``failed``     its command raised, or its run ended without an outcome; ``error`` says which
-``stopped``    ended after a stop was asked
+``stopped``    ended after a stop was asked; or a job class said so of itself
 ``deleted``    removed by a client or past a limit; only a tombstone with the reason stays
 """
 

@@ -45,7 +45,10 @@ async def init_global_queue_manager(
 
 
 def get_global_queue_manager() -> QueueManager:
-    """The global manager. Raises `ManagerMissingError` before its init."""
+    """The global manager. Raises `ManagerMissingError` before its init.
+
+    ``await get_global_queue_manager()``, the documented form, gives the same.
+    """
     if _manager is None:
         raise ManagerMissingError()
     return _manager

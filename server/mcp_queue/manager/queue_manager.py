@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shutil
 import uuid
 from contextlib import aclosing, suppress
@@ -13,27 +12,33 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from mcp_queue.errors import InvalidParamsError, JobNotFoundError, QueueDisabledError
+from mcp_queue.errors import (
+    InvalidJobStateError,
+    InvalidParamsError,
+    JobNotFoundError,
+    QueueDisabledError,
+)
 from mcp_queue.jobs import job_rows, logs, retention, states
 from mcp_queue.jobs.job_rows import NewJob
-from mcp_queue.manager import health
+from mcp_queue.manager import health, job_calls
 from mcp_queue.manager.membership import Membership
 from mcp_queue.manager.origin import origin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
     from typing import Self
 
+    from mcp_queue.commands.classic import QueueJobBase
     from mcp_queue.commands.command import CommandInfo
     from mcp_queue.config import Settings
     from mcp_queue.jobs.folder import RunFolder
     from mcp_queue.jobs.logs import LogPage
     from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.manager.job_calls import JobCall
 
-JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 STOP_MARGIN = 1.0  # seconds beyond the grace that a stop is waited for
 START_PATIENCE = 2.0  # seconds that a start waits for a free slot's worker
-TEMPORARY = "mcp-queue-"  # prefix of in-memory registries' folders
+NULL_SIZE = len("null")  # bytes of the result of a job that has none
 
 
 class QueueManager:
@@ -52,6 +57,7 @@ class QueueManager:
     @classmethod
     async def open(cls, settings: Settings) -> Self:
         """Open or make the registry of ``settings``; a supervisor starts with the first work."""
+        job_calls.refuse_while_loading()
         manager = cls(settings)
         try:
             await manager._member.open()
@@ -59,6 +65,12 @@ class QueueManager:
             await manager.close(wait=False)
             raise
         return manager
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        async def itself() -> Self:
+            return self
+
+        return itself().__await__()
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,24 +101,23 @@ class QueueManager:
         Errors: `InvalidParamsError`, `JobAlreadyExistsError`, `QueueDisabledError`,
         `QueueFullError`.
         """
-        from mcp_queue.commands.schema import schema_of
+        call = job_calls.of_command(info, params, context)
+        return await self._add(info, call, job_id, start=start)
 
+    async def _add(
+        self, info: CommandInfo, call: JobCall, job_id: str | None, *, start: bool
+    ) -> JobRecord:
         if not self.settings.enabled:
             raise QueueDisabledError(command=info.name)
-        schema = schema_of(info)
-        call = {
-            "source": info.source,
-            "plain": schema.plain,
-            "inject": schema.inject,
-            "context": context,
-        }
         timeout = info.timeout or self.settings.default_timeout_seconds
         job = NewJob(
-            job_id=_checked_id(job_id, info.name) if job_id is not None else str(uuid.uuid4()),
+            job_id=job_calls.checked_id(job_id, info.name)
+            if job_id is not None
+            else str(uuid.uuid4()),
             command=info.name,
             job_type=info.job_type,
-            params=json.dumps(schema.validate(params), allow_nan=False),
-            call=json.dumps(call),
+            params=call.params,
+            call=call.call,
             origin=origin(),
             timeout=float(timeout) if timeout is not None else None,
             start=start,
@@ -115,16 +126,25 @@ class QueueManager:
         )
         return await self._member.change(job_rows.add, job)
 
-    async def add_job(self, command: str, job_id: str, params: object) -> JobRecord:
-        """Add a job for a registered command under an id of the caller's; `start_job` starts it."""
-        from mcp_queue.commands.catalog import registry
+    async def add_job(
+        self,
+        job_class: type[QueueJobBase] | Callable[..., Any] | str,
+        job_id: str,
+        params: object = None,
+    ) -> JobRecord:
+        """Add a job under an id of the caller's; `start_job` starts it.
 
-        return await self.submit(registry.get(command), params, job_id=job_id, start=False)
+        ``job_class``: a class derived from `QueueJobBase` that a worker can load (at the top
+        level of a module or of the script), or a registered command or its name. ``params`` go
+        as JSON. Errors: `InvalidJobClassError`, `CommandNotFoundError`, and those of `submit`.
+        """
+        info, call = job_calls.of(job_class, {} if params is None else params)
+        return await self._add(info, call, job_id, start=False)
 
     async def start_job(self, job_id: str) -> JobRecord:
         """Start an added job: ``running`` in the answer if a slot was free, else ``pending``."""
         if not self.settings.enabled:
-            raise QueueDisabledError(command=(await self.get_job_status(job_id)).command)
+            raise QueueDisabledError(command=(await self.record_of(job_id)).command)
         record = await self._member.change(job_rows.start, job_id)
         with anyio.move_on_after(START_PATIENCE):
             async with aclosing(self.watch([job_id])) as changes:
@@ -157,7 +177,17 @@ class QueueManager:
     # ------------------------------------------------------------------ what clients see
 
     async def get_job_status(self, job_id: str) -> JobRecord:
-        """The job now, a deleted one's tombstone included."""
+        """The job now, with its whole result, however large; a deleted one's tombstone too."""
+        record = await self.record_of(job_id)
+        if record.result is not None or (record.result_size or 0) <= NULL_SIZE:
+            return record
+        try:
+            return replace(record, result=await self.result_of(job_id))
+        except (FileNotFoundError, InvalidJobStateError):  # deleted meanwhile
+            return await self.record_of(job_id)
+
+    async def record_of(self, job_id: str) -> JobRecord:
+        """The same without a result that is too large to stand in the record."""
         return self._with_sizes(await self._member.read(job_rows.get, job_id))
 
     async def result_of(self, job_id: str) -> Any:
@@ -291,17 +321,6 @@ class QueueManager:
             return record
         out, err = logs.sizes(self._run_folder(record))
         return replace(record, stdout_size=out, stderr_size=err)
-
-
-def _checked_id(job_id: str, command: str) -> str:
-    if JOB_ID.fullmatch(job_id) is None:
-        raise InvalidParamsError(
-            command=command,
-            problems=f"job_id cannot be {job_id[:80]!r}",
-            advice="A job_id has 1 to 128 letters, digits, '.', '_' or '-' and begins with a "
-            "letter or digit; leave it out to get a new one.",
-        )
-    return job_id
 
 
 def _beginning(path: str, characters: int) -> str:

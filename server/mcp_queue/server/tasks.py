@@ -97,7 +97,7 @@ class Tasks:
 async def find(queue: QueueManager, job_id: str) -> JobRecord | None:
     """The job, or its tombstone; None if the id is unknown."""
     try:
-        return await queue.get_job_status(job_id)
+        return await queue.record_of(job_id)
     except JobNotFoundError:
         return None
 

@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import bell, member_rows, retry_rows, run_rows, states
+from mcp_queue.jobs import bell, member_rows, run_rows, states
 from mcp_queue.supervisor import dispatch, retry, settle
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system.identity import boot_of, own_identity
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def adopt(state: State) -> None:
     """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
-    here = retry.boot()
-    retry_rows.forget_other_boots(state.registry, here)
+    here = boot_of(own_identity())
+    retry.adopt(state)
     for row in run_rows.all_runs(state.registry):
         if row.identity is None and row.boot != here:
             # A power cut may have taken the record of a spawn along.

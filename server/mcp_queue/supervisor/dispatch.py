@@ -34,6 +34,7 @@ def dispatch(state: State) -> None:
         run_ids = [secrets.token_hex(16) for _ in range(free)]
         state.claimed += run_rows.claim(state.registry, run_ids, now)
         _start_claimed(state)
+    retry.remove_deleted(state)
     retry.wake_for_next(state, now)
 
 

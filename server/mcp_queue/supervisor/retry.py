@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue import clock
 from mcp_queue.jobs import retry_rows
-from mcp_queue.system.identity import boot_of, own_identity
+from mcp_queue.system.identity import boot_id
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.run_rows import Ending
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
 
 RETRIED = frozenset({"interrupted", "signal", "exit"})
 LONGEST_REST = 60.0  # seconds, unless the first rest is set to be longer
-
-
-def boot() -> str:
-    """This boot of the machine."""
-    return boot_of(own_identity())
 
 
 def retry(state: State, run_id: str, ending: Ending) -> bool:
@@ -31,12 +27,24 @@ def retry(state: State, run_id: str, ending: Ending) -> bool:
         return False
     why = f"attempt {attempt} of {most} failed: {ending.error_message}"
     due = clock.monotonic() + rest(state.settings.retry_backoff_seconds, attempt)
-    return retry_rows.retry(state.registry, run_id, why=why[:1024], boot=boot(), due=due)
+    return retry_rows.retry(state.registry, run_id, why=why[:1024], boot=boot_id(), due=due)
 
 
 def rest(first: float, attempt: int) -> float:
     """Seconds between the end of an attempt and the next one: doubled each time, up to a limit."""
     return min(first * 2.0 ** min(attempt - 1, 60), max(first, LONGEST_REST))
+
+
+def adopt(state: State) -> None:
+    """What rested when the machine went down is due."""
+    longest = max(state.settings.retry_backoff_seconds, LONGEST_REST)
+    retry_rows.forget_other_boots(state.registry, boot_id(), clock.monotonic() + longest)
+
+
+def remove_deleted(state: State) -> None:
+    """Remove the logs of jobs that were deleted, or gave way to others, between two attempts."""
+    for run_id in retry_rows.deleted_at_rest(state.registry):
+        shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
 
 
 def wake_for_next(state: State, now: float) -> None:

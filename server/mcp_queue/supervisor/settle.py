@@ -174,12 +174,12 @@ def _ending(run: Run, death: Death) -> Ending:
     status = outcome.get("status")
     if status == states.COMPLETED:
         return Ending(states.COMPLETED, **kept)
-    return Ending(
-        states.FAILED,
-        _text(outcome.get("error_code"), "exception"),
-        _text(outcome.get("error_message"), "cancelled, though no stop was asked", limit=None),
-        **kept,
-    )
+    code = _text(outcome.get("error_code"), None)
+    message = _text(outcome.get("error_message"), None, limit=None)
+    if status == states.STOPPED and outcome.get("reported") is True:
+        return Ending(states.STOPPED, code, message, **kept)
+    message = message or "cancelled, though no stop was asked"
+    return Ending(states.FAILED, code or "exception", message, **kept)
 
 
 def _ending_without_outcome(death: Death) -> Ending:

@@ -42,11 +42,6 @@ def own_identity() -> str:
     return own
 
 
-def boot_of(identity: str) -> str:
-    """The boot of the machine in an identity; monotonic time means something within one only."""
-    return identity.split("|")[0]
-
-
 def pid_of(identity: str) -> int:
     """The pid in an identity."""
     return int(identity.split("|")[2])

@@ -23,20 +23,23 @@ def execute(spec: dict[str, Any], reporter: Reporter) -> dict[str, object]:
     """Run the job of ``job.json`` and return the fields of its ``outcome`` event."""
     stop = _Stop(reporter)
     try:
-        function = _load(spec)
+        function = _load(spec, stop)
     except BaseException as error:
         return _failure("import_error", error)
     try:
         arguments = _arguments(spec, function, Job(spec["job_id"], spec["attempt"], reporter))
     except BaseException as error:
         return _failure("invalid_params", error)
+    fields: dict[str, object] = {"status": "completed"}
     try:
         value = function(**arguments)
         if hasattr(value, "__await__"):
             value = _run_async(value, stop)
+        if "job_class" in spec["call"]:
+            fields, value = value
     except BaseException as error:
         return _failure("stopped" if stop.cancelled(error) else "exception", error)
-    return _success(value, reporter)
+    return _success(value, fields, reporter)
 
 
 class _Stop:
@@ -63,21 +66,49 @@ class _Stop:
         return self._reporter.stop_asked and type(error).__name__ == "CancelledError"
 
 
-def _load(spec: dict[str, Any]) -> Callable[..., Any]:
-    from mcp_queue.commands.loading import resolve
+def _load(spec: dict[str, Any], stop: _Stop) -> Callable[..., Any]:
+    from mcp_queue.commands import loading
 
-    info = resolve(spec["call"]["source"], spec["command"])
-    return info.target().execute if info.is_class else info.target
+    call = spec["call"]
+    if "job_class" not in call:
+        info = loading.resolve(call["source"], spec["command"])
+        return info.target().execute if info.is_class else info.target
+    for source in call["also_load"]:
+        loading.load_source(source)
+    job_class = loading.resolve_class(call["source"], call["job_class"])
+
+    def run_class(job: Job) -> tuple[dict[str, object], Any]:
+        def run_async(awaitable: Awaitable[Any]) -> Any:
+            return _run_async(awaitable, stop)
+
+        return job_class.run_in_worker(spec["params"], job, run_async)
+
+    return run_class
 
 
 def _arguments(spec: dict[str, Any], function: Callable[..., Any], job: Job) -> dict[str, object]:
     call, arguments = spec["call"], spec["params"]
+    if "job_class" in call:
+        return {"job": job}
+    if "duration" in arguments:
+        job = _paced(arguments, function, job)
     if not call["plain"]:
         from mcp_queue.commands.schema import python_arguments
 
         arguments = python_arguments(function, arguments)
     given = {"job": job, "context": spec["context"]}
     return {**arguments, **{name: given[what] for name, what in call["inject"].items()}}
+
+
+def _paced(params: dict[str, Any], function: Callable[..., Any], job: Job) -> Job:
+    """Progress by the clock, for a command that takes a ``duration`` without knowing it."""
+    from mcp_queue.commands.command import accepts
+    from mcp_queue.commands.pacing import Pace, pace_in
+
+    wanted = pace_in(params)
+    if wanted is None or accepts(function, "duration"):
+        return job
+    return Job(job.job_id, job.attempt, Pace(job.sink, *wanted))
 
 
 def _run_async(awaitable: Awaitable[Any], stop: _Stop) -> Any:
@@ -97,8 +128,7 @@ def _run_async(awaitable: Awaitable[Any], stop: _Stop) -> Any:
     return asyncio.run(run())
 
 
-def _success(value: Any, reporter: Reporter) -> dict[str, object]:
-    fields: dict[str, object] = {"status": "completed"}
+def _success(value: Any, fields: dict[str, object], reporter: Reporter) -> dict[str, object]:
     if hasattr(value, "to_dict"):
         value = value.to_dict()
         if isinstance(value, dict) and value.get("success") is False:  # pyright: ignore[reportUnknownMemberType]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mcp_queue.commands.catalog import Catalog
-from mcp_queue.commands.command import CommandInfo
+from mcp_queue.commands.catalog import Catalog, registry
+from mcp_queue.commands.command import Command, CommandInfo
 from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError
 
 
@@ -105,3 +105,19 @@ def test_what_gives_way_leaves_earlier_commands_alone(catalog: Catalog) -> None:
     catalog.register(an_info("fresh", module="from.entry.point"))
     with pytest.raises(DuplicateCommandError):
         catalog.register(an_info("fresh", module="from.another.entry.point"))
+
+
+def test_a_class_that_registered_itself_may_be_registered_again() -> None:
+    """Programs written against the documented system do."""
+
+    class Again(Command):
+        name = "again"
+
+        def execute(self) -> None: ...
+
+    registry.register(Again, "custom")
+    registry.register(Again())
+    assert registry.get("again").target is Again
+    assert registry.get_command("again") is Again
+    with pytest.raises(CommandNotFoundError, match="Did you mean 'again'"):
+        registry.get_command("agian")

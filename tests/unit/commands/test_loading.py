@@ -279,3 +279,37 @@ def test_resolve_says_why_it_cannot(tmp_path: Path) -> None:
         loading.resolve({"file": str(tmp_path / "gone.py")}, "one")
     with pytest.raises(CommandLoadError, match="interactive session"):
         loading.resolve({}, "one")
+
+
+JOBS = """
+from mcp_queue import QueueJobBase
+print("loaded as", __name__)
+
+class Top(QueueJobBase):
+    class Nested(QueueJobBase):
+        pass
+"""
+
+
+def test_a_class_is_found_by_the_path_of_its_module(tmp_path: Path, modules: Path) -> None:
+    write(modules / "authored_jobs.py", JOBS)
+    found = loading.resolve_class({"module": "authored_jobs"}, "Top.Nested")
+    assert (found.__module__, found.__qualname__) == ("authored_jobs", "Top.Nested")
+
+
+@pytest.mark.parametrize("name", ["script.py", "script"])
+def test_a_script_is_loaded_once_under_another_name(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = {"file": str(write(tmp_path / name, JOBS))}
+    found = loading.resolve_class(source, "Top")
+    assert loading.resolve_class(source, "Top") is found
+    assert capsys.readouterr().out.startswith("loaded as mcp_queue_file_script_")
+    assert sys.modules[found.__module__].Top is found
+
+
+@pytest.mark.parametrize("path", ["Missing", "Top.Missing", "JOBS", "Top.run"])
+def test_a_class_that_is_gone_is_named(tmp_path: Path, path: str) -> None:
+    source = {"file": str(write(tmp_path / "script.py", JOBS))}
+    with pytest.raises(CommandLoadError, match=f"it has no class {path}"):
+        loading.resolve_class(source, path)

@@ -35,11 +35,11 @@ def _log(path: str, head: bytes, missing: int, tail: bytes, cut: bool) -> RunFol
     return folder
 
 
-def _walk(folder: RunFolder, offset: int) -> list[str]:
+def _walk(folder: RunFolder, offset: int, size: int = logs.PAGE) -> list[str]:
     shown: list[str] = []
     cursor = f"{RUN[:8]}.{offset}.0"
     while True:
-        page = logs.since(folder, RUN, BOTH, cursor, ended=True)
+        page = logs.since(folder, RUN, BOTH, cursor, ended=True, page=size)
         if page.cursor == cursor:
             assert not page.stdout
             assert not page.more
@@ -80,9 +80,8 @@ def test_a_walk_jumps_over_what_is_left_out(
 def test_pages_lose_nothing_and_mark_once(
     head: bytes, missing: int, tail: bytes, cut: bool, page: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as path, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logs, "PAGE", page)
-        shown = "".join(_walk(_log(path, head, missing, tail, cut), 0))
+    with tempfile.TemporaryDirectory() as path:
+        shown = "".join(_walk(_log(path, head, missing, tail, cut), 0, page))
     assert shown == (head.decode() + _mark(missing) + tail.decode()).replace("\n", "")
 
 

@@ -1,0 +1,79 @@
+"""Progress by the clock, for a command that says how long it takes and reports nothing itself."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from mcp_queue.commands.job import Sink
+
+STEPS = 10
+MOST_STEPS = 10_000
+REACHED = 90.0  # percent at the end of the duration: work may outlast its estimate
+
+
+def pace_in(params: dict[str, Any]) -> tuple[float, int] | None:
+    """The ``duration`` (seconds) and ``steps`` of params; None unless both are usable numbers."""
+    duration, steps = params.get("duration"), params.get("steps", STEPS)
+    for value in (duration, steps):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        if not 0 < value < float("inf"):
+            return None
+    return float(duration), max(1, min(int(steps), MOST_STEPS))  # pyright: ignore[reportArgumentType]
+
+
+class Pace:
+    """Stands between a job and its sink, and reports in ``steps`` even steps of ``duration``.
+
+    It is silent once the command has reported a percentage of its own, or `stop` was called.
+    """
+
+    def __init__(self, sink: Sink, duration: float, steps: int) -> None:
+        from threading import Event, Lock, Thread
+
+        self._sink = sink
+        self._duration = duration
+        self._steps = steps
+        self._over = Event()
+        self._lock = Lock()
+        self._described = False
+        Thread(target=self._run, name="pace", daemon=True).start()
+
+    def progress(self, percent: float | None, description: str | None) -> None:
+        """The command's own report."""
+        with self._lock:
+            if percent is not None:
+                self._over.set()
+            if description is not None:
+                self._described = True
+            self._sink.progress(percent, description)
+
+    def log(self, line: str) -> None:
+        """See `Sink`."""
+        self._sink.log(line)
+
+    def stopping(self) -> bool:
+        """See `Sink`."""
+        return self._sink.stopping()
+
+    def stop(self) -> None:
+        """Report nothing more."""
+        self._over.set()
+
+    def _run(self) -> None:
+        from time import monotonic
+
+        started, step = monotonic(), 0
+        while step < self._steps:
+            due = started + self._duration * (step + 1) / self._steps
+            if self._over.wait(max(0.0, due - monotonic())):
+                return
+            elapsed = (monotonic() - started) / self._duration
+            step = min(self._steps, max(step + 1, int(elapsed * self._steps)))
+            with self._lock:
+                if self._over.is_set():
+                    return
+                description = None if self._described else f"step {step} of {self._steps}"
+                self._sink.progress(REACHED * step / self._steps, description)
