@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from mcp_queue import clock
+from mcp_queue.errors import JobNotFoundError
 from mcp_queue.jobs import job_rows
 from mcp_queue.jobs.registry import Registry
-from support import harm, invariants, scenes
+from support import harm, invariants, queues, scenes
 from support.processes import sleeper
 from support.queues import supervisor_pid, worker_pid
 from support.rawclient import RawClient
@@ -157,6 +159,28 @@ async def test_row_21_reboot(
     await wake_among_strangers(server, witness, lines, persistent, "rebooted", then)
 
 
+async def test_row_21_retried_by_rule(
+    server: Setup, witness: Witness, lines: Lifelines, persistent: Settings
+) -> None:
+    """A command that may be run again is, after the machine came back."""
+    with RawClient(server.command) as client:
+        greet(client)
+        job_id = call(client, "tries_twice", port=lines.port)["job_id"]
+        witness.told(job_id)
+        lines.take()
+        harm.kill_all(witness.path, more=[client.pid])
+        client.wait()
+    await lines.end()
+    harm.reboot(witness.path)
+    async with await invariants.QueueManager.open(
+        replace(persistent, retry_backoff_seconds=0.01)
+    ) as queue:
+        await lines.arrive()
+        lines.let_go()
+        record = await queue.wait_for_job(job_id, 30)
+        assert (record.status, record.attempt, record.result) == ("completed", 2, 2)
+
+
 @AFTERWARDS
 async def test_row_23_pid_reused(
     server: Setup, witness: Witness, lines: Lifelines, persistent: Settings, then: str
@@ -255,3 +279,27 @@ async def test_row_24_timeout_in_time(
         os.kill(await supervisor_pid(scene.queue), signal.SIGKILL)
         assert failure(await scene.done(job)) == ("failed", "timeout")
         await lines.end()
+
+
+async def test_row_24_no_early_expiry(
+    persistent: Settings, shift: Callable[[float], None]
+) -> None:
+    """Within a boot no jump of the clock ages a job; over a boot the wall clock does."""
+    settings = replace(persistent, completed_job_retention_seconds=3600)
+    async with scenes.scene(settings) as scene:
+        job = await scene.run("add", a=2, b=3)
+        before = 0
+        for days in (1, -1, 1, 0):
+            shift(days * DAY)
+            before = await supervisor_pid(scene.queue, other_than=before)
+            os.kill(before, signal.SIGKILL)
+            assert (await scene.run("add", a=2, b=3)).result == 5
+            assert (await scene.queue.get_job_status(job.job_id)).result == 5
+    harm.reboot(scene.witness.path)
+    shift(DAY)
+    async with await invariants.QueueManager.open(settings) as queue:
+        assert (await queues.run(queue, "add", a=2, b=3)).result == 5
+        with pytest.raises(JobNotFoundError):
+            while await queue.get_job_status(job.job_id):
+                await anyio.sleep(0.01)
+    queues.clear(scene.witness.path)

@@ -89,7 +89,7 @@ def leaves_marked(port: int) -> None:
 
 
 @command(use_queue=True)
-def floods(updates: int, port: int, *, job: Job) -> None:
+def floods_progress(updates: int, port: int, *, job: Job) -> None:
     """Report progress as fast as it can; wait for the test before the end."""
     for n in range(updates):
         job.set_progress(100 * n / updates, f"update {n}")
@@ -132,3 +132,48 @@ def patient(port: int) -> None:
 def hasty(port: int) -> None:
     """Has a second."""
     meet(port)
+
+
+@command(use_queue=True, memory_limit="128MiB")
+def devours(in_child: bool) -> None:
+    """Use more and more memory, here or in a child."""
+    code = "kept = []\nwhile True: kept.append(b'x' * (4 << 20))"
+    if in_child:
+        subprocess.run([sys.executable, "-c", code], start_new_session=True, check=False)
+    else:
+        exec(code, {})
+
+
+@command(use_queue=True)
+def pours(size: int) -> None:
+    """Write so many bytes as fast as it can, a line before and after."""
+    block = b"y" * 65535 + b"\n"
+    os.write(1, b"the first line\n")
+    for _ in range(size // len(block)):
+        left = memoryview(block)
+        while left:
+            left = left[os.write(1, left) :]
+    os.write(1, b"the last line\n")
+
+
+@command(use_queue=True)
+def babbles(what: str) -> str:
+    """Output that is no line of text."""
+    if what == "one long line":
+        sys.stdout.write("z" * 100_000_000)
+    elif what == "binary":
+        sys.stdout.buffer.write(bytes(range(256)) * 1000)
+    elif what == "no newline":
+        sys.stdout.write("no newline")
+    else:
+        print("before", flush=True)
+        os.close(1)
+        os.close(2)
+    return what
+
+
+@command(use_queue=True, max_attempts=2)
+def tries_twice(port: int, *, job: Job) -> int:
+    """Wait for the test; may be run again."""
+    meet(port)
+    return job.attempt

@@ -92,7 +92,8 @@ def reboot(path: str) -> None:
     """Let everything in the records be of an earlier boot."""
     registry = Registry(path)
     with registry.transaction():
-        registry.execute("UPDATE runs SET boot = ?", (EARLIER_BOOT,))
+        for table in ("runs", "steady"):
+            registry.execute(f"UPDATE {table} SET boot = ?", (EARLIER_BOOT,))
     registry.close()
     rewrite(path, lambda identity: "|".join([EARLIER_BOOT, *identity.split("|")[1:]]))
 
