@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PREFIX = "MCP_QUEUE_"
-RESERVED = frozenset({"RUN", "CONFIG", "TOOLS_CACHE", "TEST_SESSION"})
+RESERVED = frozenset(
+    {
+        "RUN", "CONFIG", "TOOLS_CACHE", "TEST_SESSION", "CRASH_POINT", "CRASH_ONCE", "CRASH_SIGNAL"
+    }
+)
 """What may follow ``PREFIX`` in the environment without being a setting."""
 YEAR = 31_536_000  # seconds; waits of the operating system take no more than a few decades
 MOST_JOBS = 1_000_000
@@ -214,6 +218,7 @@ class Settings:
     default_memory_limit: int | None = _key(None, _size())
     retry_backoff_seconds: float = _key(1.0, _seconds())
     log_cap_bytes: int = _key(64 << 20, _whole(" of bytes", 1 << 16, 1 << 40))
+    supervisor_linger_seconds: float = _key(5.0, _seconds())
     niceness: int = _key(10, _whole("", 0, 19))
     commands: tuple[str, ...] = _key((), _sources())
 

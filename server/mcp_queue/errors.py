@@ -132,6 +132,14 @@ class RegistryError(QueueError):
     hint = "{advice}"
 
 
+class RegistryGoneError(RegistryError):
+    """The registry {path} is gone: {reason}. Nothing was changed."""
+
+    hint = (
+        "Restart the server, which makes what is missing. Jobs whose registry was removed are lost."
+    )
+
+
 class RegistryBusyError(QueueError):
     """The registry {path} is locked by another process; nothing was changed."""
 

@@ -72,6 +72,7 @@ def test_every_key_is_read_from_every_source(tmp_path: Path):
         "default_memory_limit": 2**20,
         "retry_backoff_seconds": 0.5,
         "log_cap_bytes": 100_000,
+        "supervisor_linger_seconds": 1.0,
         "niceness": 0,
         "commands": ["first", str(tmp_path / "second.py")],
     }

@@ -28,10 +28,7 @@ class Bell:
             with open(path, "w", encoding="ascii") as file:
                 file.write(str(self._socket.getsockname()[1]))
         else:
-            try:
-                os.mkfifo(path, 0o600)
-            except FileExistsError:
-                pass
+            _make_fifo(path)
             self._reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             # A writer of our own keeps the fifo from reading as ended between two rings.
             self._writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
@@ -64,6 +61,17 @@ class Bell:
                 os.unlink(self.path)
             except FileNotFoundError:
                 pass
+
+
+def _make_fifo(path: str) -> None:
+    try:
+        os.mkfifo(path, 0o600)
+    except FileExistsError:
+        import stat
+
+        if not stat.S_ISFIFO(os.lstat(path).st_mode):  # a copy of a registry may hold a file there
+            os.unlink(path)
+            os.mkfifo(path, 0o600)
 
 
 def ring(path: str) -> bool:

@@ -16,6 +16,7 @@ from mcp_queue.errors import InvalidJobStateError, JobAlreadyExistsError, JobNot
 from mcp_queue.jobs import limits, states, steady
 from mcp_queue.jobs.record import COLUMNS, JobRecord, from_row
 from mcp_queue.jobs.tombstones import bury
+from mcp_queue.system import crash
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -44,7 +45,7 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
 
     `JobAlreadyExistsError` when its id is taken, `QueueFullError` when a limit refuses it.
     """
-    with registry.transaction():
+    with registry.transaction("submit"):
         now = clock.wall()  # after the wait for another's write, so in the order of adding
         order = registry.next("start_order") if job.start else None
         try:
@@ -60,8 +61,13 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
             )  # fmt: skip
         except apsw.ConstraintError as error:
             raise JobAlreadyExistsError(job_id=job.job_id) from error
-        limits.enforce(registry, job.job_type)
-        return get(registry, job.job_id)
+        evicted = limits.enforce(registry, job.job_type)
+        record = get(registry, job.job_id)
+        if evicted:
+            crash.point("evict.before_commit")
+    if evicted:
+        crash.point("evict.after_commit")
+    return record
 
 
 def start(registry: Registry, job_id: str) -> JobRecord:
@@ -83,7 +89,7 @@ def request_stop(registry: Registry, job_id: str) -> JobRecord:
     A second request changes nothing. `InvalidJobStateError` when the job has ended.
     """
     now = clock.wall()
-    with registry.transaction():
+    with registry.transaction("stop"):
         rev = registry.next("rev")
         if registry.changed(
             "UPDATE jobs SET status = 'stopped', stop_requested = 1, finished_at = ?,"
@@ -107,7 +113,7 @@ def delete(registry: Registry, job_id: str, reason: str) -> tuple[JobRecord, Job
 
     `JobNotFoundError` when there is no such job, `InvalidJobStateError` when it is deleted already.
     """
-    with registry.transaction():
+    with registry.transaction("delete"):
         before = get(registry, job_id)
         if not bury(registry, job_id, reason):
             raise _refusal(before, "deleted")

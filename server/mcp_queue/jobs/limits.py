@@ -53,19 +53,22 @@ class Limit:
         return [job_id for (job_id,) in rows]
 
 
-def enforce(registry: Registry, job_type: str) -> None:
+def enforce(registry: Registry, job_type: str) -> bool:
     """After a job of a type was added, and in its transaction: delete what is too much.
 
     First the oldest of the type go, then, if all are still too many, the oldest of all. Under the
     policy ``reject`` nothing goes and `QueueFullError` is raised, so that the job is not added.
+    The answer tells whether any was deleted.
     """
-    settings = _in_force(registry)
+    settings, evicted = _in_force(registry), False
     for limit in _limits(settings, job_type):
         excess = limit.excess(registry)
         if excess and settings.get("queue_full_policy") == REJECT:
             raise QueueFullError(limit=limit.name, value=limit.value)
         for job_id in limit.oldest(registry, excess) if excess else ():
             bury(registry, job_id, f"evicted by {limit.key}")
+            evicted = True
+    return evicted
 
 
 def _limits(settings: dict[str, Any], job_type: str) -> list[Limit]:

@@ -93,7 +93,7 @@ def leave_charge(registry: Registry, *, only_idle: bool) -> bool:
     One transaction decides both, so a server that submits later finds the row gone and starts
     another supervisor, and one that submitted before keeps this one.
     """
-    with registry.transaction(durable=False):
+    with registry.transaction("leave", durable=False):
         if only_idle and job_rows.unfinished(registry):
             return False
         registry.execute("DELETE FROM supervisor")

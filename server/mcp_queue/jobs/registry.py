@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 import apsw
 
 from mcp_queue import clock
-from mcp_queue.errors import RegistryBusyError, RegistryError
+from mcp_queue.errors import RegistryBusyError, RegistryError, RegistryGoneError
+from mcp_queue.system import crash
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,6 +43,7 @@ class Registry:
     def __init__(self, path: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self.path = path
         self._busy_timeout = busy_timeout
+        self._file: tuple[int, int] | None = None
         _make_owner_only(path)
         with self._errors():
             # apsw's stubs name types that Python 3.11 does not have.
@@ -49,6 +51,7 @@ class Registry:
             try:
                 self.connection.set_busy_timeout(int(busy_timeout * 1000))
                 self._prepare()
+                self._file = _identity(path)
             except BaseException:
                 self.connection.close()
                 raise
@@ -56,6 +59,11 @@ class Registry:
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
+
+    def wait_at_most(self, seconds: float) -> None:
+        """How long a write waits, from now on, for another process's write."""
+        self._busy_timeout = seconds
+        self.connection.set_busy_timeout(int(seconds * 1000))
 
     def execute(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
         """Run one statement outside or inside a transaction."""
@@ -78,12 +86,13 @@ class Registry:
         return self.connection.changes()
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Generator[None]:
+    def transaction(self, point: str = "", *, durable: bool = True) -> Generator[None]:
         """A write transaction (``BEGIN IMMEDIATE``), committed at the end of the block.
 
         ``durable``: on disk before the block ends, for what a client was promised; otherwise a
-        power cut may lose it, a crash of a process may not.
+        power cut may lose it, a crash of a process may not. ``point`` names its crash points.
         """
+        self.check_there()
         with self._errors():
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self.connection.execute("BEGIN IMMEDIATE")
@@ -94,6 +103,7 @@ class Registry:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
             raise
+        crash.point(f"{point}.before_commit")
         with self._errors():
             try:
                 self.connection.execute("COMMIT")
@@ -101,6 +111,12 @@ class Registry:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
+        crash.point(f"{point}.after_commit")
+
+    def check_there(self) -> None:
+        """`RegistryGoneError` when the file was removed or replaced: nobody would see a write."""
+        if self._file is not None and _identity(self.path) != self._file:
+            raise RegistryGoneError(path=self.path, reason="its file was removed or replaced")
 
     def next(self, counter: str) -> int:
         """The next number of ``counter`` (``rev`` or ``start_order``), inside a transaction."""
@@ -200,6 +216,14 @@ def _make_owner_only(path: str) -> None:
             reason=f"it cannot be made ({error.strerror})",
             advice="Check the folder and its permissions, or choose another registry_path.",
         ) from error
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _schema() -> str:

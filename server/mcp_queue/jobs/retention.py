@@ -44,7 +44,7 @@ def forget_expired(registry: Registry, retention: float, limit: int) -> list[str
         with registry.transaction(durable=False):
             steady.keep(registry)
         return []
-    with registry.transaction():
+    with registry.transaction("retain"):
         before = steady.keep(registry) - retention
         gone = registry.rows(
             "DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE kept_since <= ?"

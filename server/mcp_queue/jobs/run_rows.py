@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp_queue import clock
 from mcp_queue.jobs import states, steady
+from mcp_queue.system.identity import boot_of, own_identity
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -39,6 +40,8 @@ class RunRow:
     run_id: str
     seq: int
     attempt: int
+    boot: str
+    """Of the machine: after another boot nobody knows how far the run came."""
     identity: str | None
     started: bool
     events_offset: int
@@ -70,9 +73,9 @@ def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> l
     Durable, since a job that ran must not be found pending after a power cut. A job that rests
     between two attempts waits until its time has come, ``due`` in monotonic seconds (now).
     """
-    now = clock.wall()
+    now, boot = clock.wall(), boot_of(own_identity())
     claims: list[Claim] = []
-    with registry.transaction():
+    with registry.transaction("claim"):
         waiting = registry.rows(
             "SELECT seq, job_id, command, attempt, timeout, memory_limit, params, call, origin,"
             " run_id FROM jobs WHERE status = 'pending' AND start_order IS NOT NULL"
@@ -88,8 +91,8 @@ def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> l
                 (run_id, now, now, registry.next("rev"), seq),
             )
             registry.execute(
-                "INSERT INTO runs (run_id, seq, attempt, began) VALUES (?, ?, ?, ?)",
-                (run_id, seq, attempt, clock.monotonic()),
+                "INSERT INTO runs (run_id, seq, attempt, boot, began) VALUES (?, ?, ?, ?, ?)",
+                (run_id, seq, attempt, boot, clock.monotonic()),
             )
             claims.append(Claim(run_id, *row))
     return claims
@@ -147,7 +150,7 @@ def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bo
     the job.
     """
     now = clock.wall()
-    with registry.transaction():
+    with registry.transaction("settle"):
         if registry.value("SELECT stop_requested FROM jobs WHERE run_id = ?", (run_id,)):
             ending = replace(ending, status=states.STOPPED, error_code=None, error_message=None)
         decided = registry.changed(
@@ -195,8 +198,8 @@ def put_back(registry: Registry, run_id: str) -> bool:
 def all_runs(registry: Registry) -> list[RunRow]:
     """Every run that may have a living process, with what its job says."""
     rows = registry.rows(
-        "SELECT r.run_id, r.seq, r.attempt, r.identity, r.started, r.events_offset, j.job_id,"
-        " j.status, j.run_id, r.began, j.timeout, j.memory_limit"
+        "SELECT r.run_id, r.seq, r.attempt, r.boot, r.identity, r.started, r.events_offset,"
+        " j.job_id, j.status, j.run_id, r.began, j.timeout, j.memory_limit"
         " FROM runs r JOIN jobs j USING (seq)"
     )
     return [RunRow(*row) for row in rows]

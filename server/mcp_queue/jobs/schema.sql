@@ -63,7 +63,8 @@ CREATE TABLE runs (
     run_id        TEXT PRIMARY KEY,
     seq           INTEGER NOT NULL,             -- the job's
     attempt       INTEGER NOT NULL,
-    began         REAL NOT NULL,                -- monotonic seconds; its process lives in one boot
+    boot          TEXT NOT NULL,                -- of the machine, in which it was claimed
+    began         REAL NOT NULL,                -- monotonic seconds of that boot
     identity      TEXT,                         -- of the worker; NULL until its spawn is recorded
     started       INTEGER NOT NULL DEFAULT 0,   -- the worker said so: user code may have run
     events_offset INTEGER NOT NULL DEFAULT 0    -- bytes of events.jsonl that are settled here

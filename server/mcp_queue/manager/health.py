@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from mcp_queue.config import Settings
     from mcp_queue.jobs.registry import Registry
 
+LOW_DISK = 1024 * 1024  # bytes; SQLite needs some of them for a single write
 IN_FORCE = (
     "max_concurrent_jobs",
     "max_queue_size",
@@ -43,11 +46,22 @@ def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
         "version": mcp_queue.__version__,
         "sqlite_version": apsw.sqlite_lib_version(),
     }
+    if settings.enabled and _free(path) < LOW_DISK:
+        view["status"] = "degraded"
+        view["problem"] = "The disk is full: jobs are neither taken nor settled until there is room."
     if settings.in_memory:
         view["note"] = "In memory: jobs and results end with this server." + (
             " registry_path is ignored." if settings.registry_path else ""
         )
     return view
+
+
+def _free(path: str) -> int:
+    """Bytes of the registry's disk that may still be used."""
+    try:
+        return shutil.disk_usage(os.path.dirname(path)).free
+    except OSError:
+        return LOW_DISK
 
 
 def _serves(server: member_rows.Server) -> bool:

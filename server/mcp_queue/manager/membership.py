@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import uuid
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 import mcp_queue
+from mcp_queue.errors import QueueError, RegistryGoneError
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
+RETRY = 1.0  # seconds until a read of the registry that failed is tried again
 LEAVE_MARGIN = 1.0  # seconds beyond ``shutdown_timeout`` that the end of in-memory jobs may take
 
 
@@ -111,6 +116,9 @@ class Membership:
         """Write, then ring everyone; start a supervisor if there is none."""
 
         def write(registry: Registry) -> tuple[T, list[str], bool]:
+            if not os.path.isdir(self.folder.runs):
+                reason = f"its folder {self.folder.path} was removed"
+                raise RegistryGoneError(path=self.registry_path, reason=reason)
             answer = function(registry, *args, **kwargs)
             bells = [server.bell for server in member_rows.servers(registry)]
             return answer, bells, supervision.missing(registry)
@@ -150,12 +158,20 @@ class Membership:
             await anyio.wait_readable(own)
             own.hush()
             self._supervision.check()
-            while self._hub:
-                changed = await self._threads.read(job_rows.changed_since, self._seen_rev, 1000)
-                if not changed:
-                    break
-                self._seen_rev = changed[-1].rev
-                self._hub.publish(changed)
+            try:
+                await self._hand_on()
+            except QueueError as error:  # a disk that fails, say
+                log.warning("cannot see what changed: %s", error)
+                await anyio.sleep(RETRY)
+                bell.ring(own.path)
+
+    async def _hand_on(self) -> None:
+        while self._hub:
+            changed = await self._threads.read(job_rows.changed_since, self._seen_rev, 1000)
+            if not changed:
+                return
+            self._seen_rev = changed[-1].rev
+            self._hub.publish(changed)
 
 
 def _for_all(settings: Settings) -> dict[str, Any]:
@@ -165,6 +181,7 @@ def _for_all(settings: Settings) -> dict[str, Any]:
         "max_concurrent_jobs": settings.max_concurrent_jobs,
         "stop_grace_seconds": settings.stop_grace_seconds,
         "shutdown_timeout": settings.shutdown_timeout,
+        "supervisor_linger_seconds": settings.supervisor_linger_seconds,
         "niceness": settings.niceness,
         "max_queue_size": settings.max_queue_size,
         "queue_full_policy": settings.queue_full_policy,

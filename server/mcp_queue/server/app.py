@@ -19,7 +19,13 @@ from mcp_queue.manager import QueueManager
 from mcp_queue.server.claim import claim
 from mcp_queue.server.hub import Hub
 from mcp_queue.server.instructions import INSTRUCTIONS
-from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, end_with_parent
+from mcp_queue.server.lifetime import (
+    Ending,
+    Watchdog,
+    end_on_signals,
+    end_with_parent,
+    ignore_signals,
+)
 from mcp_queue.server.protocol import TASKS
 from mcp_queue.server.resources import Resources
 from mcp_queue.server.state import State
@@ -46,7 +52,10 @@ log = logging.getLogger(__name__)
 def run(settings: Settings, claimed: Claimed) -> None:
     """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
     builtin.register(registry)
-    anyio.run(partial(serve, settings, registry, claimed=claimed))
+    try:
+        anyio.run(partial(serve, settings, registry, claimed=claimed))
+    finally:
+        ignore_signals()
 
 
 async def serve(

@@ -72,17 +72,27 @@ class Watchdog:
 def end_on_signals(ending: Ending) -> None:
     """Let the signals that ask a process to go begin the end.
 
-    The handlers stay for the rest of the process's life: taking them away would let a second
-    signal kill it in the middle of an orderly exit.
+    The handlers stay until `ignore_signals`: taking them away would let a second signal kill it in
+    the middle of an orderly exit.
     """
 
     def begin(_number: int, _frame: FrameType | None) -> None:
         ending.begin()
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is not None:
-            signal.signal(number, begin)
+    for number in _asking():
+        signal.signal(number, begin)
+
+
+def ignore_signals() -> None:
+    """From the end on to the process's exit: the interpreter takes handlers away as it leaves."""
+    for number in _asking():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _asking() -> list[int]:
+    """The signals that ask a process to go, where it runs."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 async def end_with_parent(ending: Ending) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import run_rows, states
+from mcp_queue.jobs import bell, member_rows, run_rows, states
 from mcp_queue.supervisor import dispatch, retry, settle
 from mcp_queue.supervisor.state import Run
+from mcp_queue.system.identity import boot_of, own_identity
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.run_rows import RunRow
@@ -17,17 +19,23 @@ if TYPE_CHECKING:
 
 def adopt(state: State) -> None:
     """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
+    here = boot_of(own_identity())
     retry.adopt(state)
     for row in run_rows.all_runs(state.registry):
-        if row.identity is None:
+        if row.identity is None and row.boot != here:
+            # A power cut may have taken the record of a spawn along.
+            settle.lost(state, row.run_id, "the machine went down as the job began")
+        elif row.identity is None:
             # Its spawn was never recorded, so its gate never opened: it did not run.
             settle.never_ran(state, row.run_id, "the supervisor died before the job began")
         else:
-            _adopt_run(state, row, row.identity)
+            started = row.started or row.boot != here
+            _adopt_run(state, row, row.identity, started)
     _remove_strange_folders(state)
+    _remove_stale_bells(state)
 
 
-def _adopt_run(state: State, row: RunRow, identity: str) -> None:
+def _adopt_run(state: State, row: RunRow, identity: str, started: bool) -> None:
     worker = state.executor.adopt(row.run_id, identity)
     if worker is None:
         return  # in another namespace: not known dead, so nothing is decided
@@ -38,7 +46,7 @@ def _adopt_run(state: State, row: RunRow, identity: str) -> None:
         timeout=row.timeout,
         memory_limit=row.memory_limit,
         offset=row.events_offset,
-        started=row.started,
+        started=started,
         settled=row.job_status in states.ENDED or row.job_run_id != row.run_id,
     )
     dispatch.supervise(state, run, row.began)
@@ -51,3 +59,13 @@ def _remove_strange_folders(state: State) -> None:
     for name in os.listdir(state.folder.runs):
         if name not in known:
             shutil.rmtree(os.path.join(state.folder.runs, name), ignore_errors=True)
+
+
+def _remove_stale_bells(state: State) -> None:
+    """Bells of servers that died before they were recorded. A bell in use answers a ring."""
+    recorded = {server.bell for server in member_rows.servers(state.registry)}
+    for name in os.listdir(state.folder.bells):
+        path = os.path.join(state.folder.bells, name)
+        if path != state.folder.bell and path not in recorded and not bell.ring(path):
+            with contextlib.suppress(OSError):
+                os.unlink(path)

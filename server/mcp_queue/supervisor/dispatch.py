@@ -10,9 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue import clock
+from mcp_queue.errors import QueueError
 from mcp_queue.jobs import events, run_rows
 from mcp_queue.supervisor import log_cap, memory, retry, settle, stop
 from mcp_queue.supervisor.state import Run
+from mcp_queue.system import crash
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RunFolder
@@ -24,15 +26,23 @@ if TYPE_CHECKING:
 def dispatch(state: State) -> None:
     """Start as many waiting jobs as there are free slots, those first that wait longest."""
     now = clock.monotonic()
+    _start_claimed(state)
     while not state.shutting_down:
         free = state.settings.max_concurrent_jobs - len(state.runs)
         if free <= 0 or not run_rows.waiting(state.registry, now):
             break
         run_ids = [secrets.token_hex(16) for _ in range(free)]
-        for claim in run_rows.claim(state.registry, run_ids, now):
-            _start(state, claim)
+        state.claimed += run_rows.claim(state.registry, run_ids, now)
+        _start_claimed(state)
     retry.remove_deleted(state)
     retry.wake_for_next(state, now)
+
+
+def _start_claimed(state: State) -> None:
+    """Start what is claimed. What cannot be stored now is left for the next look."""
+    while state.claimed:
+        _start(state, state.claimed[0])
+        del state.claimed[0]
 
 
 def supervise(state: State, run: Run, began: float | None = None) -> None:
@@ -60,7 +70,13 @@ def _start(state: State, claim: Claim) -> None:
     except OSError as error:
         settle.never_ran(state, claim.run_id, f"the worker could not be started: {error}")
         return
-    run_rows.record_spawn(state.registry, claim.run_id, worker.identity)
+    crash.point("spawn.before_record")
+    try:
+        run_rows.record_spawn(state.registry, claim.run_id, worker.identity)
+    except QueueError:
+        worker.abandon()
+        raise
+    crash.point("spawn.after_record")
     supervise(state, _new_run(claim, folder, worker))
     worker.open_gate()
 
@@ -78,6 +94,7 @@ def _new_run(claim: Claim, folder: RunFolder, worker: Worker) -> Run:
 def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:
     """``job.json``: all that the worker must know."""
     call, origin = json.loads(claim.call), json.loads(claim.origin)
+    shutil.rmtree(folder.path, ignore_errors=True)  # of a start that could not be stored
     os.mkdir(folder.path, 0o700)
     job = {
         "v": events.VERSION,

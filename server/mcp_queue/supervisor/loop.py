@@ -47,6 +47,8 @@ class Loop:
         self._order = count()
         self._stopped = False
         self._signals: dict[int, Callable[[], None]] = {}
+        self._contained: tuple[type[Exception], ...] = ()
+        self._on_trouble: Callable[[Exception], None] = lambda _: None
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -74,6 +76,12 @@ class Loop:
         )
         return timer
 
+    def contain(
+        self, errors: tuple[type[Exception], ...], on_trouble: Callable[[Exception], None]
+    ) -> None:
+        """Go on after these errors of callbacks; whoever is called back makes up for them."""
+        self._contained, self._on_trouble = errors, on_trouble
+
     def stop(self) -> None:
         """Return from `run` after the callback that calls this."""
         self._stopped = True
@@ -84,7 +92,7 @@ class Loop:
             for key, _ in self._selector.select(self._until_next()):
                 # An earlier callback of this round may have forgotten it.
                 if not self._stopped and self._selector.get_map().get(key.fd) is key:
-                    key.data()
+                    self._call(key.data)
             self._fire_due()
 
     def close(self) -> None:
@@ -94,12 +102,18 @@ class Loop:
         self._woken.close()
         self._waker.close()
 
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except self._contained as error:
+            self._on_trouble(error)
+
     def _until_next(self) -> float | None:
         return max(0.0, self._timers[0][0] - clock.monotonic()) if self._timers else None
 
     def _fire_due(self) -> None:
         while not self._stopped and self._timers and self._timers[0][0] <= clock.monotonic():
-            heapq.heappop(self._timers)[2].fire()
+            self._call(heapq.heappop(self._timers)[2].fire)
 
     def _take_signals(self) -> None:
         for number in self._woken.recv(4096):

@@ -7,9 +7,12 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 
 import mcp_queue
+from mcp_queue import clock
+from mcp_queue.errors import QueueError, RegistryGoneError
 from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
@@ -23,7 +26,10 @@ from mcp_queue.system.locks import FileLock
 from mcp_queue.system.spawn import detach
 
 LOOK_INTERVAL = 2.0  # seconds between looks while runs live, should a ring be lost
-BUSY_TIMEOUT = 60.0  # seconds; to die of a stopped server's write would cost exit statuses
+TROUBLE_RETRY = 0.5  # seconds until the next look, while the registry cannot be written
+TROUBLE_PAUSE = 0.05  # seconds, so that a descriptor which stays readable makes no busy loop
+START_TIMEOUT = 60.0  # seconds that a start waits for the write of a stopped server, say
+BUSY_TIMEOUT = 2.0  # seconds that all else waits for it: stops and timeouts have to be seen to
 LOCK_RETRY = 0.02  # seconds; only while another supervisor is leaving
 
 
@@ -36,7 +42,7 @@ def main() -> None:
     local.prepare()
     folder = RegistryFolder(path)
     folder.make()
-    registry = Registry(path, busy_timeout=BUSY_TIMEOUT)
+    registry = Registry(path, busy_timeout=START_TIMEOUT)
     lock = FileLock(folder.lock)
     if _take(lock, registry):
         _supervise(registry, folder, owner)
@@ -57,37 +63,57 @@ def _take(lock: FileLock, registry: Registry) -> bool:
 
 def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     loop = Loop()
-    bell = Bell(folder.bell)
     state = State(
         registry=registry,
         folder=folder,
         loop=loop,
+        bell=Bell(folder.bell),
         executor=local.LocalExecutor(),
         settings=members.settings_in_force(registry),
         owner=owner,
     )
     state.look = partial(_look, state)
+    loop.contain((QueueError, OSError), partial(_in_trouble, state))
     member_rows.take_charge(registry, own_identity(), mcp_queue.__version__)
-    loop.on_readable(bell, partial(_rung, state, bell))
+    loop.on_readable(state.bell, partial(_rung, state))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.on_signal(number, loop.stop)
     adopt.adopt(state)
+    registry.wait_at_most(BUSY_TIMEOUT)
     state.look_soon()
     _look_now_and_then(state)
     try:
         loop.run()
     finally:
-        bell.close(remove=state.shutting_down)
+        state.bell.close(remove=state.shutting_down)
         loop.close()
         if state.shutting_down:
             registry.close()
             shutil.rmtree(os.path.dirname(registry.path), ignore_errors=True)
         else:
-            member_rows.leave_charge(registry, only_idle=False)
+            with suppress(QueueError):
+                member_rows.leave_charge(registry, only_idle=False)
 
 
-def _rung(state: State, bell: Bell) -> None:
-    bell.hush()
+def _in_trouble(state: State, error: Exception) -> None:
+    """Nothing can be stored: a locked registry, a full disk. Runs go on; look again later.
+
+    When the registry itself is gone, nobody can know of its runs any more: they end.
+    """
+    if isinstance(error, RegistryGoneError):
+        for run in state.runs.values():
+            run.worker.kill()
+        state.loop.stop()
+    if str(error) != state.trouble:
+        state.trouble = str(error)
+        with suppress(OSError):  # the log may lie on the same full disk
+            print(f"{clock.iso(clock.wall())} {error}", file=sys.stderr, flush=True)
+    time.sleep(TROUBLE_PAUSE)
+    state.look_in(TROUBLE_RETRY)
+
+
+def _rung(state: State) -> None:
+    state.bell.hush()
     _look(state)
 
 
@@ -104,12 +130,27 @@ def _look(state: State) -> None:
     dispatch.dispatch(state)
     retain.keep_time(state)
     members.ring_servers(state)
+    settle.remove_remains(state)
     members.consider_leaving(state)
+    state.trouble = ""
     if shutdown.finished(state):
         state.loop.stop()
 
 
 def _look_now_and_then(state: State) -> None:
     state.loop.later(LOOK_INTERVAL, partial(_look_now_and_then, state))
+    state.registry.check_there()
+    if not os.path.exists(state.bell.path):
+        _hang_again(state)
     if state.runs:
         _look(state)
+
+
+def _hang_again(state: State) -> None:
+    """Another bell for one that was removed with the registry's folder."""
+    state.folder.make()
+    state.loop.forget(state.bell)
+    state.bell.close(remove=False)
+    state.bell = Bell(state.folder.bell)
+    state.loop.on_readable(state.bell, partial(_rung, state))
+    state.look_soon()

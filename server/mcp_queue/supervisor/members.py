@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from mcp_queue.supervisor.state import State
     from mcp_queue.system.watch import Watch
 
-LINGER = 5.0  # seconds that a supervisor without servers and work stays
-
 
 def settings_in_force(registry: Registry) -> Settings:
     """The settings last written, by a server that validated them."""
@@ -73,7 +71,7 @@ def handed_over(state: State) -> bool:
 
 
 def consider_leaving(state: State) -> None:
-    """Leave some seconds after the last server and the last started job are gone."""
+    """Leave some time after the last server and the last started job are gone."""
     if state.owner or state.shutting_down:
         return
     if state.servers or job_rows.unfinished(state.registry):
@@ -81,7 +79,9 @@ def consider_leaving(state: State) -> None:
             state.leave_timer.cancel()
             state.leave_timer = None
     elif state.leave_timer is None:
-        state.leave_timer = state.loop.later(LINGER, partial(_leave, state))
+        state.leave_timer = state.loop.later(
+            state.settings.supervisor_linger_seconds, partial(_leave, state)
+        )
 
 
 def _leave(state: State) -> None:

@@ -6,12 +6,12 @@ and folders that a crash leaves without a row are removed at the next start (`ad
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import retention
+from mcp_queue.supervisor import settle
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.state import State
@@ -41,6 +41,6 @@ def forget(state: State) -> None:
     except QueueError:  # the disk is full, or another process writes: it can wait
         gone = []
     for run_id in filter(None, gone):
-        shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
+        settle.remove_folder(state, run_id)
     wait = PAUSE if len(gone) == BATCH else retention.check_interval(seconds)
     state.retain_timer = state.loop.later(wait, partial(forget, state))

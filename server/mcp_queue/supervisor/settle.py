@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 def collect(state: State, run: Run) -> None:
     """Store the run's news. A job that ended by itself is settled now, its slot is not free yet."""
+    if run.death is not None:
+        _bury(state, run, run.death)
+        return
     _read_news(state, run)
     if run.outcome is None or run.settled or run.cause is not None:
         return
@@ -37,10 +40,14 @@ def on_death(state: State, run: Run) -> None:
     state.loop.forget(run.worker)
     for timer in run.timers:
         timer.cancel()
-    death = run.worker.reap()
+    run.death = run.worker.reap()
+    _bury(state, run, run.death)
+
+
+def _bury(state: State, run: Run, death: Death) -> None:
+    """All that follows a death; once more at the next look, if the registry cannot take it now."""
     _read_news(state, run)
     run.worker.clear()
-    run.worker.close()
     log_cap.check(state, run)
     if run.settled:
         run_rows.forget(state.registry, run.run_id)
@@ -48,6 +55,7 @@ def on_death(state: State, run: Run) -> None:
         _end(state, run, death)
     else:
         never_ran(state, run.run_id, f"the worker ended before its job began ({_words(death)})")
+    run.worker.close()
     del state.runs[run.run_id]
     remove_if_deleted(state, run.run_id)
     state.look_soon()
@@ -56,8 +64,13 @@ def on_death(state: State, run: Run) -> None:
 def never_ran(state: State, run_id: str, why: str) -> None:
     """No user code ran: the job waits again, or fails when that keeps happening."""
     if run_rows.put_back(state.registry, run_id):
-        shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
+        remove_folder(state, run_id)
         return
+    lost(state, run_id, why)
+
+
+def lost(state: State, run_id: str, why: str) -> None:
+    """Nobody knows how far the run came: its job has failed."""
     ending = Ending(states.FAILED, error_code="interrupted", error_message=why)
     if retry.retry(state, run_id, ending):
         return
@@ -77,7 +90,22 @@ def remove_if_deleted(state: State, run_id: str) -> None:
         "SELECT EXISTS (SELECT 1 FROM jobs WHERE run_id = ? AND status <> 'deleted')", (run_id,)
     )
     if not needed:
-        shutil.rmtree(state.folder.run(run_id).path, ignore_errors=True)
+        remove_folder(state, run_id)
+
+
+def remove_folder(state: State, run_id: str) -> None:
+    """Remove the folder of a run; now, or at a later look if something is in the way."""
+    path = state.folder.run(run_id).path
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.exists(path):
+        state.remains.add(run_id)
+
+
+def remove_remains(state: State) -> None:
+    """Try again what could not be removed: there was no descriptor to be had, say."""
+    remains, state.remains = state.remains, set()
+    for run_id in remains:
+        remove_folder(state, run_id)
 
 
 def _read_news(state: State, run: Run) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mcp_queue.jobs.bell import Bell
     from mcp_queue.jobs.folder import RegistryFolder, RunFolder
     from mcp_queue.jobs.member_rows import Server
     from mcp_queue.jobs.registry import Registry
-    from mcp_queue.supervisor.executors import Executor, Worker
+    from mcp_queue.jobs.run_rows import Claim
+    from mcp_queue.supervisor.executors import Death, Executor, Worker
     from mcp_queue.supervisor.loop import Loop, Timer
     from mcp_queue.system.watch import Watch
 
@@ -35,6 +37,8 @@ class Run:
     cause: str | None = None
     """Why we end it: ``stop``, ``delete``, ``timeout``, ``memory`` or ``shutdown``; else None."""
     outcome: dict[str, Any] | None = None
+    death: Death | None = None
+    """How its worker ended; it stays until the registry has taken it in."""
     settled: bool = False
     """Its job's row has ended; only the slot is still taken."""
     log_sizes: list[int] = field(default_factory=list[int])
@@ -50,6 +54,7 @@ class Settings:
     max_concurrent_jobs: int
     stop_grace_seconds: float
     shutdown_timeout: float
+    supervisor_linger_seconds: float
     niceness: int
     completed_job_retention_seconds: float
     retry_backoff_seconds: float = 1.0
@@ -63,6 +68,7 @@ class State:
     registry: Registry
     folder: RegistryFolder
     loop: Loop
+    bell: Bell
     executor: Executor
     settings: Settings
     owner: str
@@ -71,6 +77,12 @@ class State:
     servers: dict[str, tuple[Server, Watch | None]] = field(
         default_factory=dict[str, "tuple[Server, Watch | None]"]
     )
+    claimed: list[Claim] = field(default_factory=list["Claim"])
+    """Claims that are not started yet."""
+    remains: set[str] = field(default_factory=set[str])
+    """Runs whose folders could not be removed yet."""
+    trouble: str = ""
+    """Why nothing can be stored now, as it was said last."""
     rung_rev: int = 0
     """The last change that the servers were rung for."""
     leave_timer: Timer | None = None
@@ -95,9 +107,13 @@ class State:
 
     def look_soon(self) -> None:
         """Look after the callbacks of this round; several calls make one look."""
+        self.look_in(0)
+
+    def look_in(self, seconds: float) -> None:
+        """Look after so many seconds, unless a look is due already."""
         if not self._look_due:
             self._look_due = True
-            self.loop.later(0, self._look_now)
+            self.loop.later(seconds, self._look_now)
 
     def _look_now(self) -> None:
         self._look_due = False

@@ -47,6 +47,11 @@ def pid_of(identity: str) -> int:
     return int(identity.split("|")[2])
 
 
+def boot_of(identity: str) -> str:
+    """The boot of the machine in an identity; outside Linux a set clock looks like another one."""
+    return identity.split("|")[0]
+
+
 def boot_id() -> str:
     """Which boot of the machine this is; empty where only the wall clock could tell."""
     return _place()[0] if sys.platform == "linux" else ""

@@ -7,7 +7,7 @@ import sys
 
 from mcp_queue.jobs import events
 from mcp_queue.jobs.folder import RunFolder
-from mcp_queue.system import tree
+from mcp_queue.system import crash, tree
 from mcp_queue.worker.reporter import Reporter
 
 TYPE_CHECKING = False
@@ -30,7 +30,9 @@ def main() -> None:
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
     reporter = Reporter(run, job["bell"])
+    crash.point("worker.before_started")
     reporter.send(events.STARTED, {"pid": own})
+    crash.point("worker.after_started")
     from mcp_queue.worker.execute import execute
 
     outcome = execute(job, reporter)

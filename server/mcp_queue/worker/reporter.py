@@ -8,6 +8,7 @@ from _thread import allocate_lock  # threading costs 3 ms of a worker's start
 from time import monotonic
 
 from mcp_queue.jobs import bell, events
+from mcp_queue.system import crash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class Reporter:
         descriptor = os.open(self._run.result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             events.write_all(descriptor, text.encode())
+            crash.point("outcome.before_fsync")
             os.fsync(descriptor)
+            crash.point("outcome.after_fsync")
         finally:
             os.close(descriptor)
 
@@ -84,6 +87,7 @@ class Reporter:
             self._flush()
             self._ended = True
             self.send(events.OUTCOME, outcome)
+        crash.point("outcome.after_line")
 
     def _flush(self) -> None:
         if self._waiting and not self._ended:

@@ -33,6 +33,10 @@ class Worker(Protocol):
         """Let it go on: it is recorded."""
         ...
 
+    def abandon(self) -> None:
+        """Send it away from its gate: it cannot be recorded."""
+        ...
+
     def ask_to_stop(self) -> None:
         """Ask it to end by itself."""
         ...

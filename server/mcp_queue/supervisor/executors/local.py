@@ -89,6 +89,11 @@ class LocalWorker:
             self._process.stdin.write(b"!")
         _close_gate(self._process)
 
+    def abandon(self) -> None:
+        """Close its gate and wait until it has left; it has run nothing of a user's."""
+        self.reap()
+        self._watch.close()
+
     def ask_to_stop(self) -> None:
         """SIGTERM; on Windows the control file alone asks."""
         if sys.platform != "win32":

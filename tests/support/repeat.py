@@ -1,0 +1,47 @@
+"""A pytest plugin: run each test many times (``--repeat``), beside a busy processor (``--burn``)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--repeat", type=int, default=1, metavar="N", help="run each test N times (default: 1)"
+    )
+    parser.addoption(
+        "--thorough", action="store_true", help="run the rows of faults in their full numbers"
+    )
+    parser.addoption(
+        "--burn", action="store_true", help="keep one processor busy with another process"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    rounds = metafunc.config.getoption("--repeat")
+    if rounds > 1:
+        metafunc.fixturenames.append("_round")
+        metafunc.parametrize("_round", range(1, rounds + 1), ids=lambda n: f"round {n}")
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether a test that takes minutes in its full numbers may take them."""
+    return bool(pytestconfig.getoption("--thorough"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _burn(pytestconfig: pytest.Config, session_leak_check: None) -> Iterator[None]:
+    if not pytestconfig.getoption("--burn"):
+        yield
+        return
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        yield
+        process.kill()
