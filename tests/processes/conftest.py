@@ -27,6 +27,7 @@ def persistent(tmp_path: Path) -> Settings:
         in_memory=False,
         registry_path=str(tmp_path / "data" / "registry.db"),
         stop_grace_seconds=GRACE,
+        supervisor_linger_seconds=0.1,
     )
 
 

@@ -92,6 +92,8 @@ def own_user_folders(leak_check: None, temporary_folder: Path) -> Iterator[None]
         for variable in [name for name in os.environ if name.startswith("MCP_QUEUE_")]:
             if variable != MARK:
                 patch.delenv(variable)
+        # A supervisor that has nothing to do leaves soon, so that no test waits for it.
+        patch.setenv("MCP_QUEUE_SUPERVISOR_LINGER_SECONDS", "0.1")
         for kind in _USER_FOLDERS:
             patch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
         if sys.platform == "win32":
