@@ -145,14 +145,14 @@ class Soak:
             self.tally.supervisors_killed += 1
 
     def kill_server(self) -> None:
-        client = self.clients.pop(0)
+        client = self.clients.pop(1)  # the first one stays, to see whether it grows
         client.kill()
         client.close()
         self.clients.append(self._start())
         self.tally.servers_killed += 1
 
     def end_server(self) -> None:
-        client = self.clients.pop(0)
+        client = self.clients.pop(1)  # the first one stays, to see whether it grows
         self.random.choice([client.interrupt, client.close_stdin])()
         if client.wait() != 0 or "Traceback" in client.stderr:
             self.tally.wrong.append(f"a server left with {client.wait()}: {client.stderr[-500:]}")

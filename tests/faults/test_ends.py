@@ -66,7 +66,7 @@ async def test_row_03_kill_9(
     ("command", "what", "message"),
     [
         ("raises", "error", "ValueError: no good"),
-        ("raises_unpicklable", None, "_Unpicklable: cannot be pickled"),
+        ("raises_unpicklable", None, "_UnpicklableError: cannot be pickled"),
         ("raises", "SystemExit", "SystemExit: 3"),
         ("raises", "KeyboardInterrupt", "KeyboardInterrupt"),
         ("raises", "broken", "_BrokenTextError: (its text cannot be made)"),

@@ -26,9 +26,7 @@ def load_soak() -> Any:
     return module
 
 
-async def test_row_38_soak(
-    tmp_path: Path, record_property: RecordProperty, thorough: bool
-) -> None:
+async def test_row_38_soak(tmp_path: Path, record_property: RecordProperty, thorough: bool) -> None:
     soak = load_soak()
     tally = await soak.run(120 if thorough else 6, seed=38, folder=tmp_path)
     for name, value in asdict(tally).items():

@@ -17,7 +17,7 @@ from support.job_commands import meet
 from support.processes import CONNECT, DAEMON
 
 
-class _Unpicklable(Exception):
+class _UnpicklableError(Exception):
     def __init__(self) -> None:
         super().__init__("cannot be pickled", lambda: None)
         self.lock = threading.Lock()
@@ -29,7 +29,7 @@ class _Unpicklable(Exception):
 @command(use_queue=True)
 def raises_unpicklable() -> None:
     """Raise what no pickle can hold."""
-    raise _Unpicklable
+    raise _UnpicklableError
 
 
 @command(use_queue=True)
