@@ -314,8 +314,10 @@ JSON = strategies.recursive(
 )  # fmt: skip
 TOOLS = ["add", "queue_list_jobs", "queue_get_job_status", "queue_wait_job", "queue_add_job"]
 KEYS = ["a", "b", "job_id", "job_ids", "limit", "cursor", "command", "params", "timeout_seconds"]
-METHODS = ["tools/call", "tools/list", "resources/read", "resources/list", "tasks/get", "ping",
-           "completion/complete", "resources/subscribe", "prompts/get", "logging/setLevel"]  # fmt: skip
+METHODS = [
+    "tools/call", "tools/list", "resources/read", "resources/list", "tasks/get", "ping",
+    "completion/complete", "resources/subscribe", "prompts/get", "logging/setLevel",
+]  # fmt: skip
 
 NO_JSON = strategies.binary(min_size=1, max_size=60).filter(is_no_json)
 NO_OBJECT = JSON.filter(lambda value: not isinstance(value, dict)).map(json.dumps)
