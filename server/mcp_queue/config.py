@@ -23,9 +23,7 @@ T = TypeVar("T")
 
 PREFIX = "MCP_QUEUE_"
 RESERVED = frozenset(
-    {
-        "RUN", "CONFIG", "TOOLS_CACHE", "TEST_SESSION", "CRASH_POINT", "CRASH_ONCE", "CRASH_SIGNAL"
-    }
+    {"RUN", "CONFIG", "TOOLS_CACHE", "TEST_SESSION", "CRASH_POINT", "CRASH_ONCE", "CRASH_SIGNAL"}
 )
 """What may follow ``PREFIX`` in the environment without being a setting."""
 YEAR = 31_536_000  # seconds; waits of the operating system take no more than a few decades

@@ -14,14 +14,12 @@ from mcp_queue.errors import JobNotFoundError
 from mcp_queue.manager import QueueManager
 from mcp_queue.system import crash as points
 from support import harm, invariants
-from support.processes import GUARD, Lifelines
+from support.processes import Lifelines
 from support.queues import done
 from support.rawclient import RawClient
 from support.scenes import call, greet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobRecord
     from support.serving import Setup

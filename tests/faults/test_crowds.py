@@ -77,7 +77,7 @@ async def test_row_28_no_descriptors(persistent: Settings) -> None:
         assert (await scene.run("add", a=2, b=3)).result == 5
         supervisor = await supervisor_pid(scene.queue)
         limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
-        in_use = len(os.listdir(f"/proc/{supervisor}/fd"))  # noqa: PTH208
+        in_use = len(os.listdir(f"/proc/{supervisor}/fd"))
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (in_use + 1, limits[1]))
         jobs = [await scene.submit("add", a=2, b=n) for n in range(5)]
         first = await scene.done(jobs[0])
@@ -109,7 +109,9 @@ async def test_row_28_two_hundred_jobs(persistent: Settings) -> None:
 
 def grown(before: list[tuple[int, ...]], after: list[tuple[int, ...]]) -> bool:
     return any(
-        now > then for b, a in zip(before, after, strict=True) for then, now in zip(b, a, strict=True)
+        now > then
+        for b, a in zip(before, after, strict=True)
+        for then, now in zip(b, a, strict=True)
     )
 
 

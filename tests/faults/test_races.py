@@ -39,8 +39,7 @@ async def test_row_29_finish_against_stop(scene: Scene, lines: Lifelines) -> Non
             lines.let_go()
         try:
             told = await stopping
-        except InvalidJobStateError as refusal:
-            assert "completed" in refusal.message
+        except InvalidJobStateError:
             assert (await scene.done(job)).status == "completed"
         else:
             record = await scene.done(job)

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcp_queue.config import Settings
+    from mcp_queue.jobs.record import JobRecord
     from support.invariants import Witness
     from support.processes import Lifelines
+    from support.scenes import Scene
     from support.serving import Setup
 
     RecordProperty = Callable[[str, object], None]
@@ -76,14 +78,14 @@ async def test_row_27_disk_full(
         async with scenes.scene(settings) as scene:
             small = await scene.submit("gated", port=lines.port, answer="small")
             large = await scene.submit("gated", port=lines.port, answer="x" * 100_000)
-            writes = await scene.submit("writes_after_meeting", port=lines.port, size=disks.SIZE << 20)
+            writes = await scene.submit(
+                "writes_after_meeting", port=lines.port, size=disks.SIZE << 20
+            )
             await lines.arrive(3)
             filler = disks.fill(disk)
-            accepted = 0
+            accepted: list[JobRecord] = []
             with pytest.raises(RegistryError) as refusal:
-                for _ in range(1000):
-                    await scene.submit("add", a=2, b=3)
-                    accepted += 1
+                await submit_until_refused(scene, accepted)
             assert "full" in str(refusal.value)
             assert "Make room" in refusal.value.hint
             health = await scene.queue.get_queue_health()
@@ -91,7 +93,7 @@ async def test_row_27_disk_full(
             assert "full" in health["problem"]
             lines.let_go()
             await invariants.becomes(lambda: not invariants.workers(), "a worker on a full disk")
-            assert len(await scene.queue.list_jobs()) == 3 + accepted
+            assert len(await scene.queue.list_jobs()) == 3 + len(accepted)
             filler.unlink()
             assert (await scene.done(small)).status in ("completed", "failed")
             record = await scene.done(large)
@@ -100,6 +102,12 @@ async def test_row_27_disk_full(
             assert failure(await scene.done(writes))[0] == "failed"
             assert (await scene.run("add", a=2, b=3)).result == 5
             assert (await scene.queue.get_queue_health())["status"] == "healthy"
+
+
+async def submit_until_refused(scene: Scene, accepted: list[JobRecord]) -> None:
+    while len(accepted) < 1000:
+        job = await scene.submit("add", a=2, b=3)
+        accepted.append(job)
 
 
 async def test_row_27_fsync_fails(

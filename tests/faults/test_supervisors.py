@@ -14,15 +14,17 @@ import pytest
 from mcp_queue import clock
 from mcp_queue.errors import JobNotFoundError
 from mcp_queue.jobs import job_rows
+from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
 from support import harm, invariants, queues, scenes
-from support.processes import sleeper
+from support.processes import GUARD, sleeper
 from support.queues import supervisor_pid, worker_pid
 from support.rawclient import RawClient
 from support.scenes import call, failure, greet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
     from mcp_queue.config import Settings
     from support.invariants import Witness
     from support.processes import Lifelines
@@ -71,8 +73,10 @@ async def test_row_19_ended_in_between(scene: Scene, lines: Lifelines) -> None:
     os.kill(supervisor, signal.SIGSTOP)
     os.kill(victim, signal.SIGKILL)
     lines.let_go()
-    folder = scene.queue._member.folder.run((await scene.queue.get_job_status(ends.job_id)).run_id)  # noqa: SLF001
-    await invariants.becomes(lambda: '"outcome"' in events_of(folder.events), "no outcome")
+    run_id = (await scene.queue.get_job_status(ends.job_id)).run_id
+    assert run_id is not None
+    events = RegistryFolder(scene.queue.registry_path).run(run_id).events
+    await invariants.becomes(lambda: '"outcome"' in events_of(events), "no outcome")
     os.kill(supervisor, signal.SIGKILL)
     record = await scene.done(ends)
     assert (record.status, record.result, record.attempt) == ("completed", 1, 1)
@@ -281,9 +285,7 @@ async def test_row_24_timeout_in_time(
         await lines.end()
 
 
-async def test_row_24_no_early_expiry(
-    persistent: Settings, shift: Callable[[float], None]
-) -> None:
+async def test_row_24_no_early_expiry(persistent: Settings, shift: Callable[[float], None]) -> None:
     """Within a boot no jump of the clock ages a job; over a boot the wall clock does."""
     settings = replace(persistent, completed_job_retention_seconds=3600)
     async with scenes.scene(settings) as scene:
@@ -299,7 +301,9 @@ async def test_row_24_no_early_expiry(
     shift(DAY)
     async with await invariants.QueueManager.open(settings) as queue:
         assert (await queues.run(queue, "add", a=2, b=3)).result == 5
-        with pytest.raises(JobNotFoundError):
-            while await queue.get_job_status(job.job_id):
+        with anyio.fail_after(GUARD):
+            while job.job_id in [record.job_id for record in await queue.list_jobs()]:
                 await anyio.sleep(0.01)
+        with pytest.raises(JobNotFoundError):
+            await queue.get_job_status(job.job_id)
     queues.clear(scene.witness.path)

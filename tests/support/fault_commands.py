@@ -17,7 +17,7 @@ from support.job_commands import meet
 from support.processes import CONNECT, DAEMON
 
 
-class _Unpicklable(Exception):
+class _UnpicklableError(Exception):
     def __init__(self) -> None:
         super().__init__("cannot be pickled", lambda: None)
         self.lock = threading.Lock()
@@ -29,7 +29,7 @@ class _Unpicklable(Exception):
 @command(use_queue=True)
 def raises_unpicklable() -> None:
     """Raise what no pickle can hold."""
-    raise _Unpicklable
+    raise _UnpicklableError
 
 
 @command(use_queue=True)
@@ -177,3 +177,17 @@ def tries_twice(port: int, *, job: Job) -> int:
     """Wait for the test; may be run again."""
     meet(port)
     return job.attempt
+
+
+@command(use_queue=True)
+def turns(seconds: float, child: bool, *, job: Job) -> str:
+    """Work for a while, a child beside it that would go on for ever; leave when asked."""
+    if child:
+        code = "import threading; threading.Event().wait()"
+        subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    pause = threading.Event()
+    for _ in job.track(range(max(1, int(seconds * 20)))):
+        if job.stopping:
+            return "left"
+        pause.wait(0.05)
+    return "turned"

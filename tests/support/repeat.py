@@ -1,4 +1,4 @@
-"""A pytest plugin: run each test many times (``--repeat``), beside a busy processor (``--burn``)."""
+"""A pytest plugin: each test many times, in full numbers, or beside a busy processor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    rounds = metafunc.config.getoption("--repeat")
+    rounds: int = metafunc.config.getoption("--repeat") or 1
     if rounds > 1:
         metafunc.fixturenames.append("_round")
         metafunc.parametrize("_round", range(1, rounds + 1), ids=lambda n: f"round {n}")

@@ -64,6 +64,7 @@ class Bell:
 
 
 def _make_fifo(path: str) -> None:
+    assert sys.platform != "win32"
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:

@@ -48,7 +48,9 @@ def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
     }
     if settings.enabled and _free(path) < LOW_DISK:
         view["status"] = "degraded"
-        view["problem"] = "The disk is full: jobs are neither taken nor settled until there is room."
+        view["problem"] = (
+            "The disk is full: jobs are neither taken nor settled until there is room."
+        )
     if settings.in_memory:
         view["note"] = "In memory: jobs and results end with this server." + (
             " registry_path is ignored." if settings.registry_path else ""
