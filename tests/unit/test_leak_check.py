@@ -110,9 +110,9 @@ import os, pathlib, tempfile
 import platformdirs
 
 def test_settings_of_the_user_are_out_of_reach():
-    assert [name for name in os.environ if name.startswith("MCP_QUEUE_")] == [
-        "MCP_QUEUE_TEST_SESSION"
-    ]
+    assert {name for name in os.environ if name.startswith("MCP_QUEUE_")} == {
+        "MCP_QUEUE_TEST_SESSION", "MCP_QUEUE_SUPERVISOR_LINGER_SECONDS"
+    }
     own = pathlib.Path(tempfile.gettempdir())
     assert own in pathlib.Path(platformdirs.user_data_dir("mcp-queue")).parents
     assert own in pathlib.Path(platformdirs.user_cache_dir("mcp-queue")).parents
