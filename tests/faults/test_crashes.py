@@ -60,6 +60,16 @@ ENDINGS: dict[str, tuple[set[Any], set[Any]]] = {
     "leave.after_commit": (WHOLE, WHOLE),
 }
 
+# Where a successor may have begun the run again in the moment before all were killed.
+BEGUN_AGAIN = {
+    "submit.after_commit",
+    "claim.before_commit",
+    "claim.after_commit",
+    "spawn.before_record",
+    "spawn.after_record",
+    "worker.before_started",
+}
+
 
 class Story:
     """One job on its way past a crash point; what its client was answered."""
@@ -164,7 +174,8 @@ async def test_row_22_crash_point(
             await invariants.becomes(lambda: not invariants.workers(), "a worker that was killed")
             harm.cut_power(witness.path)
         ending = await story.end(persistent)
-    assert ending in ENDINGS[point][dies == "machine"]
+    allowed = ENDINGS[point][dies == "machine"]
+    assert ending in (allowed | LOST if dies == "all" and point in BEGUN_AGAIN else allowed)
     assert story.runs() <= 1
     if ending in WHOLE:
         assert story.runs() == 1
