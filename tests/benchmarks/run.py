@@ -182,7 +182,7 @@ def workers() -> Iterator[Figure]:
 
 def many_jobs() -> Iterator[Figure]:
     """Status, list and health with 100,000 jobs in the registry against 100."""
-    from mcp_queue.jobs import job_rows
+    from mcp_queue.jobs import job_rows, steady
     from mcp_queue.jobs.job_rows import NewJob
     from mcp_queue.jobs.registry import Registry
 
@@ -193,10 +193,11 @@ def many_jobs() -> Iterator[Figure]:
             registry = Registry(path)
             with registry.transaction():
                 insert = "INSERT INTO jobs (job_id, command, job_type, status, rev, created_at,"
-                insert += " updated_at, finished_at, params, call) VALUES (?, 'noop', 'noop',"
-                insert += " 'completed', ?, 1, 1, 1, '{}', '{}')"
+                insert += " updated_at, finished_at, kept_since, params, call) VALUES (?, 'noop',"
+                insert += " 'noop', 'completed', ?, 1, 1, 1, ?, '{}', '{}')"
+                now = steady.now(registry)
                 for number in range(count):
-                    registry.execute(insert, (f"job-{number}", number))
+                    registry.execute(insert, (f"job-{number}", number, now))
             job_rows.add(registry, NewJob("last", "noop", "noop", "{}", "{}", "{}", None, False))
             registry.close()
             command = [*OURS, "--persistent", "--registry-path", path]
