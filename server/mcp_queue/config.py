@@ -8,12 +8,12 @@ serve with the rest.
 
 from __future__ import annotations
 
-import os
 from dataclasses import Field, dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from mcp_queue import setting_kinds as kinds
 from mcp_queue.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,174 +26,10 @@ RESERVED = frozenset(
     {"RUN", "CONFIG", "TOOLS_CACHE", "TEST_SESSION", "CRASH_POINT", "CRASH_ONCE", "CRASH_SIGNAL"}
 )
 """What may follow ``PREFIX`` in the environment without being a setting."""
-YEAR = 31_536_000  # seconds; waits of the operating system take no more than a few decades
 MOST_JOBS = 1_000_000
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What a key takes: in words, from JSON (``check``) and from a text (``parse``).
-
-    Both give the settled value or raise ``ValueError``; ``anchor`` makes its paths absolute.
-    """
-
-    allowed: str
-    check: Callable[[object], object]
-    parse: Callable[[str], object]
-    anchor: Callable[[Path, Any], object] = lambda _folder, value: value
-
-    def check_in(self, folder: Path, value: object) -> object:
-        """``check``, with relative paths taken from ``folder``."""
-        return self.anchor(folder, self.check(value))
-
-
-def _boolean() -> Kind:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-    def check(value: object) -> bool:
-        if not isinstance(value, bool):
-            raise ValueError
-        return value
-
-    def parse(text: str) -> bool:
-        if text.strip().lower() not in words:
-            raise ValueError
-        return words[text.strip().lower()]
-
-    return Kind("`true` or `false`", check, parse)
-
-
-def _whole(unit: str, low: int, high: int, *, nullable: bool = False) -> Kind:
-    def check(value: object) -> int | None:
-        if value is None and nullable:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError
-        return value
-
-    def parse(text: str) -> int | None:
-        return check(None if _is_null(text) else int(text))
-
-    or_null = ", or `null`" if nullable else ""
-    return Kind(f"a whole number{unit} from `{low}` to `{high}`{or_null}", check, parse)
-
-
-def _choice(*words: str) -> Kind:
-    def check(value: object) -> object:
-        if value not in words:
-            raise ValueError
-        return value
-
-    allowed = " or ".join(f'`"{word}"`' for word in words)
-    return Kind(allowed, check, lambda text: check(text.strip().lower()))
-
-
-def _counts(keys: str, low: int, high: int) -> Kind:
-    count = _whole("", low, high)
-
-    def check(value: object) -> dict[str, object] | None:
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise ValueError
-        counts = cast("dict[object, object]", value)
-        if not all(isinstance(key, str) and key for key in counts):
-            raise ValueError
-        return {str(key): count.check(n) for key, n in counts.items()}
-
-    def parse(text: str) -> dict[str, object] | None:
-        import json  # only who has limits by type pays for it
-
-        return check(json.loads(text))
-
-    return Kind(f"a JSON object of {keys} and {count.allowed}, or `null`", check, parse)
-
-
-def _seconds(*, above_zero: bool = False, nullable: bool = False) -> Kind:
-    def check(value: object) -> float | None:
-        if value is None and nullable:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError
-        if not 0 <= value <= YEAR or (above_zero and value == 0):
-            raise ValueError
-        return float(value)
-
-    def parse(text: str) -> float | None:
-        return check(None if _is_null(text) else float(text))
-
-    start = "above `0` and up to" if above_zero else "from `0` to"
-    allowed = f"seconds {start} `{YEAR}`{', or `null`' if nullable else ''}"
-    return Kind(allowed, check, parse)
-
-
-def _size() -> Kind:
-    def check(value: object) -> int | None:
-        if value is None:
-            return None
-        from mcp_queue.commands.sizes import parse_size  # only who sets one pays for it
-
-        return parse_size(value)
-
-    def parse(text: str) -> int | None:
-        return check(None if _is_null(text) else int(text) if text.strip().isdigit() else text)
-
-    return Kind("bytes, a text such as `512MiB` or `2GB`, or `null`", check, parse)
-
-
-def _path() -> Kind:
-    def check(value: object) -> str | None:
-        if value is None or (isinstance(value, str) and value.strip() and "\0" not in value):
-            return value
-        raise ValueError
-
-    def parse(text: str) -> str | None:
-        return check(None if _is_null(text) else text)
-
-    return Kind("the path of a file, or `null`", check, parse, _anchor)
-
-
-def _sources() -> Kind:
-    def check(value: object) -> tuple[str, ...]:
-        if not isinstance(value, list | tuple):
-            raise ValueError
-        names: list[str] = []
-        for name in cast("list[object]", value):
-            if not isinstance(name, str) or not name.strip():
-                raise ValueError
-            names.append(name.strip())
-        return tuple(names)
-
-    def parse(text: str) -> tuple[str, ...]:
-        parts = text.replace(os.pathsep, ",").split(",")
-        return check([part for part in parts if part.strip()])
-
-    def anchor(folder: Path, names: tuple[str, ...]) -> tuple[str | None, ...]:
-        return tuple(_anchor(folder, name) if _is_path(name) else name for name in names)
-
-    return Kind("a list of modules and of paths of `.py` files", check, parse, anchor)
-
-
-def _is_null(text: str) -> bool:
-    return text.strip().lower() == "null"
-
-
-def _is_path(name: str) -> bool:
-    return name.endswith(".py") or any(mark and mark in name for mark in (os.sep, os.altsep))
-
-
-def _anchor(folder: Path, path: str | None) -> str | None:
-    return path and str(folder / _expand(path))
-
-
-def _expand(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # no such user: then the tilde belongs to the name
-        return Path(path)
-
-
-def _key(default: T, kind: Kind) -> T:
+def _key(default: T, kind: kinds.Kind) -> T:
     return field(default=default, metadata={"kind": kind})
 
 
@@ -201,30 +37,34 @@ def _key(default: T, kind: Kind) -> T:
 class Settings:
     """The settled values; docs/configuration.md says what each key means."""
 
-    enabled: bool = _key(True, _boolean())
-    in_memory: bool = _key(True, _boolean())
-    registry_path: str | None = _key(None, _path())
-    shutdown_timeout: float = _key(30.0, _seconds(above_zero=True))
-    max_concurrent_jobs: int = _key(10, _whole("", 1, 1000))
-    max_queue_size: int | None = _key(None, _whole("", 1, MOST_JOBS, nullable=True))
-    queue_full_policy: str = _key("evict_oldest", _choice("evict_oldest", "reject"))
-    per_job_type_limits: Mapping[str, int] | None = _key(None, _counts("job types", 1, MOST_JOBS))
-    completed_job_retention_seconds: float = _key(21600.0, _seconds())
-    max_inline_result: int = _key(16384, _whole(" of bytes", 0, 16 * 1024 * 1024))
-    stop_grace_seconds: float = _key(3.0, _seconds())
-    default_timeout_seconds: float | None = _key(None, _seconds(above_zero=True, nullable=True))
-    default_memory_limit: int | None = _key(None, _size())
-    retry_backoff_seconds: float = _key(1.0, _seconds())
-    log_cap_bytes: int = _key(64 << 20, _whole(" of bytes", 1 << 16, 1 << 40))
-    supervisor_linger_seconds: float = _key(5.0, _seconds())
-    niceness: int = _key(10, _whole("", 0, 19))
-    commands: tuple[str, ...] = _key((), _sources())
+    enabled: bool = _key(True, kinds.boolean())
+    in_memory: bool = _key(True, kinds.boolean())
+    registry_path: str | None = _key(None, kinds.path())
+    shutdown_timeout: float = _key(30.0, kinds.seconds(above_zero=True))
+    max_concurrent_jobs: int = _key(10, kinds.whole("", 1, 1000))
+    max_queue_size: int | None = _key(None, kinds.whole("", 1, MOST_JOBS, nullable=True))
+    queue_full_policy: str = _key("evict_oldest", kinds.choice("evict_oldest", "reject"))
+    per_job_type_limits: Mapping[str, int] | None = _key(
+        None, kinds.counts("job types", 1, MOST_JOBS)
+    )
+    completed_job_retention_seconds: float = _key(21600.0, kinds.seconds())
+    max_inline_result: int = _key(16384, kinds.whole(" of bytes", 0, 16 * 1024 * 1024))
+    stop_grace_seconds: float = _key(3.0, kinds.seconds())
+    default_timeout_seconds: float | None = _key(
+        None, kinds.seconds(above_zero=True, nullable=True)
+    )
+    default_memory_limit: int | None = _key(None, kinds.size())
+    retry_backoff_seconds: float = _key(1.0, kinds.seconds())
+    log_cap_bytes: int = _key(64 << 20, kinds.whole(" of bytes", 1 << 16, 1 << 40))
+    supervisor_linger_seconds: float = _key(5.0, kinds.seconds())
+    niceness: int = _key(10, kinds.whole("", 0, 19))
+    commands: tuple[str, ...] = _key((), kinds.sources())
 
     @property
     def registry_file(self) -> Path:
         """The absolute path of the persistent registry, whether or not ``in_memory`` is set."""
         if self.registry_path is not None:
-            return _expand(self.registry_path).absolute()
+            return kinds.expand(self.registry_path).absolute()
         import platformdirs  # costs start-up time that most callers can save
 
         return Path(platformdirs.user_data_dir("mcp-queue", appauthor=False)) / "registry.db"
@@ -236,7 +76,7 @@ _BESIDE_SECTION = ("commands",)
 _IN_SECTION = tuple(key for key in _FIELDS if key not in _BESIDE_SECTION)
 
 
-def kind_of(key: str) -> Kind:
+def kind_of(key: str) -> kinds.Kind:
     """The ``Kind`` of value that ``key`` takes."""
     return _FIELDS[key].metadata["kind"]
 
@@ -278,7 +118,7 @@ class _Reader:
         file = file or environ.get(f"{PREFIX}CONFIG")
         if not file:
             return
-        path = _expand(file).absolute()
+        path = kinds.expand(file).absolute()
         content = self._json_object(path, source)
         section = content.pop(_SECTION, {})
         self._read_object(content, path, (_SECTION, *_BESIDE_SECTION))
