@@ -180,11 +180,6 @@ def totals(registry: Registry) -> dict[str, int]:
     return dict(registry.rows("SELECT status, n FROM totals"))
 
 
-def params_of(registry: Registry, job_id: str) -> str:
-    """The JSON text of a job's params."""
-    return registry.value("SELECT params FROM jobs WHERE job_id = ?", (job_id,))
-
-
 def unfinished(registry: Registry) -> bool:
     """Whether a supervisor has work: a started job, or a run that may live."""
     return bool(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from mcp_queue import clock
 from mcp_queue.jobs import states
+
+JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What a job's id may be, wherever it comes from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import sys
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
@@ -22,9 +21,9 @@ from mcp_queue.errors import (
     InvalidParamsError,
     NotGuardedError,
 )
+from mcp_queue.jobs.record import JOB_ID
 from mcp_queue.manager import job_params
 
-JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TOP_LEVEL = "Define the class at the top level of a module or script, and pass the class itself."
 NO_FILE = "it was defined in an interactive session or with python -c, where no worker finds it"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 from urllib.parse import unquote
+
+from mcp_queue.jobs.record import JOB_ID
 
 FIXED = ("jobs", "health", "commands")
 PARTS = ("", "logs", "logs/stdout", "logs/stderr", "result")
 _SCHEME = "queue://"
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -30,7 +30,7 @@ def parse(uri: str) -> Address | None:
     kind, _, rest = path.partition("/")
     encoded, _, part = rest.partition("/")
     job_id = unquote(encoded, errors="replace")
-    if kind != "jobs" or _JOB_ID.fullmatch(job_id) is None:
+    if kind != "jobs" or JOB_ID.fullmatch(job_id) is None:
         return None
     if part not in PARTS or rest == f"{encoded}/":
         return None
