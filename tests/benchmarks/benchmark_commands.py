@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 from mcp_queue import Job, command
@@ -41,3 +42,9 @@ def reports(count: int, *, job: Job) -> None:
     for number in range(count):
         job.set_progress(100 * number / count, str(time.time()))
         time.sleep(0.1)
+
+
+@command(use_queue=True)
+def idles() -> None:
+    """Nothing, until it is killed."""
+    threading.Event().wait()

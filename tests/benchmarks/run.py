@@ -91,17 +91,48 @@ def samples(work: Callable[[], object], count: int, pause: float) -> list[float]
     return found
 
 
-def start() -> Iterator[Figure]:
-    def first_list(command: list[str]) -> float:
-        with RawClient(command) as client:
-            begun = client.started_at
-            begin(client)
-            client.request("tools/list")
-            return (time.monotonic() - begun) * 1000
+def first_answer(command: list[str], tool: str | None = None) -> float:
+    """From a server's start to its first list of tools, and an answer of ``tool``."""
+    with RawClient(command) as client:
+        begun = client.started_at
+        begin(client)
+        client.request("tools/list")
+        if tool is not None:
+            call(client, tool)
+        return (time.monotonic() - begun) * 1000
 
-    pairs = [(first_list(BARE), first_list(OURS)) for _ in range(8)][1:]
+
+def start() -> Iterator[Figure]:
+    pairs = [(first_answer(BARE), first_answer(OURS)) for _ in range(8)][1:]
     bare, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
     yield Figure("process start → first tools/list", ours, 0.75, bare)
+
+
+def restart() -> Iterator[Figure]:
+    """Start over 5 running and 50 waiting jobs of a killed server, against an empty registry."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty, full = (
+            [*OURS, "--persistent", "--registry-path", str(Path(folder, name)),
+             "--max-concurrent-jobs", "5"]
+            for name in ("empty.db", "full.db")
+        )  # fmt: skip
+        with RawClient(full) as client:
+            begin(client)
+            ids = [call(client, "idles")["job_id"] for _ in range(55)]
+            while call(client, "queue_health")["running_jobs"] < 5:
+                time.sleep(0.05)
+            client.kill()
+        pairs = [
+            (first_answer(empty, "queue_list_jobs"), first_answer(full, "queue_list_jobs"))
+            for _ in range(8)
+        ][1:]
+        with serving(full) as client:
+            for job_id in reversed(ids):  # those that wait first, so that none of them starts
+                call(client, "queue_delete_job", job_id=job_id)
+            while any(Path(folder, "full.db.d", "runs").iterdir()):
+                time.sleep(0.05)
+    floor, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
+    yield Figure("restart over 5 running, 50 waiting jobs", ours, 1.25, floor)
 
 
 def calls() -> Iterator[Figure]:
@@ -213,7 +244,8 @@ def many_jobs() -> Iterator[Figure]:
 
 
 BENCHMARKS = {
-    work.__name__: work for work in (start, calls, deaths, progress, workers, many_jobs, spinning)
+    work.__name__: work
+    for work in (start, restart, calls, deaths, progress, workers, many_jobs, spinning)
 }
 
 
