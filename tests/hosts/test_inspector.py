@@ -11,20 +11,16 @@ from typing import Any
 
 import pytest
 
-from support import inspector
+from support import foreign, npm
 
 BUILT_IN = {"queue_health", "queue_list_jobs", "queue_stop_job", "queue_wait_job"}
 
 
 @pytest.fixture
 def command(user_environment: dict[str, str]) -> list[str]:
-    found = inspector.command(user_environment)
-    if found is None:
-        missing = "the MCP Inspector is not installed (python tests/support/inspector.py)"
-        if user_environment.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+    name = "@modelcontextprotocol/inspector"
+    found = foreign.required(user_environment, npm.package(user_environment, name), name)
+    return [str(npm.node()), str(found / "clients" / "launcher" / "build" / "index.js"), "--cli"]
 
 
 def inspect(command: list[str], folder: Path, *arguments: str) -> Any:
