@@ -36,17 +36,28 @@ async def wait_for(
             advice="Give the job_id of at least one job.",
         )
     records = {job_id: await queue.record_of(job_id) for job_id in dict.fromkeys(job_ids)}
-    _report(job, records, next(iter(records.values())))
-    if not _over(records, mode):
-        with anyio.move_on_after(seconds):
-            await _follow(queue, records, mode, job)
-        records = {job_id: await queue.record_of(job_id) for job_id in records}
+    records = await follow(queue, records, seconds, mode, job)
     return Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],
         timed_out=not _over(records, mode),
         next=_next_step(records, mode),
     )
+
+
+async def follow(
+    queue: QueueManager, records: Records, seconds: float, mode: Mode, job: Job
+) -> Records:
+    """The jobs once all, or any, have ended or ``seconds`` are over; ``job`` tells their progress.
+
+    Raises JobNotFoundError when one is forgotten meanwhile.
+    """
+    _report(job, records, next(iter(records.values())))
+    if _over(records, mode):
+        return records
+    with anyio.move_on_after(seconds):
+        await _follow(queue, records, mode, job)
+    return {job_id: await queue.record_of(job_id) for job_id in records}
 
 
 async def _follow(queue: QueueManager, records: Records, mode: Mode, job: Job) -> None:

@@ -29,7 +29,8 @@ _CO_ASYNC_GENERATOR = 0x200
 class CommandInfo:
     """All that is known of a command without looking at its parameters.
 
-    ``timeout`` is in seconds, ``memory_limit`` in bytes; ``max_attempts`` counts the first one.
+    ``timeout`` and ``inline_wait`` are in seconds, ``memory_limit`` in bytes; ``max_attempts``
+    counts the first one.
     ``target`` is the function or the Command class, ``parameters_of`` the function whose signature
     counts. ``source`` says how a worker finds the command: ``{"module": "pkg.mod"}`` or
     ``{"file": "/abs/path.py"}``, empty if it cannot.
@@ -38,6 +39,7 @@ class CommandInfo:
     __slots__ = (
         "descr",
         "destructive",
+        "inline_wait",
         "max_attempts",
         "memory_limit",
         "name",
@@ -63,11 +65,13 @@ class CommandInfo:
         max_attempts: int = 1,
         memory_limit: int | str | None = None,
         task: Task = "optional",
+        inline_wait: float | None = None,
         read_only: bool | None = None,
         destructive: bool | None = None,
     ) -> None:
         _check_name(name)
         _check_options(name, use_queue, timeout, task)
+        _check_inline_wait(name, inline_wait, use_queue, task)
         _check_attempts(name, max_attempts)
         self.name = name
         self.target = target
@@ -80,6 +84,7 @@ class CommandInfo:
         self.max_attempts = max_attempts
         self.memory_limit = _memory_limit(name, memory_limit)
         self.task = task
+        self.inline_wait = inline_wait
         self.read_only = read_only
         self.destructive = destructive
         self.source = _source(target.__module__)
@@ -130,6 +135,7 @@ if TYPE_CHECKING:
         max_attempts: int = 1,
         memory_limit: int | str | None = None,
         task: Task = "optional",
+        inline_wait: float | None = None,
         title: str | None = None,
         description: str | None = None,
         read_only: bool | None = None,
@@ -146,8 +152,9 @@ def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> An
     ``memory_limit``: bytes, or a text such as ``"2GiB"``, that all processes of the job together
     may have in memory; past it they are killed.
     ``task``: whether it may (``"optional"``), must (``"required"``) or may never (``"never"``)
-    answer as an MCP task. ``title``, ``description``, ``read_only`` and ``destructive`` are shown
-    to clients.
+    answer as an MCP task. ``inline_wait``: seconds for which a call that is answered without a
+    task waits for its job; the answer is the result if the job ends in time, else the handle.
+    ``title``, ``description``, ``read_only`` and ``destructive`` are shown to clients.
 
     Raises InvalidCommandError, or DuplicateCommandError if another command has the name.
     """
@@ -173,6 +180,7 @@ def _register_function(
     max_attempts: int = 1,
     memory_limit: int | str | None = None,
     task: Task = "optional",
+    inline_wait: float | None = None,
     title: str | None = None,
     description: str | None = None,
     read_only: bool | None = None,
@@ -188,6 +196,7 @@ def _register_function(
         max_attempts=max_attempts,
         memory_limit=memory_limit,
         task=task,
+        inline_wait=inline_wait,
         read_only=read_only,
         destructive=destructive,
     )
@@ -210,6 +219,7 @@ class Command:
     max_attempts: ClassVar[int] = 1
     memory_limit: ClassVar[int | str | None] = None  # bytes, or a text such as "2GiB"
     task: ClassVar[Task] = "optional"
+    inline_wait: ClassVar[float | None] = None  # seconds
     read_only: ClassVar[bool | None] = None
     destructive: ClassVar[bool | None] = None
 
@@ -250,6 +260,7 @@ def _register_class(cls: type[Command]) -> None:
         max_attempts=cls.max_attempts,
         memory_limit=cls.memory_limit,
         task=cls.task,
+        inline_wait=cls.inline_wait,
         read_only=cls.read_only,
         destructive=cls.destructive,
     )
@@ -290,6 +301,20 @@ def _check_options(name: str, use_queue: object, timeout: object, task: object) 
         reason = f"task is one of {', '.join(map(repr, TASKS))}, got {task!r}"
     elif task == "required" and not use_queue:
         reason = "task='required' needs use_queue=True: only a queued call answers as a task"
+    else:
+        return
+    raise InvalidCommandError(command=name, reason=reason)
+
+
+def _check_inline_wait(name: str, inline_wait: object, use_queue: bool, task: Task) -> None:
+    if inline_wait is None:
+        return
+    if not _is_duration(inline_wait):
+        reason = f"inline_wait is a positive number of seconds or None, got {inline_wait!r}"
+    elif not use_queue:
+        reason = "inline_wait needs use_queue=True: only a queued call can go on without its answer"
+    elif task == "required":
+        reason = "inline_wait says nothing with task='required': a task is answered at once"
     else:
         return
     raise InvalidCommandError(command=name, reason=reason)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 INSTRUCTIONS = """\
 Tools here may run as queued jobs, each in a process of its own, which goes on when you end your \
-turn. Calling such a tool answers at once, with a job_id or as a task whose task id is the job_id; \
-that is no result yet.
+turn. Calling such a tool answers with a job_id or as a task whose task id is the job_id: no \
+result yet, unless status is completed.
 - Need the result now: queue_wait_job with the job_id. It returns when the job ends or after \
 timeout_seconds (45); if timed_out, call it again. Do not poll queue_get_job_status in a loop.
 - Need it later: tell the user the job_id and end your turn. A task wakes you when it ends; in a \

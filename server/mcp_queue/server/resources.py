@@ -143,6 +143,7 @@ def _command(info: CommandInfo) -> dict[str, Any]:
         "use_queue": info.use_queue,
         "timeout": info.timeout,
         "task": info.task if info.use_queue else None,
+        "inline_wait": info.inline_wait,
         "read_only": info.read_only,
         "destructive": info.destructive,
     }

@@ -13,6 +13,7 @@ from mcp_queue.builtin import NAMES
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import CommandNotFoundError, InvalidCommandError, QueueError
 from mcp_queue.manager.call import handle
+from mcp_queue.server.inline import answered
 from mcp_queue.server.plain import PlainCalls
 from mcp_queue.server.protocol import declares_tasks, invalid_params, tasks_required
 from mcp_queue.server.results import (
@@ -84,6 +85,8 @@ class Tools:
             return _refused(info, error)
         if as_task:
             return created(record, self._state.queue.settings)
+        if info.inline_wait is not None:
+            return await answered(context, self._state.queue, record, info.inline_wait)
         return success(handle(record), *job_links(context, record))
 
 

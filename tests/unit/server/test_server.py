@@ -11,55 +11,12 @@ from typing import Any
 
 import pytest
 
-from support.rawclient import RawClient, Received
+from support.rawclient import RawClient
 from support.serving import ENVELOPE, HANDSHAKE, Setup
-from support.wire import check_result
+from support.speaking import Speaker
 
 COMMANDS = str(Path(__file__).with_name("server_commands.py"))
 PLAIN_ENVELOPE = {**ENVELOPE, "io.modelcontextprotocol/clientCapabilities": {}}
-
-
-class Speaker:
-    """A raw client that knows how a request of its era looks."""
-
-    def __init__(self, client: RawClient, version: str, meta: dict[str, Any]) -> None:
-        self.client = client
-        self.version = version
-        self._meta = meta
-
-    def params(self, **params: Any) -> dict[str, Any]:
-        meta = {**self._meta, **params.pop("_meta", {})}
-        return {**params, "_meta": meta} if meta else params
-
-    def request(self, method: str, **params: Any) -> dict[str, Any]:
-        """The result of a request, checked against its era's schema."""
-        answer = self.client.request(method, self.params(**params))
-        assert "result" in answer, answer
-        check_result(method, self.version, answer["result"])
-        return answer["result"]
-
-    def refused(self, method: str, **params: Any) -> dict[str, Any]:
-        answer = self.client.request(method, self.params(**params))
-        assert "error" in answer, answer
-        return answer["error"]
-
-    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        return self.request("tools/call", name=tool, arguments=arguments)
-
-    def job(self, seconds: float) -> str:
-        """The id of a new job of ``sleeps``, whatever answers."""
-        result = self.call("sleeps", seconds=seconds)
-        return result.get("taskId") or result["structuredContent"]["job_id"]
-
-    def told(self, method: str, **params: Any) -> dict[str, Any]:
-        """The params of the first notification like this."""
-
-        def matches(received: Received) -> bool:
-            given = received.message.get("params", {})
-            same = all(given.get(name) == value for name, value in params.items())
-            return received.method == method and same
-
-        return self.client.wait_for(matches).message["params"]
 
 
 def setup_in(folder: Path) -> Setup:
