@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import fastmcp_client, mcp_schemas, npm  # noqa: E402
+from support import fastmcp_client, mcp_schemas, npm
 
 if __name__ == "__main__":
     mcp_schemas.install(os.environ)
