@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
 from mcp_queue.config import Settings
-from mcp_queue.errors import JobNotFoundError
+from mcp_queue.errors import JobNotFoundError, QueueError
 from mcp_queue.jobs.record import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
 
 def record(job_id: str = "job-1", status: str = "running", **fields: Any) -> JobRecord:
@@ -49,6 +49,9 @@ class FakeQueue:
         self.records = {each.job_id: each for each in records}
         self.results: dict[str, Any] = {}
         self.watchers = 0
+        self.opening = asyncio.Event()  # cleared: a watch takes its time to begin
+        self.opening.set()
+        self.broken: QueueError | None = None
         self._changes: list[asyncio.Queue[JobRecord]] = []
 
     def change(self, job_id: str, **fields: Any) -> None:
@@ -73,11 +76,18 @@ class FakeQueue:
     async def result_of(self, job_id: str) -> Any:
         return self.results[job_id]
 
-    async def watch(self, job_ids: Iterable[str] | None = None) -> AsyncGenerator[JobRecord]:
+    async def watch(
+        self, job_ids: Iterable[str] | None = None, begin: Callable[[], None] | None = None
+    ) -> AsyncGenerator[JobRecord]:
         names = None if job_ids is None else list(job_ids)
         changes: asyncio.Queue[JobRecord] = asyncio.Queue()
+        await self.opening.wait()
+        if self.broken is not None:
+            raise self.broken
         self._changes.append(changes)
         self.watchers += 1
+        if begin is not None:
+            begin()
         try:
             for name in names or ():
                 yield await self.record_of(name)

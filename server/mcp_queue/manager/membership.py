@@ -130,7 +130,9 @@ class Membership:
             self._supervision.check()
         return answer
 
-    async def watch(self, job_ids: Iterable[str] | None = None) -> AsyncGenerator[JobRecord]:
+    async def watch(
+        self, job_ids: Iterable[str] | None = None, begin: Callable[[], None] | None = None
+    ) -> AsyncGenerator[JobRecord]:
         """See `QueueManager.watch`."""
         names = None if job_ids is None else tuple(dict.fromkeys(job_ids))
         if not self._hub:
@@ -139,6 +141,8 @@ class Membership:
                 self._seen_rev = rev
         listener = self._hub.listen(frozenset(names) if names is not None else None)
         try:
+            if begin is not None:
+                begin()
             seen: dict[str, int] = {}
             for name in names or ():
                 record = await self._threads.read(job_rows.get, name)

@@ -298,12 +298,15 @@ class QueueManager:
                     return await self.get_job_status(job_id)
         raise JobNotFoundError(job_id=job_id)
 
-    def watch(self, job_ids: Iterable[str] | None = None) -> AsyncGenerator[JobRecord]:
+    def watch(
+        self, job_ids: Iterable[str] | None = None, begin: Callable[[], None] | None = None
+    ) -> AsyncGenerator[JobRecord]:
         """First each named job as it is, then every change, coalesced.
 
         For all jobs (None) the changes alone. A slow reader gets the latest state of each job.
+        ``begin`` is called when no change from then on will be missed.
         """
-        return self._member.watch(job_ids)
+        return self._member.watch(job_ids, begin)
 
     async def _full(self) -> bool:
         totals = await self._member.read(job_rows.totals)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,7 +12,7 @@ from mcp_queue.errors import QueueError
 from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from anyio.abc import TaskGroup
 
@@ -58,8 +58,9 @@ class Hub:
         self._queue = queue
         self._listeners: set[Listener] = set()
         self._known: dict[str, None] = {}
-        self._wanted = anyio.Event()
+        self._wanted, self._watched = anyio.Event(), anyio.Event()
         self._watching: anyio.CancelScope | None = None
+        self._missed = False
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -68,8 +69,9 @@ class Hub:
             self._tasks = tasks
             while True:
                 await self._wanted.wait()
-                with anyio.CancelScope() as self._watching:
-                    await self._watch()
+                if self._listeners:  # else they left before their watch began
+                    with anyio.CancelScope() as self._watching:
+                        await self._watch()
 
     def start_soon(
         self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object
@@ -78,30 +80,45 @@ class Hub:
         assert self._tasks is not None
         self._tasks.start_soon(work, *arguments)
 
-    @contextmanager
-    def listener(self, interests: set[str]) -> Generator[Listener]:
-        """A listener for these interests, released at the end of the block."""
+    @asynccontextmanager
+    async def listener(self, interests: set[str]) -> AsyncGenerator[Listener]:
+        """A listener for these interests, released at the end of the block.
+
+        No change within the block is missed.
+        """
         listener = Listener(interests)
         self._listeners.add(listener)
         self._wanted.set()
         try:
+            await self._watched.wait()
             yield listener
         finally:
             self._listeners.discard(listener)
             if not self._listeners:
-                self._wanted = anyio.Event()
+                self._wanted, self._watched = anyio.Event(), anyio.Event()
                 if self._watching is not None:
                     self._watching.cancel()
 
     async def _watch(self) -> None:
+        watched = self._watched
+
+        def begin() -> None:
+            watched.set()
+            if self._missed:
+                self._missed = False
+                for listener in self._listeners:
+                    listener.mark(listener.interests)
+
         try:
-            async with aclosing(self._queue.watch(None)) as changes:
+            async with aclosing(self._queue.watch(None, begin)) as changes:
                 async for record in changes:
                     changed = self._changed(record)
                     for listener in self._listeners:
                         listener.mark(changed)
         except QueueError as error:
             log.warning("%s %s", error.message, error.hint)
+            self._missed = True
+            watched.set()  # a broken registry holds up nobody
             await anyio.sleep(RETRY)
 
     def _changed(self, record: JobRecord) -> set[str]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         UnsubscribeRequestParams,
     )
 
+    from mcp_queue.server.hub import Hub
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
 
@@ -84,7 +85,7 @@ class Subscriptions:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._legacy: dict[str, anyio.CancelScope] = {}
+        self._legacy: dict[str, _Pump] = {}
 
     async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
         """Send ``notifications/resources/updated`` for the URI from now on."""
@@ -95,15 +96,17 @@ class Subscriptions:
             raise no_such_resource(context, uri)
         interest = _interest_of(uri)
         if interest is not None and uri not in self._legacy:
-            scope = self._legacy[uri] = anyio.CancelScope()
-            self._state.hub.start_soon(self._pump, context.session, uri, interest, scope)
+            pump = self._legacy[uri] = _Pump(uri, interest)
+            self._state.hub.start_soon(pump.run, self._state.hub, context.session)
+        if uri in self._legacy:
+            await self._legacy[uri].listening.wait()
         return EmptyResult()
 
     async def unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
         """Send no more of them; a URI that was not subscribed to is no error."""
-        scope = self._legacy.pop(str(params.uri), None)
-        if scope is not None:
-            scope.cancel()
+        pump = self._legacy.pop(str(params.uri), None)
+        if pump is not None:
+            pump.scope.cancel()
         return EmptyResult()
 
     async def listen(
@@ -112,7 +115,7 @@ class Subscriptions:
         """Acknowledge, then send what changes until the client cancels the request."""
         subscription = await self._honoured(context, params.notifications)
         stream = _Stream(context, self._state, subscription)
-        with self._state.hub.listener(subscription.interests()) as listener:
+        async with self._state.hub.listener(subscription.interests()) as listener:
             await stream.acknowledge()
             await stream.send_tasks(set(subscription.task_ids or ()))
             while True:
@@ -141,13 +144,26 @@ class Subscriptions:
     async def _knows(self, job_id: str) -> bool:
         return await find(self._state.queue, job_id) is not None
 
-    async def _pump(
-        self, session: ServerSession, uri: str, interest: str, scope: anyio.CancelScope
-    ) -> None:
-        with scope, self._state.hub.listener({interest}) as listener:
-            while True:
-                await listener.changes()
-                await session.send_resource_updated(uri)
+
+class _Pump:
+    """Sends the changes of one URI until its scope is cancelled; of the handshake era."""
+
+    def __init__(self, uri: str, interest: str) -> None:
+        self._uri, self._interest = uri, interest
+        self.scope = anyio.CancelScope()
+        self.listening = anyio.Event()
+
+    async def run(self, hub: Hub, session: ServerSession) -> None:
+        """Set ``listening`` when no change is missed any more, or when it is over."""
+        try:
+            with self.scope:
+                async with hub.listener({self._interest}) as listener:
+                    self.listening.set()
+                    while True:
+                        await listener.changes()
+                        await session.send_resource_updated(self._uri)
+        finally:
+            self.listening.set()
 
 
 class _Stream:
