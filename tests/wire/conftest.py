@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,20 @@ import pytest
 from support.serving import Setup
 from support.steering import Steering
 
-COMMANDS = Path(__file__).with_name("wire_commands.py")
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def commands_for_servers(monkeypatch: pytest.MonkeyPatch, own_user_folders: None) -> None:
+    """Servers and their workers find the commands of the tests as modules."""
+    path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
+    monkeypatch.setenv("PYTHONPATH", path)
 
 
 @pytest.fixture
 def setup(tmp_path: Path) -> Setup:
-    return Setup(tmp_path, {"shutdown_timeout": 0.5, "stop_grace_seconds": 0.5}, [str(COMMANDS)])
+    settings = {"shutdown_timeout": 0.5, "stop_grace_seconds": 0.5, "max_concurrent_jobs": 40}
+    return Setup(tmp_path, settings, ["support.wire_commands"])
 
 
 @pytest.fixture

@@ -33,21 +33,20 @@ async def settle() -> None:
 
 async def test_changes_of_a_burst_come_together_and_others_not_at_all() -> None:
     queue = FakeQueue()
-    async with running(queue) as hub:
-        async with hub.listener({"a", "b", THE_SET}) as listener:
-            await settle()
-            for _ in range(100):
-                queue.change("a", progress=1.0)
-                queue.change("c", progress=1.0)
-            with anyio.fail_after(5):
-                assert await listener.changes() == {"a", THE_SET}
-            queue.change("c", progress=2.0)
-            with anyio.move_on_after(0.1) as scope:
-                await listener.changes()
-            assert scope.cancelled_caught
-            queue.change("b", status="deleted")
-            with anyio.fail_after(5):
-                assert await listener.changes() == {"b", THE_SET}
+    async with running(queue) as hub, hub.listener({"a", "b", THE_SET}) as listener:
+        await settle()
+        for _ in range(100):
+            queue.change("a", progress=1.0)
+            queue.change("c", progress=1.0)
+        with anyio.fail_after(5):
+            assert await listener.changes() == {"a", THE_SET}
+        queue.change("c", progress=2.0)
+        with anyio.move_on_after(0.1) as scope:
+            await listener.changes()
+        assert scope.cancelled_caught
+        queue.change("b", status="deleted")
+        with anyio.fail_after(5):
+            assert await listener.changes() == {"b", THE_SET}
 
 
 async def test_the_watch_is_released_with_the_last_listener_and_taken_again() -> None:

@@ -1,9 +1,10 @@
-"""Jobs that do what the test says, line by line."""
+"""Jobs whose progress is the test's to say, or to predict."""
 
 from __future__ import annotations
 
 import json
 import socket
+import threading
 
 from mcp_queue import Job, command
 
@@ -21,12 +22,13 @@ def steered(port: int, name: str = "job", *, job: Job) -> str:
 
 
 @command(use_queue=True)
-def counted(steps: int, pace: float, *, job: Job) -> int:
-    """Count at a pace, in seconds a step, and say how far."""
-    import threading
-
+def counted(name: str, steps: int, pace: float, port: int, *, job: Job) -> str:
+    """Wait for the test, then count at a pace, in seconds a step, and say how far."""
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        line.sendall(b"here")
+        line.recv(1)
     pause = threading.Event()
-    for step in range(steps):
+    for step in range(1, steps + 1):
         pause.wait(pace)
-        job.set_progress(100 * (step + 1) / steps, f"step {step + 1}")
-    return steps
+        job.set_progress(100 * step / steps, f"{name} at {step}")
+    return name
