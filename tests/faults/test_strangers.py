@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
@@ -11,11 +10,10 @@ import urllib.parse
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies
 
 from mcp_queue.errors import RegistryError
 from mcp_queue.jobs.folder import RegistryFolder
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from support.invariants import Witness
     from support.processes import Lifelines
     from support.serving import Setup
-
-    RecordProperty = Callable[[str, object], None]
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes and no fifos")
 
@@ -290,112 +286,3 @@ def modes_of(top: Path) -> dict[str, tuple[int, bool]]:
 
 def test_row_34_http_on_loopback_alone() -> None:
     pytest.skip("there is no HTTP mode yet")
-
-
-def is_no_json(data: bytes) -> bool:
-    if b"\n" in data or not data.strip():
-        return False
-    try:
-        json.loads(data)
-    except (ValueError, RecursionError):
-        return True
-    return False
-
-
-JSON = strategies.recursive(
-    strategies.none()
-    | strategies.booleans()
-    | strategies.integers()
-    | strategies.text(max_size=20)
-    | strategies.floats(allow_nan=False, allow_infinity=False),
-    lambda inner: strategies.lists(inner, max_size=4)
-    | strategies.dictionaries(strategies.text(max_size=10), inner, max_size=4),
-    max_leaves=8,
-)  # fmt: skip
-TOOLS = ["add", "queue_list_jobs", "queue_get_job_status", "queue_wait_job", "queue_add_job"]
-KEYS = ["a", "b", "job_id", "job_ids", "limit", "cursor", "command", "params", "timeout_seconds"]
-METHODS = [
-    "tools/call", "tools/list", "resources/read", "resources/list", "tasks/get", "ping",
-    "completion/complete", "resources/subscribe", "prompts/get", "logging/setLevel",
-]  # fmt: skip
-
-NO_JSON = strategies.binary(min_size=1, max_size=60).filter(is_no_json)
-NO_OBJECT = JSON.filter(lambda value: not isinstance(value, dict)).map(json.dumps)
-NO_MESSAGE = strategies.dictionaries(
-    strategies.sampled_from(["jsonrpc", "result", "x", "params"]), JSON, max_size=3
-).filter(lambda value: value.get("jsonrpc") != "2.0")
-REQUEST = strategies.fixed_dictionaries(
-    {"method": strategies.sampled_from(METHODS) | strategies.text(max_size=12)},
-    optional={"params": strategies.dictionaries(strategies.text(max_size=8), JSON, max_size=3)},
-)
-CALL = strategies.fixed_dictionaries(
-    {
-        "name": strategies.sampled_from(TOOLS) | strategies.text(max_size=12),
-        "arguments": JSON
-        | strategies.dictionaries(strategies.sampled_from(KEYS), JSON, max_size=4),
-    }
-).map(lambda params: {"method": "tools/call", "params": params})
-LINES = strategies.one_of(NO_JSON, NO_OBJECT, NO_MESSAGE, REQUEST, CALL)
-
-
-async def test_row_32_malformed_messages(
-    server: Setup, witness: Witness, record_property: RecordProperty, thorough: bool
-) -> None:
-    batch = 50
-    batches = 200 if thorough else 60
-    with RawClient(server.command) as client:
-        greet(client)
-        process = psutil.Process(client.pid)
-        sizes: list[int] = []
-        sent = 0
-
-        @settings(
-            max_examples=batches,
-            database=None,
-            suppress_health_check=[
-                HealthCheck.too_slow,
-                HealthCheck.data_too_large,
-                HealthCheck.filter_too_much,
-                HealthCheck.large_base_example,
-            ],
-            derandomize=True,
-        )
-        @given(strategies.lists(LINES, min_size=batch, max_size=batch))
-        def send(lines: list[Any]) -> None:
-            nonlocal sent
-            for line in lines:
-                sent += 1
-                client.send_bytes(as_bytes(line, sent))
-            client.request("ping")
-            for answer in client.received:
-                if answer.is_answer and answer.message.get("id") is None:
-                    assert answer.message["error"]["code"] in (-32700, -32600)
-            anonymous = sum(
-                answer.is_answer and answer.message.get("id") is None for answer in client.received
-            )
-            for number, line in enumerate(lines, sent - len(lines) + 1):
-                if isinstance(line, dict) and "method" in line:
-                    client.answer(f"sent-{number}")
-            expected = sum(not (isinstance(x, dict) and "method" in x) for x in lines)
-            assert anonymous == expected, (anonymous, expected)
-            client.received.clear()
-            sizes.append(process.memory_info().rss)
-
-        send()
-        health = call(client, "queue_health")
-        assert health["status"] == "healthy"
-        job_id = call(client, "add", a=2, b=3)["job_id"]
-        assert call(client, "queue_wait_job", job_ids=[job_id])["jobs"][0]["result"] == 5
-    assert "Traceback" not in client.stderr, client.stderr[-3000:]
-    record_property("messages", sent)
-    grown = (sizes[-1] - sizes[len(sizes) // 4]) / 2**20
-    record_property("MiB grown after the first quarter", round(grown, 2))
-    assert grown < 16
-
-
-def as_bytes(line: Any, number: int) -> bytes:
-    if isinstance(line, bytes):
-        return line + b"\n"
-    if isinstance(line, dict) and "method" in line:
-        line = {"jsonrpc": "2.0", "id": f"sent-{number}", **line}
-    return (line if isinstance(line, str) else json.dumps(line)).encode() + b"\n"
