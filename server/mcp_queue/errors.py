@@ -140,6 +140,10 @@ class RegistryGoneError(RegistryError):
     )
 
 
+class RegistryDamagedError(RegistryError):
+    """The registry {path} is damaged: {reason}."""
+
+
 class RegistryBusyError(QueueError):
     """The registry {path} is locked by another process; nothing was changed."""
 

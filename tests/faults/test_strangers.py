@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import stat
 import sys
 import urllib.parse
@@ -43,10 +44,6 @@ async def make_registry(persistent: Settings) -> Path:
     return Path(invariants.settings_path(persistent))
 
 
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
 def scribble(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
@@ -59,6 +56,21 @@ def make_newer(path: Path) -> None:
     registry.close()
 
 
+def make_newer_and_damage(path: Path) -> None:
+    make_newer(path)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def put_a_damaged_database_in_its_place(path: Path) -> None:
+    path.unlink()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (value)")
+    other.execute("INSERT INTO theirs VALUES (?)", ("x" * 10_000,))
+    other.commit()
+    other.close()
+    os.truncate(path, path.stat().st_size // 2)
+
+
 def put_another_in_its_place(path: Path) -> None:
     path.write_text('{"job_id": "1"}\n' * 100, "utf-8")
 
@@ -66,9 +78,10 @@ def put_another_in_its_place(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (truncate, "damaged"),
         (make_newer, "version"),
+        (make_newer_and_damage, "newer version"),
         (put_another_in_its_place, "not an SQLite database"),
+        (put_a_damaged_database_in_its_place, "no registry"),
     ],
 )
 async def test_row_30_unusable_registry(

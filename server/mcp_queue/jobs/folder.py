@@ -19,6 +19,7 @@ class RegistryFolder:
         self.lock = os.path.join(self.path, "supervisor.lock")
         self.bell = os.path.join(self.bells, "supervisor")
         self.log = os.path.join(self.path, "supervisor.log")
+        self.damaged = os.path.join(self.path, "damaged")
 
     def make(self) -> None:
         """Make the folders that are missing, for the owner alone."""

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from random import random
 from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
 from mcp_queue import clock
-from mcp_queue.errors import RegistryBusyError, RegistryError, RegistryGoneError
+from mcp_queue.errors import (
+    RegistryBusyError,
+    RegistryDamagedError,
+    RegistryError,
+    RegistryGoneError,
+)
+from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.system import crash
 
 if TYPE_CHECKING:
@@ -27,17 +33,24 @@ SCHEMA_VERSION = 1
 BUSY_TIMEOUT = 5.0  # seconds a write waits for another process's write
 BUSY_RETRY = 0.01  # seconds at most; only while several processes make one registry
 
+NO_DATABASE = "it is not an SQLite database"
 NOT_OURS = (
     "Choose another registry_path; a file of another program is never overwritten. "
     "Registries of mcp-proxy-adapter (JSON lines) are not read."
 )
+DAMAGED = (
+    "Restart every server that uses it: once none of them and none of its jobs is left, the next "
+    "one keeps the damaged file aside and begins a new registry."
+)
+NEWER = "Start the newer mcp-queue, or choose another registry_path."
 
 
 class Registry:
     """One connection to a registry file, which is made with its folder when missing.
 
-    Errors: `RegistryError` when the file is not a registry of ours, is newer, damaged or
-    cannot be opened; `RegistryBusyError` when another process holds a write too long.
+    Errors: `RegistryError` when the file is not a registry of ours, is newer or cannot be opened;
+    `RegistryDamagedError` when it is ours; `RegistryBusyError` when another process holds a write
+    too long.
     """
 
     def __init__(self, path: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
@@ -51,7 +64,7 @@ class Registry:
             try:
                 self.connection.set_busy_timeout(int(busy_timeout * 1000))
                 self._prepare()
-                self._file = _identity(path)
+                self._file = file_identity(path)
             except BaseException:
                 self.connection.close()
                 raise
@@ -115,7 +128,7 @@ class Registry:
 
     def check_there(self) -> None:
         """`RegistryGoneError` when the file was removed or replaced: nobody would see a write."""
-        if self._file is not None and _identity(self.path) != self._file:
+        if self._file is not None and file_identity(self.path) != self._file:
             raise RegistryGoneError(path=self.path, reason="its file was removed or replaced")
 
     def next(self, counter: str) -> int:
@@ -153,7 +166,7 @@ class Registry:
 
     def _is_ours(self) -> bool:
         """False for an empty file; `RegistryError` for a stranger's, which is only read."""
-        with self.connection:  # one snapshot, should another process be making it
+        with self._snapshot():  # should another process be making it
             application = self.connection.pragma("application_id")
             version = self.connection.pragma("user_version")
             tables = self.value("SELECT count(*) FROM sqlite_schema")
@@ -161,7 +174,7 @@ class Registry:
             raise RegistryError(
                 path=self.path,
                 reason=f"its schema is version {version}, this program knows {SCHEMA_VERSION}",
-                advice="Start the newer mcp-queue, or choose another registry_path.",
+                advice=NEWER,
             )
         if application != APPLICATION_ID and (application or version or tables):
             raise RegistryError(
@@ -170,21 +183,26 @@ class Registry:
         return application == APPLICATION_ID
 
     @contextmanager
+    def _snapshot(self) -> Generator[None]:
+        """Read one state of the file; the one of the transaction that is open, if there is one."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self.connection.in_transaction:  # an error of the disk ends it
+                self.connection.execute("ROLLBACK")
+
+    @contextmanager
     def _errors(self) -> Generator[None]:
         try:
             yield
-        except (apsw.BusyError, apsw.LockedError) as error:
+        except (apsw.BusyError, apsw.LockedError, apsw.SchemaChangeError) as error:
             raise RegistryBusyError(path=self.path) from error
-        except apsw.NotADBError as error:
-            raise RegistryError(
-                path=self.path, reason="it is not an SQLite database", advice=NOT_OURS
-            ) from error
-        except (apsw.CorruptError, apsw.SchemaChangeError) as error:
-            raise RegistryError(
-                path=self.path,
-                reason=f"it is damaged ({error})",
-                advice="Move the file aside and start again; it is left as it is.",
-            ) from error
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise _damaged(self.path, error) from error
         except (apsw.CantOpenError, apsw.PermissionsError, apsw.ReadOnlyError) as error:
             raise RegistryError(
                 path=self.path,
@@ -218,12 +236,30 @@ def _make_owner_only(path: str) -> None:
         ) from error
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def file_identity(path: str) -> tuple[int, int] | None:
+    """Which file has this name; None when none has."""
     try:
         status = os.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _damaged(path: str, error: apsw.Error) -> RegistryError:
+    """One of ours is marked too, so that the next server looks at all of it (`damage`)."""
+    from mcp_queue.jobs.header import read_header  # rarely needed
+
+    header = read_header(path)
+    if header is None or header.application_id != APPLICATION_ID:
+        is_database = isinstance(error, apsw.CorruptError)
+        reason = "it is a damaged database, no registry" if is_database else NO_DATABASE
+        return RegistryError(path=path, reason=reason, advice=NOT_OURS)
+    if header.user_version > SCHEMA_VERSION:
+        reason = f"it is damaged, and of the newer version {header.user_version}"
+        return RegistryError(path=path, reason=reason, advice=NEWER)
+    with suppress(OSError):
+        os.close(os.open(RegistryFolder(path).damaged, os.O_CREAT | os.O_WRONLY, 0o600))
+    return RegistryDamagedError(path=path, reason=str(error), advice=DAMAGED)
 
 
 def _schema() -> str:

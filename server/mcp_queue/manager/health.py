@@ -10,7 +10,7 @@ import apsw
 
 import mcp_queue
 from mcp_queue import clock
-from mcp_queue.jobs import job_rows, member_rows, states
+from mcp_queue.jobs import damage, job_rows, member_rows, states
 from mcp_queue.system.identity import DEAD, pid_of, state_of
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
 LOW_DISK = 1024 * 1024  # bytes; SQLite needs some of them for a single write
+KEPT_ASIDE = (
+    "This registry was damaged and is kept aside, with the logs and results of its runs in the "
+    "folder beside it; its jobs are not known here. `sqlite3 FILE .recover` may read more of it. "
+    "Remove both when you need them no more."
+)
 IN_FORCE = (
     "max_concurrent_jobs",
     "max_queue_size",
@@ -51,6 +56,9 @@ def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
         view["problem"] = (
             "The disk is full: jobs are neither taken nor settled until there is room."
         )
+    if kept := damage.kept_aside(path):
+        view["kept_aside"] = kept
+        view["note"] = KEPT_ASIDE
     if settings.in_memory:
         view["note"] = "In memory: jobs and results end with this server." + (
             " registry_path is ignored." if settings.registry_path else ""

@@ -10,6 +10,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from mcp_queue.jobs.damage import open_or_begin_anew
 from mcp_queue.jobs.registry import Registry
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class RegistryThreads:
         self._write_to: Registry | None = None
 
     async def open(self, path: str) -> None:
-        """Open both connections; the writer's first, which makes a missing file."""
+        """Open both connections; the writer's first, which makes a missing or damaged file anew."""
         loop = asyncio.get_running_loop()
         try:
-            self._write_to = await loop.run_in_executor(self._writer, Registry, path)
+            self._write_to = await loop.run_in_executor(self._writer, open_or_begin_anew, path)
             self._read_from = await loop.run_in_executor(self._reader, Registry, path)
         except BaseException:
             self.close()

@@ -12,7 +12,7 @@ from functools import partial
 
 import mcp_queue
 from mcp_queue import clock
-from mcp_queue.errors import QueueError, RegistryGoneError
+from mcp_queue.errors import QueueError, RegistryDamagedError, RegistryGoneError
 from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
@@ -98,18 +98,29 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
 def _in_trouble(state: State, error: Exception) -> None:
     """Nothing can be stored: a locked registry, a full disk. Runs go on; look again later.
 
-    When the registry itself is gone, nobody can know of its runs any more: they end.
+    When the registry itself is gone, nobody can know of its runs any more: they end. When it is
+    damaged they go on, since their folders keep what they do, and with the last of them we leave:
+    the next server keeps it all aside (`jobs.damage`).
     """
     if isinstance(error, RegistryGoneError):
         for run in state.runs.values():
             run.worker.kill()
         state.loop.stop()
+    elif isinstance(error, RegistryDamagedError):
+        _leave_if_all_are_dead(state)
     if str(error) != state.trouble:
         state.trouble = str(error)
         with suppress(OSError):  # the log may lie on the same full disk
             print(f"{clock.iso(clock.wall())} {error}", file=sys.stderr, flush=True)
     time.sleep(TROUBLE_PAUSE)
     state.look_in(TROUBLE_RETRY)
+
+
+def _leave_if_all_are_dead(state: State) -> None:
+    if all(run.death is not None for run in state.runs.values()):
+        for run in state.runs.values():
+            run.worker.clear()
+        state.loop.stop()
 
 
 def _rung(state: State) -> None:

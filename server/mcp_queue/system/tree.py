@@ -81,31 +81,43 @@ def descendants_of(pid: int) -> list[int]:
     return found
 
 
-def marked(run_id: str) -> list[int]:
-    """All processes of ours whose environment carries the mark of a run."""
-    wanted = f"{MARK}={run_id}"
+def marks() -> dict[int, str]:
+    """Every process of ours whose environment carries a mark, and which run's it is."""
     if sys.platform == "linux":
-        return [
-            int(name) for name in os.listdir("/proc") if name.isdigit() and _carries(name, wanted)
-        ]
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return {pid: run_id for pid in pids if (run_id := _mark_of(pid)) is not None}
     import psutil
 
-    found: list[int] = []
+    found: dict[int, str] = {}
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == run_id:
-                found.append(process.pid)
+            run_id = process.environ().get(MARK)
         except (psutil.Error, OSError):
             continue
+        if run_id is not None:
+            found[process.pid] = run_id
     return found
 
 
-def _carries(pid: str, wanted: str) -> bool:
+def marked(run_id: str) -> list[int]:
+    """All processes of ours whose environment carries the mark of a run."""
+    return [pid for pid, mark in marks().items() if mark == run_id]
+
+
+def _mark_of(pid: int) -> str | None:
+    """The run in the environment of a process; None without one, or when it is not ours."""
+    begin = MARK.encode() + b"="
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return wanted.encode() in file.read().split(b"\0")
+            content = file.read()
     except OSError:
-        return False
+        return None
+    if begin not in content:
+        return None
+    for entry in content.split(b"\0"):
+        if entry.startswith(begin):
+            return os.fsdecode(entry[len(begin) :])
+    return None
 
 
 def kill_run(root: Watch, run_id: str) -> None:
@@ -147,7 +159,7 @@ def _still_marked(pid: int, descriptor: int | None, run_id: str) -> bool:
 
 def _matches(pid: int, run_id: str) -> bool:
     if sys.platform == "linux":
-        return _carries(str(pid), f"{MARK}={run_id}")
+        return _mark_of(pid) == run_id
     return pid in marked(run_id)
 
 
