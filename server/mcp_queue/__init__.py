@@ -7,6 +7,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mcp_queue.commands.asking import Answer as Answer
+    from mcp_queue.commands.asking import Question as Question
     from mcp_queue.commands.catalog import registry as registry
     from mcp_queue.commands.classic import CommandExecutionJob as CommandExecutionJob
     from mcp_queue.commands.classic import QueueJobBase as QueueJobBase
@@ -16,13 +18,19 @@ if TYPE_CHECKING:
     from mcp_queue.commands.job import Job as Job
     from mcp_queue.commands.results import ErrorResult as ErrorResult
     from mcp_queue.commands.results import SuccessResult as SuccessResult
+    from mcp_queue.errors import AskTimeoutError as AskTimeoutError
     from mcp_queue.errors import CommandNotFoundError as CommandNotFoundError
+    from mcp_queue.errors import InvalidAnswerError as InvalidAnswerError
     from mcp_queue.errors import InvalidJobClassError as InvalidJobClassError
     from mcp_queue.errors import InvalidJobStateError as InvalidJobStateError
     from mcp_queue.errors import InvalidParamsError as InvalidParamsError
+    from mcp_queue.errors import InvalidQuestionError as InvalidQuestionError
     from mcp_queue.errors import JobAlreadyExistsError as JobAlreadyExistsError
     from mcp_queue.errors import JobNotFoundError as JobNotFoundError
+    from mcp_queue.errors import JobStoppedError as JobStoppedError
     from mcp_queue.errors import ManagerMissingError as ManagerMissingError
+    from mcp_queue.errors import NobodyToAskError as NobodyToAskError
+    from mcp_queue.errors import QuestionNotOpenError as QuestionNotOpenError
     from mcp_queue.errors import QueueError as QueueError
     from mcp_queue.errors import QueueFullError as QueueFullError
     from mcp_queue.errors import QueueJobError as QueueJobError
@@ -39,6 +47,8 @@ _HOME = {
     "command": "commands.command",
     "registry": "commands.catalog",
     "Job": "commands.job",
+    "Answer": "commands.asking",
+    "Question": "commands.asking",
     "SuccessResult": "commands.results",
     "ErrorResult": "commands.results",
     "QueueJobBase": "commands.classic",
@@ -63,6 +73,12 @@ _ERRORS = (
     "InvalidParamsError",
     "InvalidJobClassError",
     "ManagerMissingError",
+    "InvalidQuestionError",
+    "NobodyToAskError",
+    "AskTimeoutError",
+    "JobStoppedError",
+    "QuestionNotOpenError",
+    "InvalidAnswerError",
 )
 
 __version__ = "0.1.0"

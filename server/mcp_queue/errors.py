@@ -6,6 +6,10 @@ are templates filled from the keyword arguments, which also stay readable as ``d
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class QueueError(Exception):
     """The queue could not do this: {reason}."""
@@ -78,6 +82,54 @@ class InvalidParamsError(QueueError):
     """Wrong parameters for {command!r}: {problems}."""
 
     code = "invalid_params"
+    hint = "{advice}"
+
+
+class InvalidQuestionError(QueueError):
+    """The question {key!r} cannot be asked: {reason}."""
+
+    code = "invalid_question"
+    hint = (
+        "Ask with a flat pydantic model, with a {{name: type}} of str, int, float, bool, date, "
+        "datetime, Literal or Enum of texts, or without a schema for yes or no."
+    )
+
+
+class NobodyToAskError(QueueError):
+    """The person cannot be asked {message!r:.200}: {reason}."""
+
+    code = "nobody_to_ask"
+    hint = "{advice}"
+
+
+class AskTimeoutError(QueueError, TimeoutError):
+    """Nobody answered within {timeout:g} seconds: {keys}."""
+
+    code = "ask_timeout"
+    hint = "Give ask a longer timeout, or go on without the answer."
+
+    answers: dict[str, Any]
+    """What was answered in time, by key."""
+
+
+class JobStoppedError(QueueError):
+    """A stop was asked while the job waited for an answer."""
+
+    code = "job_stopped"
+    hint = "Let it end the job; what is raised after a stop was asked counts as stopped."
+
+
+class QuestionNotOpenError(QueueError):
+    """Job {job_id!r} does not wait for an answer{to}: {reason}."""
+
+    code = "question_not_open"
+    hint = "{advice}"
+
+
+class InvalidAnswerError(QueueError):
+    """The answer to {key!r} of job {job_id!r} does not fit: {problems}."""
+
+    code = "invalid_answer"
     hint = "{advice}"
 
 

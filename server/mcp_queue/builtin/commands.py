@@ -1,4 +1,4 @@
-"""The nine commands. What they raise, a QueueError, is answered as an error with a hint."""
+"""The ten commands. What they raise, a QueueError, is answered as an error with a hint."""
 
 from __future__ import annotations
 
@@ -49,6 +49,23 @@ async def queue_start_job(job_id: str, *, queue: QueueManager) -> Envelope:
 async def queue_stop_job(job_id: str, *, queue: QueueManager) -> Envelope:
     """Stop a pending or running job and all its processes; its logs stay."""
     return await job_view(queue, await queue.stop_job(job_id))
+
+
+async def queue_answer_job(
+    job_id: str,
+    content: dict[str, Any] | None = None,
+    key: str | None = None,
+    action: Literal["accept", "decline", "cancel"] = "accept",
+    *,
+    queue: QueueManager,
+) -> Envelope:
+    """Answer a question of a running job with what the user said.
+
+    Args:
+        content: The values, as the question's schema says; {"confirm": true} for yes.
+        key: Which question; not needed if only one is open.
+    """
+    return await job_view(queue, await queue.answer_job(job_id, key, action, content))
 
 
 async def queue_delete_job(job_id: str, *, queue: QueueManager) -> Envelope:
@@ -140,6 +157,7 @@ COMMANDS = (
     CommandInfo("queue_add_job", queue_add_job, title="Add a job", destructive=False),
     CommandInfo("queue_start_job", queue_start_job, title="Start a job", destructive=False),
     CommandInfo("queue_stop_job", queue_stop_job, title="Stop a job", destructive=True),
+    CommandInfo("queue_answer_job", queue_answer_job, title="Answer a job", destructive=False),
     CommandInfo("queue_delete_job", queue_delete_job, title="Delete a job", destructive=True),
     CommandInfo("queue_get_job_status", queue_get_job_status, title="Job status", read_only=True),
     CommandInfo("queue_get_job_logs", queue_get_job_logs, title="Job logs", read_only=True),

@@ -49,6 +49,11 @@ def next_step(record: JobRecord) -> str | None:
     """What to do about a job in this state; None when nothing is left to do."""
     if record.status == states.PENDING and not record.queued:
         return "It is not started: queue_start_job starts it."
+    if record.questions:
+        return (
+            "It waits for an answer: ask the user, then call queue_answer_job with the key and "
+            "content that fits the schema."
+        )
     if record.status in (states.PENDING, states.RUNNING):
         return "queue_wait_job waits for its end."
     if record.status == states.FAILED:
@@ -63,6 +68,9 @@ def doing(record: JobRecord) -> str:
     if record.status == states.PENDING:
         place = f", position {record.queue_position}" if record.queue_position else ""
         return f"waiting for a slot{place}"
+    if record.questions:
+        more = len(record.questions) - 1
+        return f"asks: {record.questions[0].message}" + (f" (and {more} more)" if more else "")
     if record.status == states.RUNNING:
         return record.description or "running"
     if record.error is not None:

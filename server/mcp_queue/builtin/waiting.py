@@ -12,8 +12,9 @@ from mcp_queue.errors import InvalidParamsError
 from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from mcp_queue.builtin.asking import Person
     from mcp_queue.commands.job import Job
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
@@ -27,7 +28,9 @@ async def wait_for(
 ) -> Envelope:
     """Return once all, or any, of the jobs have ended or ``seconds`` are over.
 
-    Raises JobNotFoundError for an unknown id. Cancelling it leaves the jobs alone.
+    What they ask meanwhile is put before the person if the client shows forms; otherwise it
+    returns with the questions at once. Raises JobNotFoundError for an unknown id. Cancelling it
+    leaves the jobs alone and answers nothing.
     """
     if not job_ids:
         raise InvalidParamsError(
@@ -36,37 +39,64 @@ async def wait_for(
             advice="Give the job_id of at least one job.",
         )
     records = {job_id: await queue.record_of(job_id) for job_id in dict.fromkeys(job_ids)}
-    records = await follow(queue, records, seconds, mode, job)
+    records, timed_out = await follow(queue, records, seconds, mode, job)
     return Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],
-        timed_out=not _over(records, mode),
+        timed_out=timed_out and not _over(records, mode),
         next=_next_step(records, mode),
     )
 
 
 async def follow(
     queue: QueueManager, records: Records, seconds: float, mode: Mode, job: Job
-) -> Records:
-    """The jobs once all, or any, have ended or ``seconds`` are over; ``job`` tells their progress.
+) -> tuple[Records, bool]:
+    """The jobs once the wait is over, and whether that is because ``seconds`` are.
 
-    Raises JobNotFoundError when one is forgotten meanwhile.
+    ``job`` tells their progress. Raises JobNotFoundError when one is forgotten meanwhile.
     """
     _report(job, records, next(iter(records.values())))
     if _over(records, mode):
-        return records
-    with anyio.move_on_after(seconds):
+        return records, False
+    with anyio.move_on_after(seconds) as time:
         await _follow(queue, records, mode, job)
-    return {job_id: await queue.record_of(job_id) for job_id in records}
+    return {job_id: await queue.record_of(job_id) for job_id in records}, time.cancelled_caught
 
 
 async def _follow(queue: QueueManager, records: Records, mode: Mode, job: Job) -> None:
+    """Until the wait is over, or the person has to be asked and cannot be from here."""
+    person: Person | None = getattr(job.sink, "person", lambda: None)()
+    if person is None:
+        await _watch(queue, records, mode, job, _no_questions)
+        return
+    from mcp_queue.builtin.asking import Forms
+
+    with anyio.CancelScope() as scope:
+        async with Forms(queue, person, scope.cancel) as forms:
+            if await forms.take_given(records):
+                records.update({job_id: await queue.record_of(job_id) for job_id in records})
+            await _watch(queue, records, mode, job, forms.show)
+
+
+async def _watch(
+    queue: QueueManager,
+    records: Records,
+    mode: Mode,
+    job: Job,
+    show: Callable[[Records], bool],
+) -> None:
+    if _over(records, mode) or not show(records):
+        return
     async with aclosing(queue.watch(list(records))) as changes:
         async for record in changes:
             records[record.job_id] = record
             _report(job, records, record)
-            if _over(records, mode):
+            if _over(records, mode) or not show(records):
                 return
+
+
+def _no_questions(records: Records) -> bool:
+    return not any(record.questions for record in records.values())
 
 
 def _over(records: Records, mode: Mode) -> bool:
@@ -86,6 +116,12 @@ def _report(job: Job, records: Records, changed: JobRecord) -> None:
 
 
 def _next_step(records: Records, mode: Mode) -> str:
+    asking = [job_id for job_id, record in records.items() if record.questions]
+    if asking:
+        return (
+            f"Waits for an answer: {', '.join(asking)}. Ask the user, then call queue_answer_job "
+            "with job_id, key and content that fits the schema; then queue_wait_job again."
+        )
     left = [job_id for job_id, record in records.items() if not record.terminal]
     failed = [job_id for job_id, record in records.items() if record.status == states.FAILED]
     if left and not _over(records, mode):

@@ -1,11 +1,13 @@
-"""The job as its command sees it: report progress, log, ask whether to stop."""
+"""The job as its command sees it: report progress, log, ask the person, ask whether to stop."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Protocol, TypeVar
+
+    from mcp_queue.commands.asking import Answer, Asking, Form, Question
 
     Item = TypeVar("Item")
 
@@ -25,8 +27,8 @@ DESCRIPTION_LIMIT = 1024  # characters
 class Job:
     """What a command gets for its parameter ``job``.
 
-    Nothing here raises for a bad value: a job that has worked for hours does not die of a wrong
-    percentage. The calls are cheap and may be made in a tight loop; what goes out is throttled.
+    No report raises for a bad value: a job that has worked for hours does not die of a wrong
+    percentage. Reports are cheap and may be made in a tight loop; what goes out is throttled.
     """
 
     def __init__(self, job_id: str, attempt: int, sink: Sink) -> None:
@@ -79,6 +81,61 @@ class Job:
             done += 1
             self._report(done, total, description)
 
+    def ask(self, message: str, schema: object = None, *, timeout: float | None = None) -> Answer:
+        """Ask the person at the client, and wait for the answer; as long as it takes, or
+        ``timeout`` seconds.
+
+        ``schema``: a flat pydantic model class, a ``{name: type}`` of what forms know (`str`,
+        `int`, `float`, `bool`, `date`, `datetime`, `Literal` and `Enum` of texts, lists of those
+        two, each with its pydantic `Field`, each ``| None`` where it may be left out), or None
+        for yes or no: ``if job.ask("Delete 40 files?"):``. Never ask for secrets.
+
+        Raises `AskTimeoutError`; `JobStoppedError` when a stop is asked meanwhile;
+        `InvalidQuestionError`; `NobodyToAskError`. In an ``async def`` await `ask_async`.
+        """
+        return self.ask_all({"answer": _question(message, schema)}, timeout=timeout)["answer"]
+
+    def ask_all(
+        self, questions: Mapping[str, Question], *, timeout: float | None = None
+    ) -> dict[str, Answer]:
+        """Ask several questions at once, each under a key, and wait for all answers.
+
+        Errors as of `ask`; an `AskTimeoutError` has in its ``answers`` those that came in time.
+        """
+        from mcp_queue.commands.asking import answered, forms_of
+
+        forms = forms_of(questions)
+        return answered(forms, lambda: self._asking(forms).ask(forms, timeout))
+
+    async def ask_async(
+        self, message: str, schema: object = None, *, timeout: float | None = None
+    ) -> Answer:
+        """`ask` for an ``async def``: others run while it waits, and a stop cancels it."""
+        questions = {"answer": _question(message, schema)}
+        return (await self.ask_all_async(questions, timeout=timeout))["answer"]
+
+    async def ask_all_async(
+        self, questions: Mapping[str, Question], *, timeout: float | None = None
+    ) -> dict[str, Answer]:
+        """`ask_all` for an ``async def``."""
+        from mcp_queue.commands.asking import answered_async, forms_of
+
+        forms = forms_of(questions)
+        return await answered_async(forms, self._asking(forms).ask_async(forms, timeout))
+
+    def _asking(self, forms: Mapping[str, Form]) -> Asking:
+        asking = getattr(self._sink, "asking", None)
+        found = asking() if asking is not None else None
+        if found is None:
+            from mcp_queue.errors import NobodyToAskError
+
+            raise NobodyToAskError(
+                message=next(iter(forms.values())).message,
+                reason="this job was not made by a call of a client",
+                advice="Queue the command, or call it as a tool of a client that shows forms.",
+            )
+        return found
+
     def log(self, message: object) -> None:
         """Write a line to the job's log (stderr)."""
         self._sink.log(str(message))
@@ -93,6 +150,12 @@ class Job:
         if not self._warned:
             self._warned = True
             self.log(f"warning: progress must be a number from 0 to 100, ignored: {percent!r:.80}")
+
+
+def _question(message: str, schema: object) -> Question:
+    from mcp_queue.commands.asking import Question
+
+    return Question(message, schema)
 
 
 def _percent(value: object) -> float | None:

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from mcp_queue.commands.asking import Asking
     from mcp_queue.commands.job import Sink
 
 STEPS = 10
@@ -57,6 +58,11 @@ class Pace:
     def stopping(self) -> bool:
         """See `Sink`."""
         return self._sink.stopping()
+
+    def asking(self) -> Asking | None:
+        """See `Asking`."""
+        asking = getattr(self._sink, "asking", None)
+        return asking() if asking is not None else None
 
     def stop(self) -> None:
         """Report nothing more."""

@@ -2,7 +2,8 @@
 
 Append-only JSON lines with a version ``v`` and a kind ``e``. A reader ignores keys and kinds it
 does not know and leaves a line without its newline for later. Kinds upwards: ``started`` (before
-any user code), ``progress``, and last ``outcome``; downwards: ``stop``.
+any user code), ``progress``, ``ask`` and ``withdraw`` (of questions), and last ``outcome``;
+downwards: ``stop`` and ``answer``.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import os
 VERSION = 1
 STARTED = "started"
 PROGRESS = "progress"
+ASK = "ask"
+WITHDRAW = "withdraw"
 OUTCOME = "outcome"
 STOP = "stop"
+ANSWER = "answer"
 
 INLINE_RESULT = 16 * 1024  # bytes; larger results stand in result.json
 INLINE_DEPTH = 100  # deeper ones too: who lists jobs must be able to parse every one

@@ -45,4 +45,5 @@ class RunFolder:
         self.stderr = os.path.join(path, "stderr.log")
         self.events = os.path.join(path, "events.jsonl")
         self.control = os.path.join(path, "control.jsonl")
+        self.bell = os.path.join(path, "bell")
         self.result = os.path.join(path, "result.json")

@@ -35,6 +35,20 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
+class JobQuestion:
+    """What a running job asks the person; `QueueManager.answer_job` answers it by its key."""
+
+    key: str
+    message: str
+    schema: dict[str, Any]
+    """Of the form to fill in: a flat JSON Schema, as of MCP's elicitation."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """``key``, ``message`` and ``schema``."""
+        return {"key": self.key, "message": self.message, "schema": self.schema}
+
+
+@dataclass(frozen=True, slots=True)
 class JobRecord:
     """One job at one moment. Times are wall seconds since the epoch, sizes are bytes."""
 
@@ -72,6 +86,8 @@ class JobRecord:
     """Place among the jobs that wait for a slot, from 1; past 100, ``"100+"``."""
     stdout_size: int | None = None
     stderr_size: int | None = None
+    questions: tuple[JobQuestion, ...] = ()
+    """What it asks and waits for, in the order of asking."""
 
     @property
     def terminal(self) -> bool:
@@ -105,6 +121,7 @@ class JobRecord:
                 "progress": round(self.progress, 2),
                 "description": self.description or None,
                 "queue_position": self.queue_position,
+                "questions": [question.to_dict() for question in self.questions] or None,
                 "stop_requested": True if self.stop_requested and not self.terminal else None,
                 "result": self.result,
                 "result_size": self.result_size if self.result is None else None,
@@ -125,7 +142,10 @@ QueueJobResult = JobRecord  # the documented name
 
 COLUMNS = """job_id, command, status, rev, progress, description, result, result_size,
     error_code, error_message, attempt, exit_code, signal, created_at, started_at, finished_at,
-    updated_at, reason, run_id, start_order, stop_requested"""
+    updated_at, reason, run_id, start_order, stop_requested,
+    CASE WHEN status = 'running' AND NOT stop_requested THEN (
+        SELECT json_group_array(json_array(key, message, json(schema)) ORDER BY id)
+        FROM questions WHERE questions.seq = jobs.seq AND action IS NULL) END"""
 
 
 def from_row(row: tuple[Any, ...]) -> JobRecord:
@@ -133,7 +153,7 @@ def from_row(row: tuple[Any, ...]) -> JobRecord:
     (
         job_id, command, status, rev, progress, description, result, result_size,
         error_code, error_message, attempt, exit_code, signal, created_at, started_at,
-        finished_at, updated_at, reason, run_id, start_order, stop_requested,
+        finished_at, updated_at, reason, run_id, start_order, stop_requested, questions,
     ) = row  # fmt: skip
     return JobRecord(
         job_id=job_id,
@@ -156,6 +176,7 @@ def from_row(row: tuple[Any, ...]) -> JobRecord:
         run_id=run_id,
         queued=status == states.PENDING and start_order is not None,
         stop_requested=bool(stop_requested),
+        questions=tuple(JobQuestion(*each) for each in json.loads(questions or "[]")),
     )
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcp_queue import clock
-from mcp_queue.jobs import states, steady
+from mcp_queue.jobs import question_rows, states, steady
 from mcp_queue.system.identity import boot_of, own_identity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_queue.jobs.record import JobQuestion
     from mcp_queue.jobs.registry import Registry
 
 FALSE_STARTS = 3  # runs in a row that die before user code; then the job fails
@@ -123,6 +126,8 @@ def record_events(
     started: bool,
     progress: float | None,
     description: str | None,
+    asked: Sequence[JobQuestion] = (),
+    withdrawn: Sequence[str] = (),
 ) -> None:
     """Store what a run said up to byte ``offset`` of its events; None leaves the offset."""
     with registry.transaction(durable=False):
@@ -133,6 +138,8 @@ def record_events(
         )
         if started:
             registry.execute("UPDATE jobs SET false_starts = 0 WHERE run_id = ?", (run_id,))
+        if asked or withdrawn:
+            question_rows.store(registry, run_id, asked, withdrawn)
         if progress is not None or description is not None:
             registry.execute(
                 "UPDATE jobs SET progress = coalesce(?, progress),"

@@ -70,6 +70,28 @@ CREATE TABLE runs (
     events_offset INTEGER NOT NULL DEFAULT 0    -- bytes of events.jsonl that are settled here
 ) WITHOUT ROWID;                                -- a row as long as a process of it may live
 
+-- What running jobs ask the person. An answer stays until its job has ended, so that a second one is
+-- told; a question that nobody waits for any more goes.
+CREATE TABLE questions (
+    id        INTEGER PRIMARY KEY,
+    seq       INTEGER NOT NULL,                 -- the job's
+    run_id    TEXT NOT NULL,
+    key       TEXT NOT NULL,                    -- a<attempt>.q<n>.<key>, never used twice in a job
+    message   TEXT NOT NULL,
+    schema    TEXT NOT NULL,                    -- of the form, JSON (forms.py)
+    asked_at  REAL NOT NULL,
+    action    TEXT CHECK (action IN ('accept', 'decline', 'cancel')),   -- NULL: open
+    content   TEXT,                             -- the values, JSON, when accepted
+    delivered INTEGER NOT NULL DEFAULT 0,       -- the answer stands in the run's control.jsonl
+    UNIQUE (seq, key)
+);
+CREATE INDEX questions_to_deliver ON questions (id) WHERE action IS NOT NULL AND NOT delivered;
+
+CREATE TRIGGER questions_end_with_the_run AFTER UPDATE OF status ON jobs
+WHEN OLD.status = 'running' AND NEW.status <> 'running' BEGIN
+    DELETE FROM questions WHERE seq = NEW.seq;
+END;
+
 CREATE TABLE servers (
     server_id TEXT PRIMARY KEY,
     identity  TEXT NOT NULL,

@@ -18,7 +18,7 @@ from mcp_queue.errors import (
     JobNotFoundError,
     QueueDisabledError,
 )
-from mcp_queue.jobs import job_rows, logs, retention, states
+from mcp_queue.jobs import job_rows, logs, question_rows, retention, states
 from mcp_queue.jobs.job_rows import NewJob
 from mcp_queue.manager import health, job_calls
 from mcp_queue.manager.membership import Membership
@@ -165,6 +165,22 @@ class QueueManager:
                 patience = self.settings.stop_grace_seconds + STOP_MARGIN
                 return await self.wait_for_job(job_id, patience)
         return await self.get_job_status(job_id)
+
+    async def answer_job(
+        self,
+        job_id: str,
+        key: str | None = None,
+        action: str = "accept",
+        content: dict[str, Any] | None = None,
+    ) -> JobRecord:
+        """Answer what a running job asks, durably; the first answer counts.
+
+        ``key``: of the question, not needed while the job asks just one. ``action``: ``accept``
+        with the values of the form as ``content``, ``decline``, or ``cancel``. Errors:
+        `QuestionNotOpenError` (answered already, asked no more, the job has ended),
+        `InvalidAnswerError`, `JobNotFoundError`.
+        """
+        return await self._member.change(question_rows.answer, job_id, key, action, content)
 
     async def delete_job(self, job_id: str, reason: str = "by client") -> JobRecord:
         """Delete a job, its result and its logs; a run of it is ended. A tombstone tells why."""

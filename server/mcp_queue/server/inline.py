@@ -28,7 +28,7 @@ async def answered(
     """
     try:
         async with reporting(context) as job:
-            records = await follow(queue, {record.job_id: record}, seconds, "all", job)
+            records, _ = await follow(queue, {record.job_id: record}, seconds, "all", job)
         record = records[record.job_id]
         if record.terminal:
             return await finished(context, queue, record)

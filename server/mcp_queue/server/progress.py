@@ -11,11 +11,12 @@ import anyio
 
 from mcp_queue import clock
 from mcp_queue.commands.job import Job
-from mcp_queue.server.protocol import wants_progress
+from mcp_queue.server.protocol import shows_forms, wants_progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from mcp_queue.server.person import Person
     from mcp_queue.server.protocol import Context
 
     Send = Callable[[float, float, str], Awaitable[None]]
@@ -50,8 +51,9 @@ def message(percent: float, description: str, elapsed: float | None = None) -> s
 class Reporter:
     """The sink of a job that runs within a request. Its methods may be called in any thread."""
 
-    def __init__(self, send: Send | None) -> None:
+    def __init__(self, send: Send | None, context: Context | None = None) -> None:
         self._send = send
+        self._context = context
         self._loop = asyncio.get_running_loop()
         self._started = clock.monotonic()
         self._percent, self._description = 0.0, ""
@@ -77,6 +79,14 @@ class Reporter:
     def stopping(self) -> bool:
         """Whether the request was cancelled, which a command in a thread learns only here."""
         return self._stopping
+
+    def person(self) -> Person | None:
+        """Who can be asked by forms (`builtin.asking.Person`); None where the client shows none."""
+        if self._context is None or not shows_forms(self._context):
+            return None
+        from mcp_queue.server.person import Person
+
+        return Person(self._context)
 
     def stop(self) -> None:
         """Say so to the command."""
@@ -119,7 +129,7 @@ async def reporting(context: Context) -> AsyncGenerator[Job]:
     Nothing is sent after the block, and nothing at all without a progress token.
     """
     asked = wants_progress(context)
-    reporter = Reporter(context.session.report_progress if asked else None)
+    reporter = Reporter(context.session.report_progress if asked else None, context)
     # Not a task group: it would wrap what the command raises.
     sender = asyncio.create_task(reporter.run()) if asked else None
     try:

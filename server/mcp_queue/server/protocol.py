@@ -33,6 +33,21 @@ def declares_tasks(context: Context) -> bool:
     return is_modern(context) and TASKS in ((capabilities and capabilities.extensions) or {})
 
 
+def shows_forms(context: Context) -> bool:
+    """Whether the client can put a form before the person, for this very request.
+
+    A client that declares the capability without a mode means forms (specification 2025-11-25).
+    """
+    capabilities = context.session.client_capabilities
+    declared = capabilities and capabilities.elicitation
+    if not declared or (declared.form is None and declared.url is not None):
+        return False
+    if is_modern(context):
+        return True
+    known = is_version_at_least(context.protocol_version, "2025-06-18")
+    return known and context.session.can_send_request
+
+
 def wants_progress(context: Context) -> bool:
     """Whether the request carries a progress token."""
     return "progress_token" in (context.meta or {})

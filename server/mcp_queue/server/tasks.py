@@ -6,21 +6,28 @@ The era of the handshake has no tasks; what it calls by that name is another ext
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from mcp_types import INTERNAL_ERROR, RequestParams
-from pydantic import Field
+from mcp_types import INTERNAL_ERROR, ElicitResult, RequestParams
+from pydantic import Field, ValidationError
 
-from mcp_queue import clock
+from mcp_queue import clock, forms
 from mcp_queue.builtin.views import doing, job_view, next_step
-from mcp_queue.errors import InvalidJobStateError, JobNotFoundError, QueueError
+from mcp_queue.errors import (
+    InvalidJobStateError,
+    JobNotFoundError,
+    QuestionNotOpenError,
+    QueueError,
+)
 from mcp_queue.jobs import states
 from mcp_queue.server.protocol import (
     declares_tasks,
     invalid_params,
     is_modern,
     no_such_method,
+    shows_forms,
     tasks_required,
 )
 from mcp_queue.server.results import error_shape, failure, job_links, success
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
     from mcp_queue.config import Settings
-    from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.jobs.record import JobQuestion, JobRecord
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
@@ -67,8 +74,19 @@ class Tasks:
         return await detailed(context, self._state.queue, record)
 
     async def update(self, context: Context, params: UpdateParams) -> dict[str, Any]:
-        """Acknowledge; answers to what was not asked are ignored, and no job asks."""
-        await self._find(context, params.task_id)
+        """Take answers to what the job asks; those to anything else are ignored.
+
+        None is taken if one is malformed, so that the client can send them all again.
+        """
+        record = await self._find(context, params.task_id)
+        answers = [
+            (question, _answer(question, params.input_responses[question.key]))
+            for question in record.questions
+            if question.key in params.input_responses
+        ]
+        for question, (action, content) in answers:
+            with suppress(QuestionNotOpenError):  # another answer was quicker
+                await self._state.queue.answer_job(record.job_id, question.key, action, content)
         return {}
 
     async def cancel(self, context: Context, params: TaskParams) -> dict[str, Any]:
@@ -108,8 +126,11 @@ def created(record: JobRecord, settings: Settings) -> dict[str, Any]:
 
 
 async def detailed(context: Context, queue: QueueManager, record: JobRecord) -> dict[str, Any]:
-    """The task with its result or error, as polls and notifications show it."""
+    """The task with its result, error or questions, as polls and notifications show it."""
     view = task(record, queue.settings)
+    if record.questions and shows_forms(context):
+        view["status"] = "input_required"
+        view["inputRequests"] = {each.key: _request(each) for each in record.questions}
     view["ttlMs"] = _ttl(record, await queue.retention()) if record.terminal else None
     if view["status"] == "completed":
         result = await finished(context, queue, record)
@@ -135,6 +156,30 @@ def task(record: JobRecord, settings: Settings) -> dict[str, Any]:
         "ttlMs": None,
         "pollIntervalMs": int(min(max(1000 * age / POLLS, low), high)),
     }
+
+
+def _request(question: JobQuestion) -> dict[str, Any]:
+    params = {"mode": "form", "message": question.message, "requestedSchema": question.schema}
+    return {"method": "elicitation/create", "params": params}
+
+
+def _answer(question: JobQuestion, response: object) -> tuple[str, dict[str, Any]]:
+    """The action and the values of a response. -32602 when it does not fit the question."""
+    try:
+        result = ElicitResult.model_validate(response)
+    except ValidationError:
+        raise invalid_params(
+            f"inputResponses[{question.key!r}] is no answer: it has an action (accept, decline or "
+            "cancel) and, when accepted, the content"
+        ) from None
+    content = forms.known(question.schema, result.content or {})
+    _, problems = forms.fitted(question.schema, content)
+    if result.action == "accept" and problems:
+        raise invalid_params(
+            f"inputResponses[{question.key!r}] does not fit: {'; '.join(problems)}. "
+            f"content takes {forms.allowed(question.schema)}"
+        )
+    return result.action, content
 
 
 def _ttl(record: JobRecord, retention: float) -> int | None:

@@ -7,7 +7,14 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Tool, ToolAnnotations
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    InputRequiredResult,
+    ListToolsResult,
+    Tool,
+    ToolAnnotations,
+)
 
 from mcp_queue.builtin import NAMES
 from mcp_queue.commands.schema import schema_of
@@ -59,7 +66,7 @@ class Tools:
 
     async def call(
         self, context: Context, params: CallToolRequestParams
-    ) -> CallToolResult | dict[str, Any]:
+    ) -> CallToolResult | InputRequiredResult | dict[str, Any]:
         """Every error but an unknown tool is a result that says what to do."""
         try:
             info = self._state.catalog.get(params.name)

@@ -17,7 +17,7 @@ from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
-from mcp_queue.supervisor import adopt, dispatch, members, retain, settle, shutdown, stop
+from mcp_queue.supervisor import adopt, dispatch, members, questions, retain, settle, shutdown, stop
 from mcp_queue.supervisor.executors import local
 from mcp_queue.supervisor.loop import Loop
 from mcp_queue.supervisor.state import State
@@ -138,6 +138,7 @@ def _look(state: State) -> None:
         return
     for run in list(state.runs.values()):
         settle.collect(state, run)
+    questions.deliver(state)
     dispatch.dispatch(state)
     retain.keep_time(state)
     members.ring_servers(state)

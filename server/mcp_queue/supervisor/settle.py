@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.jobs import events, run_rows, states
 from mcp_queue.jobs.run_rows import Ending
-from mcp_queue.supervisor import log_cap, retry, stop
+from mcp_queue.supervisor import log_cap, questions, retry, stop
 from mcp_queue.supervisor.executors import Death
 
 if TYPE_CHECKING:
+    from mcp_queue.jobs.record import JobQuestion
     from mcp_queue.supervisor.state import Run, State
 
 
@@ -119,10 +120,16 @@ def _read_news(state: State, run: Run) -> None:
         return
     progress: float | None = None
     description: str | None = None
+    asked: list[JobQuestion] = []
+    withdrawn: list[str] = []
     for event in news:
         kind = event.get("e")
         if kind == events.STARTED:
             run.started = True
+        elif kind == events.ASK:
+            asked += questions.asked(event)
+        elif kind == events.WITHDRAW:
+            withdrawn += questions.withdrawn(event)
         elif kind == events.PROGRESS:
             progress = _number(event.get("progress"), progress)
             description = _text(event.get("description"), description)
@@ -136,6 +143,8 @@ def _read_news(state: State, run: Run) -> None:
         started=run.started,
         progress=progress,
         description=description,
+        asked=asked,
+        withdrawn=withdrawn,
     )
     run.offset = offset
 

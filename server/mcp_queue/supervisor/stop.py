@@ -6,7 +6,7 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import events, run_rows
+from mcp_queue.jobs import bell, events, run_rows
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.state import Run, State
@@ -31,6 +31,7 @@ def end(state: State, run: Run, cause: str, grace: float | None = None) -> None:
     # The signal asks as well; a full disk must not keep it back.
     with contextlib.suppress(OSError):
         events.append(run.folder.control, events.STOP, {"cause": cause})
+    bell.ring(run.folder.bell)  # of a job that waits for an answer
     run.worker.ask_to_stop()
     seconds = state.settings.stop_grace_seconds if grace is None else grace
     run.timers.append(state.loop.later(seconds, partial(kill, state, run)))

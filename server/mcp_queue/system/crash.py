@@ -27,6 +27,8 @@ IN_SERVER = (
     "delete.after_commit",
     "evict.before_commit",
     "evict.after_commit",
+    "answer.before_commit",
+    "answer.after_commit",
 )
 IN_SUPERVISOR = (
     "claim.before_commit",
@@ -39,6 +41,8 @@ IN_SUPERVISOR = (
     "retain.after_commit",
     "leave.before_commit",
     "leave.after_commit",
+    "deliver.before_record",
+    "deliver.after_record",
 )
 IN_WORKER = (
     "worker.before_started",

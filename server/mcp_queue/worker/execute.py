@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.worker.reporter import Reporter
 
+_STOPPED = ("CancelledError", "JobStoppedError")
 MESSAGE_LIMIT = 4096  # characters of an error's message; the whole text is in the log
 
 
@@ -52,7 +53,7 @@ class _Stop:
             signal.signal(signal.SIGTERM, self._asked)
 
     def _asked(self, _number: int, _frame: object) -> None:
-        self._reporter.stop_asked = True
+        self._reporter.stop()
         if self.cancel is not None:
             self.cancel()
 
@@ -62,8 +63,8 @@ class _Stop:
         return self._reporter.stop_asked
 
     def cancelled(self, error: BaseException) -> bool:
-        """Whether this exception is the cancellation that a stop asked for."""
-        return self._reporter.stop_asked and type(error).__name__ == "CancelledError"
+        """Whether this exception comes of the stop that was asked for."""
+        return self._reporter.stop_asked and type(error).__name__ in _STOPPED
 
 
 def _load(spec: dict[str, Any], stop: _Stop) -> Callable[..., Any]:

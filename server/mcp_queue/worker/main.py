@@ -29,7 +29,7 @@ def main() -> None:
     # Fields that a spawned child must not take for its own.
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
-    reporter = Reporter(run, job["bell"])
+    reporter = Reporter(run, job["bell"], job["attempt"])
     crash.point("worker.before_started")
     reporter.send(events.STARTED, {"pid": own})
     crash.point("worker.after_started")

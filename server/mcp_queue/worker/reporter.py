@@ -13,6 +13,7 @@ from mcp_queue.system import crash
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.worker.questions import Questions
 
 INTERVAL = 0.02  # seconds between two progress events; the last one is never dropped
 
@@ -20,20 +21,44 @@ INTERVAL = 0.02  # seconds between two progress events; the last one is never dr
 class Reporter:
     """Where a job's calls go (`commands.job.Sink`). Safe to use from several threads."""
 
-    def __init__(self, run: RunFolder, supervisor_bell: str) -> None:
+    def __init__(self, run: RunFolder, supervisor_bell: str, attempt: int = 1) -> None:
         self._run = run
+        self._attempt = attempt
         self._bell = supervisor_bell
         self._lock = allocate_lock()
         self._waiting: dict[str, object] = {}
         self._sent_at = float("-inf")
         self._flushing = False
         self._ended = False
+        self._questions: Questions | None = None
         self.stop_asked = False
 
     def send(self, kind: str, fields: dict[str, object]) -> None:
         """Append one event and ring."""
         events.append(self._run.events, kind, fields)
         bell.ring(self._bell)
+
+    def say(self, kind: str, fields: dict[str, object]) -> None:
+        """Append one event, what was reported before it ahead of it."""
+        with self._lock:
+            if not self._ended:
+                self._flush()
+                self.send(kind, fields)
+
+    def asking(self) -> Questions:
+        """Who asks the person (`commands.asking.Asking`)."""
+        from mcp_queue.worker.questions import Questions
+
+        with self._lock:
+            if self._questions is None:
+                self._questions = Questions(self._run, self._attempt, self)
+            return self._questions
+
+    def stop(self) -> None:
+        """A stop is asked; who waits for an answer learns it. For signal handlers too."""
+        self.stop_asked = True
+        if self._questions is not None:
+            self._questions.ring()
 
     def progress(self, percent: float | None, description: str | None) -> None:
         """Report the state; what comes faster than `INTERVAL` is merged, the last state wins."""

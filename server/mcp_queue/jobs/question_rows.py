@@ -1,0 +1,135 @@
+"""Questions of running jobs in the registry: asked by their runs, answered by clients, delivered.
+
+The first answer wins: it is one guarded update, on disk before anybody is told.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp_queue import clock, forms
+from mcp_queue.errors import InvalidAnswerError, QuestionNotOpenError
+from mcp_queue.jobs import job_rows, states
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcp_queue.jobs.record import JobQuestion, JobRecord
+    from mcp_queue.jobs.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An answer that its run has not been told. ``content`` is JSON text, or None."""
+
+    id: int
+    run_id: str
+    key: str
+    action: str
+    content: str | None
+
+
+def store(
+    registry: Registry, run_id: str, asked: Sequence[JobQuestion], withdrawn: Sequence[str]
+) -> None:
+    """Inside a transaction: note what a running job asks, and forget what it asks no more.
+
+    What is stored already stays as it is: its run's events may be read twice.
+    """
+    now = clock.wall()
+    for question in asked:
+        registry.execute(
+            "INSERT OR IGNORE INTO questions (seq, run_id, key, message, schema, asked_at)"
+            " SELECT seq, run_id, ?, ?, ?, ? FROM jobs WHERE run_id = ? AND status = 'running'",
+            (question.key, question.message, json.dumps(question.schema), now, run_id),
+        )
+    for key in withdrawn:
+        registry.execute("DELETE FROM questions WHERE run_id = ? AND key = ?", (run_id, key))
+    registry.execute(
+        "UPDATE jobs SET updated_at = ?, rev = ? WHERE run_id = ? AND status = 'running'",
+        (now, registry.next("rev"), run_id),
+    )
+
+
+def answer(
+    registry: Registry, job_id: str, key: str | None, action: str, content: object
+) -> JobRecord:
+    """Answer an open question, durably; without ``key`` the one that is open.
+
+    Errors: `JobNotFoundError`, `QuestionNotOpenError`, `InvalidAnswerError`.
+    """
+    with registry.transaction("answer"):
+        record = job_rows.get(registry, job_id)
+        question = _open_question(registry, record, key)
+        values = _checked(record, question, action, content)
+        now = clock.wall()
+        registry.execute(
+            "UPDATE questions SET action = ?, content = ? WHERE action IS NULL AND key = ?"
+            " AND seq = (SELECT seq FROM jobs WHERE job_id = ?)",
+            (action, json.dumps(values) if action == "accept" else None, question.key, job_id),
+        )
+        registry.execute(
+            "UPDATE jobs SET updated_at = ?, rev = ? WHERE job_id = ?",
+            (now, registry.next("rev"), job_id),
+        )
+        return job_rows.get(registry, job_id)
+
+
+def to_deliver(registry: Registry) -> list[Delivery]:
+    """The answers that their runs have not been told, in the order of asking."""
+    rows = registry.rows(
+        "SELECT id, run_id, key, action, content FROM questions"
+        " WHERE action IS NOT NULL AND NOT delivered ORDER BY id"
+    )
+    return [Delivery(*row) for row in rows]
+
+
+def delivered(registry: Registry, answers: Sequence[Delivery]) -> None:
+    """Note that these stand in ``control.jsonl``."""
+    with registry.transaction(durable=False):
+        for each in answers:
+            registry.execute("UPDATE questions SET delivered = 1 WHERE id = ?", (each.id,))
+
+
+def _open_question(registry: Registry, record: JobRecord, key: str | None) -> JobQuestion:
+    found = [each for each in record.questions if key is None or each.key == key]
+    if len(found) == 1:
+        return found[0]
+    to = "" if key is None else f" to {key!r:.200}"
+    keys = ", ".join(repr(each.key) for each in record.questions)
+    advice = f"Its open questions are {keys}." if keys else "queue_get_job_status shows the job."
+    if record.terminal:
+        reason = f"it is {record.status}"
+    elif record.stop_requested:
+        reason = "it is being stopped"
+    elif found:
+        reason = f"it asks {len(found)} questions at once, so the key has to say which"
+    elif action := registry.value(
+        "SELECT action FROM questions JOIN jobs USING (seq) WHERE job_id = ? AND key = ?",
+        (record.job_id, key),
+    ):
+        reason = f"that was answered already ({action})"
+    elif key is None or record.status != states.RUNNING:
+        reason = f"it asks nothing, it is {record.status}"
+    else:
+        reason = "it asks no such question, or asks it no more"
+    raise QuestionNotOpenError(job_id=record.job_id, to=to, reason=reason, advice=advice)
+
+
+def _checked(record: JobRecord, question: JobQuestion, action: str, content: object) -> Any:
+    if action not in forms.ACTIONS:
+        problems = [f"action is one of {', '.join(forms.ACTIONS)}, got {action!r:.80}"]
+    elif action != "accept":
+        return None
+    else:
+        values, problems = forms.fitted(question.schema, {} if content is None else content)
+        if not problems:
+            return values
+    raise InvalidAnswerError(
+        job_id=record.job_id,
+        key=question.key,
+        problems="; ".join(problems),
+        advice=f"content takes {forms.allowed(question.schema)}.",
+    )

@@ -1,0 +1,98 @@
+"""The person at the client of one request: who can be asked, and how, in each era.
+
+Up to 2025-11-25 the server sends ``elicitation/create`` while it works on the request; in
+2026-07-28 it answers with an ``input_required`` result, and the client calls again with the
+answers. Imported when a request first has something to ask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
+from mcp_types.version import is_version_at_least
+from pydantic import ValidationError
+
+from mcp_queue.server.protocol import is_modern
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_queue.commands.asking import Given
+    from mcp_queue.server.protocol import Context
+
+
+class InputNeeded(BaseException):
+    """Leaves the handling of a request that has to be made again, with the answers."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        self.result = result
+        super().__init__()
+
+
+class Person:
+    """Asks the person; only for requests of which `protocol.shows_forms` is true."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.calls_again = is_modern(context)
+        """Whether answers come with another request (`need`), or at once (`ask`)."""
+
+    def can_see(self, schema: Mapping[str, Any]) -> bool:
+        """Whether this client can show a form with this schema."""
+        return self._shown(schema) is not None
+
+    async def ask(self, message: str, schema: Mapping[str, Any]) -> Given | None:
+        """The answer to a form; None if the client could not ask. Cancelling it withdraws it."""
+        shown = self._shown(schema)
+        if shown is None:
+            return None
+        session, request_id = self._context.session, self._context.request_id
+        try:
+            answer = await session.elicit_form(message, shown, related_request_id=request_id)
+        except (MCPError, ValidationError):
+            return None
+        return answer.action, answer.content or {}
+
+    @property
+    def given(self) -> dict[str, Given]:
+        """The answers that came with this request, by the keys of `need`."""
+        responses: Any = (self._context.params or {}).get("inputResponses") or {}
+        return {
+            key: (response["action"], response.get("content") or {})
+            for key, response in responses.items()
+            if isinstance(response, dict) and "action" in response
+        }
+
+    def need(self, questions: Mapping[str, tuple[str, Mapping[str, Any]]]) -> NoReturn:
+        """Leave the request: it has to be made again with the answers to these forms."""
+        requests = {key: form(message, schema) for key, (message, schema) in questions.items()}
+        raise InputNeeded(InputRequiredResult(input_requests={**requests}))
+
+    def _shown(self, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+        if is_version_at_least(self._context.protocol_version, "2025-11-25"):
+            return dict(schema)
+        return _of_2025_06(schema)
+
+
+def form(message: str, schema: Mapping[str, Any]) -> ElicitRequest:
+    """A question as MCP's ``elicitation/create``."""
+    params = ElicitRequestFormParams(message=message, requested_schema=dict(schema))
+    return ElicitRequest(params=params)
+
+
+def _of_2025_06(schema: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The schema as 2025-06-18 knows it; None where it has lists of choices, which came later."""
+    fields: dict[str, Any] = {}
+    for name, field in schema["properties"].items():
+        if field["type"] == "array":
+            return None
+        kept = {key: value for key, value in field.items() if key != "oneOf"}
+        if field["type"] != "boolean":
+            kept.pop("default", None)
+        if "oneOf" in field:
+            kept["enum"] = [choice["const"] for choice in field["oneOf"]]
+            kept["enumNames"] = [choice["title"] for choice in field["oneOf"]]
+        fields[name] = kept
+    return {**schema, "properties": fields}

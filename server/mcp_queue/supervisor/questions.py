@@ -1,0 +1,79 @@
+"""What runs ask, taken in, and the answers, handed to them.
+
+Events are written by the process that runs user code, so nothing in them is taken on trust.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from mcp_queue import forms
+from mcp_queue.jobs import bell, events, question_rows
+from mcp_queue.jobs.record import JobQuestion
+from mcp_queue.system import crash
+
+if TYPE_CHECKING:
+    from mcp_queue.supervisor.state import State
+
+KEY = re.compile(r"a[0-9]{1,9}\.q[0-9]{1,9}\.[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+def asked(event: dict[str, Any]) -> list[JobQuestion]:
+    """The questions of an ``ask`` event; what is no question of ours is left out."""
+    given: Any = event.get("questions")
+    if not isinstance(given, list):
+        return []
+    questions = (_question(each) for each in cast("list[object]", given))
+    return [question for question in questions if question is not None]
+
+
+def withdrawn(event: dict[str, Any]) -> list[str]:
+    """The keys of a ``withdraw`` event."""
+    keys: Any = event.get("keys")
+    return (
+        [key for key in cast("list[object]", keys) if _is_key(key)]
+        if isinstance(keys, list)
+        else []
+    )
+
+
+def deliver(state: State) -> None:
+    """Tell runs the answers to what they asked. Twice, if we die in between; they do not mind.
+
+    What cannot be written now, on a full disk say, is written at a later look.
+    """
+    told: list[question_rows.Delivery] = []
+    for each in question_rows.to_deliver(state.registry):
+        run = state.runs.get(each.run_id)
+        if run is None:
+            continue
+        with suppress(OSError):
+            content = json.loads(each.content) if each.content is not None else None
+            answer = {"key": each.key, "action": each.action, "content": content}
+            events.append(run.folder.control, events.ANSWER, answer)
+            bell.ring(run.folder.bell)
+            told.append(each)
+    if told:
+        crash.point("deliver.before_record")
+        question_rows.delivered(state.registry, told)
+        crash.point("deliver.after_record")
+
+
+def _question(given: object) -> JobQuestion | None:
+    if not isinstance(given, dict):
+        return None
+    fields = cast("dict[str, Any]", given)
+    key, message, schema = (fields.get(name) for name in ("key", "message", "schema"))
+    if not _is_key(key) or not isinstance(message, str) or forms.fault_in(schema) is not None:
+        return None
+    if len(json.dumps(schema)) > forms.SCHEMA_LIMIT:
+        return None
+    text = message[: forms.MESSAGE_LIMIT].encode("utf-8", "replace").decode()
+    return JobQuestion(str(key), text, cast("dict[str, Any]", schema))
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and KEY.fullmatch(key) is not None

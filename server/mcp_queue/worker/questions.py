@@ -1,0 +1,142 @@
+"""Questions of a job on their way up, answers on their way down. Imported by the first ask.
+
+A thread waits at the run's bell, which the supervisor rings when it has written an answer (or a
+stop) into ``control.jsonl``; it wakes who waits for that answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from mcp_queue.errors import AskTimeoutError, JobStoppedError
+from mcp_queue.jobs import bell, events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from mcp_queue.commands.asking import Form, Given
+    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.worker.reporter import Reporter
+
+
+class Questions:
+    """All that a run asks (`commands.asking.Asking`); safe to use from several threads."""
+
+    def __init__(self, run: RunFolder, attempt: int, reporter: Reporter) -> None:
+        self._run = run
+        self._attempt = attempt
+        self._reporter = reporter
+        self._bell = bell.Bell(run.bell)
+        self._offset = 0  # bytes of control.jsonl that are read
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._open: set[_Open] = set()
+        threading.Thread(target=self._listen, name="answers", daemon=True).start()
+
+    def ring(self) -> None:
+        """Let the thread look; may be called in a signal handler."""
+        bell.ring(self._run.bell)
+
+    def ask(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+        """Wait for the answers in this thread."""
+        done = threading.Event()
+        asked = self._ask(forms, done.set)
+        try:
+            done.wait(timeout)
+        finally:
+            self._close(asked)
+        return self._answers(asked, timeout)
+
+    async def ask_async(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+        """Wait for the answers while the loop goes on."""
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        asked = self._ask(forms, lambda: loop.call_soon_threadsafe(done.set))
+        try:
+            async with asyncio.timeout(timeout):
+                await done.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._close(asked)
+        return self._answers(asked, timeout)
+
+    def _ask(self, forms: Mapping[str, Form], wake: Callable[[], object]) -> _Open:
+        with self._lock:
+            if self._reporter.stopping():
+                raise JobStoppedError
+            self._asked += 1
+            prefix = f"a{self._attempt}.q{self._asked}."
+            asked = _Open({prefix + key: key for key in forms}, wake)
+            self._open.add(asked)
+        questions = [
+            {"key": wire, "message": forms[key].message, "schema": forms[key].schema}
+            for wire, key in asked.missing.items()
+        ]
+        try:
+            self._reporter.say(events.ASK, {"questions": questions})
+        except BaseException:
+            with self._lock:
+                self._open.discard(asked)
+            raise
+        return asked
+
+    def _close(self, asked: _Open) -> None:
+        """Nobody waits any more; what is not answered is withdrawn."""
+        with self._lock:
+            self._open.discard(asked)
+            left = list(asked.missing)
+        if left:
+            try:
+                self._reporter.say(events.WITHDRAW, {"keys": left})
+            except OSError:  # a full disk; the end of the job withdraws all
+                pass
+
+    def _answers(self, asked: _Open, timeout: float | None) -> dict[str, Given]:
+        if not asked.missing:
+            return asked.answers
+        if self._reporter.stopping():
+            raise JobStoppedError
+        keys = ", ".join(map(repr, asked.missing.values()))
+        error = AskTimeoutError(timeout=timeout or 0.0, keys=keys)
+        error.answers = asked.answers
+        raise error
+
+    def _listen(self) -> None:
+        while True:
+            select.select([self._bell], [], [])
+            self._bell.hush()
+            lines, self._offset = events.read(self._run.control, self._offset)
+            with self._lock:
+                for line in lines:
+                    self._take(line)
+                for asked in self._open:
+                    if not asked.missing or self._reporter.stop_asked:
+                        with suppress(RuntimeError):  # its event loop is closed
+                            asked.wake()
+
+    def _take(self, line: dict[str, Any]) -> None:
+        """One line of ``control.jsonl``; an answer that nobody waits for is passed over."""
+        if line.get("e") == events.STOP:
+            self._reporter.stop_asked = True
+        elif line.get("e") == events.ANSWER:
+            for asked in self._open:
+                asked.take(line)
+
+
+class _Open:
+    """The questions of one call."""
+
+    def __init__(self, missing: dict[str, str], wake: Callable[[], object]) -> None:
+        self.missing = missing  # keys as they travel: keys of the command
+        self.answers: dict[str, Given] = {}
+        self.wake = wake
+
+    def take(self, line: dict[str, Any]) -> None:
+        key = self.missing.pop(line["key"], None)
+        if key is not None:
+            self.answers[key] = (line["action"], line["content"] or {})
