@@ -119,6 +119,13 @@ class JobStoppedError(QueueError):
     hint = "Let it end the job; what is raised after a stop was asked counts as stopped."
 
 
+class DeclinedError(QueueError):
+    """The user was asked for {names} of {command!r}, and declined."""
+
+    code = "declined"
+    hint = "Nothing was run. Do not ask again on your own; go on without it, or give the values."
+
+
 class QuestionNotOpenError(QueueError):
     """Job {job_id!r} does not wait for an answer{to}: {reason}."""
 

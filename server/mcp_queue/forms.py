@@ -17,6 +17,8 @@ FORMATS = ("email", "uri", "date", "date-time")
 MESSAGE_LIMIT = 4096  # characters of a question
 SCHEMA_LIMIT = 16 * 1024  # bytes of a form's schema as JSON
 FIELDS_LIMIT = 50
+TRIES = 3  # times that a form is shown within one request while the answers do not fit
+TOO_LARGE = 1e300  # for a number in a form
 
 CONFIRM: dict[str, Any] = {
     "type": "object",
@@ -81,6 +83,11 @@ def fitted(schema: Mapping[str, Any], content: object) -> tuple[dict[str, Any], 
 def known(schema: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
     """The values of fields that the form has; clients may send more than was asked for."""
     return {name: value for name, value in content.items() if name in schema["properties"]}
+
+
+def again(message: str, wrong: str) -> str:
+    """The message of a form that is shown once more, because the answer did not fit."""
+    return f"{message}\n(Again, please: {wrong}.)"
 
 
 def allowed(schema: Mapping[str, Any]) -> str:
@@ -164,20 +171,18 @@ def _fault_of_choices(field: Mapping[str, Any]) -> str | None:
 
 def _has_choices(field: Mapping[str, Any], titled: str) -> bool:
     """Whether a field has either plain choices or titled ones, and at least one."""
-    plain, named = field.get("enum"), field.get(titled)
-    if (plain is None) == (named is None):
+    if ("enum" in field) == (titled in field):
         return False
-    if plain is not None:
-        return _are_texts(plain) and bool(plain)
+    if "enum" in field:
+        return _are_texts(field["enum"]) and bool(field["enum"])
+    return _is_list(field[titled]) and bool(field[titled]) and all(map(_is_titled, field[titled]))
+
+
+def _is_titled(choice: object) -> bool:
     return (
-        isinstance(named, list)
-        and bool(named)
-        and all(
-            _is_object(choice)
-            and set(choice) == {"const", "title"}
-            and _are_texts(list(choice.values()))
-            for choice in named  # pyright: ignore[reportUnknownVariableType]
-        )
+        _is_object(choice)
+        and set(choice) == {"const", "title"}
+        and _are_texts([choice["const"], choice["title"]])
     )
 
 
@@ -238,13 +243,15 @@ def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)  # pyright: ignore[reportUnknownVariableType]
 
 
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
 def _are_texts(value: object) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    return _is_list(value) and all(isinstance(item, str) for item in value)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
     return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and abs(value) < float("inf")
+        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < TOO_LARGE
     )

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.record import JobQuestion, JobRecord
     from mcp_queue.manager import QueueManager
 
-TRIES = 3  # forms that are shown for one question when what comes back does not fit
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +80,9 @@ class Forms:
 
     async def take_given(self, records: Mapping[str, JobRecord]) -> bool:
         """Hand on the answers that came with the request; whether there were any."""
-        given = self._person.given if self._person.calls_again else {}
-        taken = False
+        if not self._person.calls_again:
+            return False
+        given, taken = self._person.given, False
         for name, job_id, question in _open(records):
             if name in given:
                 taken = True
@@ -112,7 +112,7 @@ class Forms:
     async def _ask(self, job_id: str, question: JobQuestion) -> None:
         wrong = None
         try:
-            for _ in range(TRIES):
+            for _ in range(forms.TRIES):
                 given = await self._person.ask(_message(question, wrong), question.schema)
                 if given is None:
                     break
@@ -143,4 +143,4 @@ def _open(records: Mapping[str, JobRecord]) -> Iterator[tuple[str, str, JobQuest
 
 
 def _message(question: JobQuestion, wrong: str | None) -> str:
-    return question.message if wrong is None else f"{question.message}\n(Again, please: {wrong}.)"
+    return question.message if wrong is None else forms.again(question.message, wrong)

@@ -158,6 +158,15 @@ def _too_large(schema: dict[str, Any]) -> str | None:
     return f"it takes {size:,} bytes, at most {SCHEMA_LIMIT:,}" if size > SCHEMA_LIMIT else None
 
 
+def nobody(forms: Mapping[str, Form], reason: str, advice: str | None = None) -> Exception:
+    """The error of questions that reach nobody."""
+    from mcp_queue.errors import NobodyToAskError
+
+    advice = advice or "Queue the command: then any client can answer, at any time."
+    message = next(iter(forms.values())).message
+    return NobodyToAskError(message=message, reason=reason, advice=advice)
+
+
 def _invalid(key: str, reason: str) -> Exception:
     from mcp_queue.errors import InvalidQuestionError
 

@@ -6,12 +6,15 @@ import path and run in a worker; made by hand, outside a worker, its setters rea
 
 from __future__ import annotations
 
+from mcp_queue.commands.job import Asks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from logging import Logger
     from typing import Any
 
+    from mcp_queue.commands.asking import Asking, Form
     from mcp_queue.commands.job import Job
 
 
@@ -41,7 +44,7 @@ _STATUSES = {
 }
 
 
-class QueueJobBase:
+class QueueJobBase(Asks):
     """A job as a class: derive from it, write ``run``, give the class to `QueueManager.add_job`.
 
     ``run`` may be ``async``. What it reports with `set_mcp_result`, `set_mcp_error` and
@@ -94,6 +97,13 @@ class QueueJobBase:
 
     def on_error(self, exc: Exception) -> None:
         """Called when the work has raised; the job fails all the same."""
+
+    def _asking(self, forms: Mapping[str, Form]) -> Asking:
+        from mcp_queue.commands.asking import nobody
+
+        if self._job is None:
+            raise nobody(forms, "the job does not run in a worker")
+        return self._job._asking(forms)  # pyright: ignore[reportPrivateUsage]
 
     def set_status(self, status: str) -> None:
         """Say how the job ends (``completed``, ``failed``, ``stopped``) once ``run`` returns.

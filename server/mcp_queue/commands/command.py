@@ -13,7 +13,7 @@ from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, ClassVar, Literal, TypeVar, overload
 
     Task = Literal["optional", "required", "never"]
@@ -37,6 +37,7 @@ class CommandInfo:
     """
 
     __slots__ = (
+        "ask_for",
         "descr",
         "destructive",
         "inline_wait",
@@ -68,6 +69,7 @@ class CommandInfo:
         inline_wait: float | None = None,
         read_only: bool | None = None,
         destructive: bool | None = None,
+        ask_for: Sequence[str] = (),
     ) -> None:
         _check_name(name)
         _check_options(name, use_queue, timeout, task)
@@ -77,6 +79,7 @@ class CommandInfo:
         self.target = target
         self.parameters_of: Callable[..., Any] = getattr(target, "execute", target)
         _check_function(name, self.parameters_of)
+        self.ask_for = _ask_for(name, ask_for, self.parameters_of)
         self.descr = descr
         self.title = title or _title(name)
         self.use_queue = use_queue
@@ -140,6 +143,7 @@ if TYPE_CHECKING:
         description: str | None = None,
         read_only: bool | None = None,
         destructive: bool | None = None,
+        ask_for: Sequence[str] = (),
     ) -> Callable[[Function], Function]: ...
 
 
@@ -154,7 +158,8 @@ def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> An
     ``task``: whether it may (``"optional"``), must (``"required"``) or may never (``"never"``)
     answer as an MCP task. ``inline_wait``: seconds for which a call that is answered without a
     task waits for its job; the answer is the result if the job ends in time, else the handle.
-    ``title``, ``description``, ``read_only`` and ``destructive`` are shown to clients.
+    ``ask_for``: the parameters that the person is asked for, by a form, when the caller leaves
+    them out. ``title``, ``description``, ``read_only`` and ``destructive`` are shown to clients.
 
     Raises InvalidCommandError, or DuplicateCommandError if another command has the name.
     """
@@ -185,6 +190,7 @@ def _register_function(
     description: str | None = None,
     read_only: bool | None = None,
     destructive: bool | None = None,
+    ask_for: Sequence[str] = (),
 ) -> None:
     info = CommandInfo(
         getattr(function, "__name__", "") if name is None else name,
@@ -199,6 +205,7 @@ def _register_function(
         inline_wait=inline_wait,
         read_only=read_only,
         destructive=destructive,
+        ask_for=ask_for,
     )
     registry.register(info)
     function.__mcp_queue__ = info
@@ -222,6 +229,7 @@ class Command:
     inline_wait: ClassVar[float | None] = None  # seconds
     read_only: ClassVar[bool | None] = None
     destructive: ClassVar[bool | None] = None
+    ask_for: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -263,6 +271,7 @@ def _register_class(cls: type[Command]) -> None:
         inline_wait=cls.inline_wait,
         read_only=cls.read_only,
         destructive=cls.destructive,
+        ask_for=cls.ask_for,
     )
     registry.register(info)
     cls.__mcp_queue__ = info  # pyright: ignore[reportAttributeAccessIssue]
@@ -324,6 +333,17 @@ def _check_attempts(name: str, max_attempts: object) -> None:
     if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
         reason = f"max_attempts is a whole number from 1 on, got {max_attempts!r}"
         raise InvalidCommandError(command=name, reason=reason)
+
+
+def _ask_for(name: str, ask_for: object, function: Callable[..., Any]) -> tuple[str, ...]:
+    given: Any = ask_for
+    if not isinstance(given, (tuple, list)) or not all(isinstance(each, str) for each in given):  # pyright: ignore[reportUnknownVariableType]
+        reason = f"ask_for is a tuple of names of parameters, got {ask_for!r}"
+        raise InvalidCommandError(command=name, reason=reason)
+    for each in given:  # pyright: ignore[reportUnknownVariableType]
+        if _code(function) is not None and not accepts(function, str(each)):  # pyright: ignore[reportUnknownArgumentType]
+            raise InvalidCommandError(command=name, reason=f"ask_for: it has no parameter {each!r}")
+    return tuple(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _memory_limit(name: str, value: object) -> int | None:

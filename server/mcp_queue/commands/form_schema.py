@@ -65,32 +65,29 @@ def _definition(name: str, kind: Any) -> Any:
 
 def _field(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     """One field, its reference resolved and its null branch gone, in the words of forms."""
-    field = dict(part)
-    branches = [branch for branch in field.get("anyOf", ()) if branch.get("type") != "null"]
+    branches = [branch for branch in part.get("anyOf", ()) if branch.get("type") != "null"]
     if len(branches) == 1:
-        del field["anyOf"]
-        field = {**branches[0], **field}
-    for holder in (field, field.get("items")):
-        if isinstance(holder, dict) and "$ref" in holder:
-            name = str(holder.pop("$ref")).rpartition("/")[2]  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-            found = {k: v for k, v in whole.get("$defs", {}).get(name, {}).items() if k != "title"}
-            holder |= {k: v for k, v in found.items() if k not in holder}  # pyright: ignore[reportUnknownVariableType]
-    items: Any = field.get("items")
-    if isinstance(items, dict):
-        field["items"] = _choice(
-            {k: v for k, v in items.items() if k not in ("title", "description")}
-        )  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        field.pop("uniqueItems", None)
+        part = {**branches[0], **{key: value for key, value in part.items() if key != "anyOf"}}
+    field = _plain(part, whole)
+    if isinstance(field.get("items"), dict):
+        items = _plain(field["items"], whole)
+        field["items"] = {k: v for k, v in items.items() if k not in ("title", "description")}
+        field.pop("uniqueItems", None)  # a set makes them so
     if field.get("default", 0) is None:
         del field["default"]
     if field.get("type") == "integer":
         _count_from(field)
-    return _choice(field)
+    return field
 
 
-def _choice(field: dict[str, Any]) -> dict[str, Any]:
-    if "const" in field:
-        field["enum"] = [field.pop("const")]
+def _plain(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """A copy without references (of an enum, say) and with one choice as a list of choices."""
+    field = {key: value for key, value in part.items() if key not in ("$ref", "const")}
+    if "$ref" in part:
+        found = whole.get("$defs", {}).get(part["$ref"].rpartition("/")[2], {})
+        field = {**{key: value for key, value in found.items() if key != "title"}, **field}
+    if "const" in part:
+        field["enum"] = [part["const"]]
     return field
 
 

@@ -24,7 +24,56 @@ if TYPE_CHECKING:
 DESCRIPTION_LIMIT = 1024  # characters
 
 
-class Job:
+class Asks:
+    """Asks the person at the client."""
+
+    def ask(self, message: str, schema: object = None, *, timeout: float | None = None) -> Answer:
+        """Ask the person at the client, and wait for the answer; as long as it takes, or
+        ``timeout`` seconds.
+
+        ``schema``: a flat pydantic model class, a ``{name: type}`` of what forms know (`str`,
+        `int`, `float`, `bool`, `date`, `datetime`, `Literal` and `Enum` of texts, lists of those
+        two, each with its pydantic `Field`, each ``| None`` where it may be left out), or None
+        for yes or no: ``if job.ask("Delete 40 files?"):``. Never ask for secrets.
+
+        Raises `AskTimeoutError`; `JobStoppedError` when a stop is asked meanwhile;
+        `InvalidQuestionError`; `NobodyToAskError`. In an ``async def`` await `ask_async`.
+        """
+        return self.ask_all({"answer": _question(message, schema)}, timeout=timeout)["answer"]
+
+    def ask_all(
+        self, questions: Mapping[str, Question], *, timeout: float | None = None
+    ) -> dict[str, Answer]:
+        """Ask several questions at once, each under a key, and wait for all answers.
+
+        Errors as of `ask`; an `AskTimeoutError` has in its ``answers`` those that came in time.
+        """
+        from mcp_queue.commands.asking import answered, forms_of
+
+        forms = forms_of(questions)
+        return answered(forms, lambda: self._asking(forms).ask(forms, timeout))
+
+    async def ask_async(
+        self, message: str, schema: object = None, *, timeout: float | None = None
+    ) -> Answer:
+        """`ask` for an ``async def``: others run while it waits, and a stop cancels it."""
+        questions = {"answer": _question(message, schema)}
+        return (await self.ask_all_async(questions, timeout=timeout))["answer"]
+
+    async def ask_all_async(
+        self, questions: Mapping[str, Question], *, timeout: float | None = None
+    ) -> dict[str, Answer]:
+        """`ask_all` for an ``async def``."""
+        from mcp_queue.commands.asking import answered_async, forms_of
+
+        forms = forms_of(questions)
+        return await answered_async(forms, self._asking(forms).ask_async(forms, timeout))
+
+    def _asking(self, forms: Mapping[str, Form]) -> Asking:
+        raise NotImplementedError
+
+
+class Job(Asks):
     """What a command gets for its parameter ``job``.
 
     No report raises for a bad value: a job that has worked for hours does not die of a wrong
@@ -81,59 +130,13 @@ class Job:
             done += 1
             self._report(done, total, description)
 
-    def ask(self, message: str, schema: object = None, *, timeout: float | None = None) -> Answer:
-        """Ask the person at the client, and wait for the answer; as long as it takes, or
-        ``timeout`` seconds.
-
-        ``schema``: a flat pydantic model class, a ``{name: type}`` of what forms know (`str`,
-        `int`, `float`, `bool`, `date`, `datetime`, `Literal` and `Enum` of texts, lists of those
-        two, each with its pydantic `Field`, each ``| None`` where it may be left out), or None
-        for yes or no: ``if job.ask("Delete 40 files?"):``. Never ask for secrets.
-
-        Raises `AskTimeoutError`; `JobStoppedError` when a stop is asked meanwhile;
-        `InvalidQuestionError`; `NobodyToAskError`. In an ``async def`` await `ask_async`.
-        """
-        return self.ask_all({"answer": _question(message, schema)}, timeout=timeout)["answer"]
-
-    def ask_all(
-        self, questions: Mapping[str, Question], *, timeout: float | None = None
-    ) -> dict[str, Answer]:
-        """Ask several questions at once, each under a key, and wait for all answers.
-
-        Errors as of `ask`; an `AskTimeoutError` has in its ``answers`` those that came in time.
-        """
-        from mcp_queue.commands.asking import answered, forms_of
-
-        forms = forms_of(questions)
-        return answered(forms, lambda: self._asking(forms).ask(forms, timeout))
-
-    async def ask_async(
-        self, message: str, schema: object = None, *, timeout: float | None = None
-    ) -> Answer:
-        """`ask` for an ``async def``: others run while it waits, and a stop cancels it."""
-        questions = {"answer": _question(message, schema)}
-        return (await self.ask_all_async(questions, timeout=timeout))["answer"]
-
-    async def ask_all_async(
-        self, questions: Mapping[str, Question], *, timeout: float | None = None
-    ) -> dict[str, Answer]:
-        """`ask_all` for an ``async def``."""
-        from mcp_queue.commands.asking import answered_async, forms_of
-
-        forms = forms_of(questions)
-        return await answered_async(forms, self._asking(forms).ask_async(forms, timeout))
-
     def _asking(self, forms: Mapping[str, Form]) -> Asking:
+        from mcp_queue.commands.asking import nobody
+
         asking = getattr(self._sink, "asking", None)
         found = asking() if asking is not None else None
         if found is None:
-            from mcp_queue.errors import NobodyToAskError
-
-            raise NobodyToAskError(
-                message=next(iter(forms.values())).message,
-                reason="this job was not made by a call of a client",
-                advice="Queue the command, or call it as a tool of a client that shows forms.",
-            )
+            raise nobody(forms, "it was not called by a client that shows forms")
         return found
 
     def log(self, message: object) -> None:

@@ -5,18 +5,23 @@ It imports pydantic, so a worker imports it only for a command whose parameters 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from mcp_queue import forms
 from mcp_queue.commands.arguments import Arguments, JsonSchema, trimmed
 from mcp_queue.commands.docstrings import parameter_descriptions, summary
 from mcp_queue.commands.signature import EMPTY, read_signature, signature_of
+from mcp_queue.errors import InvalidCommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mcp_queue.commands.command import CommandInfo
+
+ASKED = "If left out, the user is asked."
 
 _schemas: dict[str, CommandSchema] = {}
 
@@ -36,20 +41,43 @@ class CommandSchema:
     """What a command takes and gives.
 
     ``inject`` maps parameters that are not the caller's to what they get: ``job``, ``context`` or
-    ``queue``. ``plain`` is true if JSON values can be passed to the command as they are.
-    ``output_schema`` is None where nothing is promised of the result. ``summary`` is what an agent
-    reads.
+    ``queue``. ``offered_schema`` is the input schema that clients get, in which what the person is
+    asked for may be left out. ``plain`` is true if JSON values can be passed to the command as they
+    are. ``output_schema`` is None where nothing is promised of the result. ``summary`` is what an
+    agent reads.
     """
 
     def __init__(self, info: CommandInfo) -> None:
         signature = signature_of(info)
+        self._signature = signature
         self.info = info
         self.inject = signature.inject
         self.summary = summary(info.description) or info.title
         self._arguments = Arguments(info.name, signature, parameter_descriptions(info.docstrings))
         self.plain = self._arguments.plain
         self.input_schema = self._arguments.schema
+        self.offered_schema = self.input_schema
+        if info.ask_for:
+            _check_form(info, self.form_for(info.ask_for))
+            self.offered_schema = _offered(self.input_schema, info.ask_for)
         self.output_schema = None if info.use_queue else _output_schema(signature.returns)
+
+    def form_for(self, names: Sequence[str]) -> dict[str, Any]:
+        """The schema of a form for these parameters (`forms`)."""
+        from mcp_queue.commands.form_schema import flat_form
+
+        schema = self.input_schema
+        properties = {n: schema["properties"][n] for n in names if n in schema["properties"]}
+        return flat_form(properties, schema.get("required", ()), schema)
+
+    def validate_without(self, names: Sequence[str], params: dict[str, Any]) -> None:
+        """Check what is given before the parameters ``names`` are asked for.
+
+        Raises InvalidParamsError.
+        """
+        kept = [each for each in self._signature.parameters if each.name not in names]
+        signature = replace(self._signature, parameters=kept)
+        Arguments(self.info.name, signature, {}).for_json(params)
 
     def validate(self, params: object) -> dict[str, Any]:
         """The parameters given, checked and ready to be written as JSON; defaults are left out.
@@ -74,6 +102,27 @@ def python_arguments(function: Callable[..., Any], params: dict[str, Any]) -> di
     name = getattr(function, "__name__", repr(function))
     signature = read_signature(name, function, method=True)
     return Arguments(name, signature, {}).for_python(params)
+
+
+def _check_form(info: CommandInfo, form: dict[str, Any]) -> None:
+    unknown = [name for name in info.ask_for if name not in form["properties"]]
+    fault = f"no caller gives {unknown[0]!r}" if unknown else forms.fault_in(form)
+    if fault is not None:
+        raise InvalidCommandError(
+            command=info.name, reason=f"ask_for: the person cannot be asked by a form: {fault}"
+        )
+
+
+def _offered(schema: dict[str, Any], ask_for: Sequence[str]) -> dict[str, Any]:
+    """The input schema as clients see it: what the person is asked for may be left out."""
+    properties = dict(schema["properties"])
+    for name in ask_for:
+        before = properties[name].get("description", "")
+        text = f"{before.rstrip('.')}. {ASKED}" if before else ASKED
+        properties[name] = {**properties[name], "description": text}
+    required = [name for name in schema.get("required", ()) if name not in ask_for]
+    kept = {key: value for key, value in schema.items() if key != "required"}
+    return kept | {"properties": properties} | ({"required": required} if required else {})
 
 
 def _output_schema(returns: Any) -> dict[str, Any] | None:

@@ -69,7 +69,7 @@ def read(path: str, offset: int) -> tuple[list[dict[str, object]], int]:
     for line in data[:end].splitlines():
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and event.get("v") == VERSION:  # pyright: ignore[reportUnknownMemberType]
             found.append(event)  # pyright: ignore[reportUnknownArgumentType]

@@ -58,17 +58,25 @@ class Person:
     @property
     def given(self) -> dict[str, Given]:
         """The answers that came with this request, by the keys of `need`."""
-        responses: Any = (self._context.params or {}).get("inputResponses") or {}
+        params = self._context.params
+        if params is None:
+            return {}
+        responses: dict[str, dict[str, Any]] = params.get("inputResponses") or {}
         return {
             key: (response["action"], response.get("content") or {})
             for key, response in responses.items()
-            if isinstance(response, dict) and "action" in response
+            if "action" in response  # else it answers what we never ask, roots say
         }
 
-    def need(self, questions: Mapping[str, tuple[str, Mapping[str, Any]]]) -> NoReturn:
-        """Leave the request: it has to be made again with the answers to these forms."""
+    def need(
+        self, questions: Mapping[str, tuple[str, Mapping[str, Any]]], state: str | None = None
+    ) -> NoReturn:
+        """Leave the request: it has to be made again with the answers to these forms.
+
+        ``state`` comes back with them.
+        """
         requests = {key: form(message, schema) for key, (message, schema) in questions.items()}
-        raise InputNeeded(InputRequiredResult(input_requests={**requests}))
+        raise InputNeeded(InputRequiredResult(input_requests={**requests}, request_state=state))
 
     def _shown(self, schema: Mapping[str, Any]) -> dict[str, Any] | None:
         if is_version_at_least(self._context.protocol_version, "2025-11-25"):

@@ -16,6 +16,7 @@ from mcp_queue.server.protocol import shows_forms, wants_progress
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from mcp_queue.server.caller import Caller
     from mcp_queue.server.person import Person
     from mcp_queue.server.protocol import Context
 
@@ -60,6 +61,7 @@ class Reporter:
         self._changed = anyio.Event()
         self._meter = Meter()
         self._stopping = False
+        self._caller: Caller | None = None
 
     def progress(self, percent: float | None, description: str | None) -> None:
         """Take what the job reports; the last of a burst is what goes out."""
@@ -88,9 +90,19 @@ class Reporter:
 
         return Person(self._context)
 
+    def asking(self) -> Caller | None:
+        """Who asks for ``job.ask`` (`commands.asking.Asking`); None as of `person`."""
+        if self._caller is None and self._context is not None and shows_forms(self._context):
+            from mcp_queue.server.caller import Caller
+
+            self._caller = Caller(self._context, self._loop)
+        return self._caller
+
     def stop(self) -> None:
         """Say so to the command."""
         self._stopping = True
+        if self._caller is not None:
+            self._caller.stop()
 
     async def run(self) -> None:
         """Send until cancelled."""

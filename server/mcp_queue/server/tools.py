@@ -76,16 +76,26 @@ class Tools:
         given = _no_object.get(params.arguments or {})
         if not isinstance(given, dict):
             return _not_an_object(info, given)
-        if not info.use_queue:
-            return await self._plain.call(info, params.arguments or {}, context)
-        return await self._queue(info, params.arguments or {}, context)
-
-    async def _queue(
-        self, info: CommandInfo, arguments: dict[str, Any], context: Context
-    ) -> CallToolResult | dict[str, Any]:
-        as_task = declares_tasks(context) and info.task != "never"
+        as_task = info.use_queue and declares_tasks(context) and info.task != "never"
         if info.task == "required" and not as_task:
             raise tasks_required()
+        arguments = params.arguments or {}
+        if info.ask_for:
+            asked = await _completed(info, arguments, context)
+            if not isinstance(asked, dict):
+                return asked
+            arguments = asked
+        if not info.use_queue:
+            if params.request_state is not None:
+                from mcp_queue.server.request_state import opened
+
+                opened(context)  # refuses what is not ours
+            return await self._plain.call(info, arguments, context)
+        return await self._queue(info, arguments, context, as_task=as_task)
+
+    async def _queue(
+        self, info: CommandInfo, arguments: dict[str, Any], context: Context, *, as_task: bool
+    ) -> CallToolResult | dict[str, Any]:
         try:
             record = await self._state.queue.submit(info, arguments)
         except QueueError as error:
@@ -115,6 +125,21 @@ async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
         _no_object.reset(token)
 
 
+async def _completed(
+    info: CommandInfo, arguments: dict[str, Any], context: Context
+) -> dict[str, Any] | CallToolResult | InputRequiredResult:
+    """The arguments with what the person was asked for, or what to answer instead."""
+    from mcp_queue.server.ask_for import completed
+    from mcp_queue.server.person import InputNeeded
+
+    try:
+        return await completed(info, arguments, context)
+    except QueueError as error:
+        return _refused(info, error)
+    except InputNeeded as needed:
+        return needed.result
+
+
 def _refused(info: CommandInfo, error: QueueError) -> CallToolResult:
     shape = error_shape(error.code, error.message, error.hint)
     return failure(shape, text_only=errors_are_text_only(info))
@@ -140,7 +165,7 @@ def describe(info: CommandInfo) -> Tool | None:
         name=info.name,
         title=info.title,
         description=schema.summary,
-        input_schema=schema.input_schema,
+        input_schema=schema.offered_schema,
         output_schema=output_schema_of(info),
         annotations=_annotations(info),
     )

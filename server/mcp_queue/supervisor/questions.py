@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from mcp_queue import forms
 from mcp_queue.jobs import bell, events, question_rows
@@ -33,11 +33,9 @@ def asked(event: dict[str, Any]) -> list[JobQuestion]:
 def withdrawn(event: dict[str, Any]) -> list[str]:
     """The keys of a ``withdraw`` event."""
     keys: Any = event.get("keys")
-    return (
-        [key for key in cast("list[object]", keys) if _is_key(key)]
-        if isinstance(keys, list)
-        else []
-    )
+    if not isinstance(keys, list):
+        return []
+    return [key for key in cast("list[object]", keys) if _is_key(key)]
 
 
 def deliver(state: State) -> None:
@@ -52,7 +50,7 @@ def deliver(state: State) -> None:
             continue
         with suppress(OSError):
             content = json.loads(each.content) if each.content is not None else None
-            answer = {"key": each.key, "action": each.action, "content": content}
+            answer: dict[str, object] = {"key": each.key, "action": each.action, "content": content}
             events.append(run.folder.control, events.ANSWER, answer)
             bell.ring(run.folder.bell)
             told.append(each)
@@ -69,11 +67,14 @@ def _question(given: object) -> JobQuestion | None:
     key, message, schema = (fields.get(name) for name in ("key", "message", "schema"))
     if not _is_key(key) or not isinstance(message, str) or forms.fault_in(schema) is not None:
         return None
-    if len(json.dumps(schema)) > forms.SCHEMA_LIMIT:
+    try:
+        if len(json.dumps(schema, ensure_ascii=False).encode()) > forms.SCHEMA_LIMIT:
+            return None
+    except UnicodeEncodeError:  # half of a surrogate pair
         return None
     text = message[: forms.MESSAGE_LIMIT].encode("utf-8", "replace").decode()
-    return JobQuestion(str(key), text, cast("dict[str, Any]", schema))
+    return JobQuestion(key, text, cast("dict[str, Any]", schema))
 
 
-def _is_key(key: object) -> bool:
+def _is_key(key: object) -> TypeGuard[str]:
     return isinstance(key, str) and KEY.fullmatch(key) is not None

@@ -168,7 +168,7 @@ def _ending(run: Run, death: Death) -> Ending:
     size = outcome.get("result_size")
     kept: dict[str, Any] = {
         "result": _text(outcome.get("result"), None, limit=None),
-        "result_size": size if isinstance(size, int) else None,
+        "result_size": size if isinstance(size, int) and 0 <= size < 2**63 else None,
     }
     if run.cause == "timeout":
         return Ending(states.FAILED, "timeout", f"ran longer than {run.timeout:g} seconds", **kept)
