@@ -131,6 +131,8 @@ def _fault_of_field(field: object) -> str | None:
         return f"is {what}; a form takes {_TYPES}"
     if kind != "string" and "enum" in field:
         return f"has choices that are no texts: {field['enum']!r:.80}"
+    if field.get("writeOnly"):
+        return "is a secret, and a form must not ask for secrets"
     if unknown := sorted(set(field) - _WORDS - _OWN[kind]):
         return f"uses {unknown[0]!r:.80}, which clients do not know in a form"
     if fault := _fault_of_words(field) or _fault_of_choices(field):

@@ -8,12 +8,12 @@ turn. Calling such a tool answers with a job_id or as a task whose task id is th
 result yet, unless status is completed.
 - Need the result now: queue_wait_job with the job_id. It returns when the job ends or after \
 timeout_seconds (45); if timed_out, call it again. Do not poll queue_get_job_status in a loop.
-- Need it later: tell the user the job_id and end your turn. A task wakes you when it ends; in a \
-later session use the same job_id.
-- queue_get_job_logs shows what a job printed; pass its cursor as since to see only what is new.
+- Need it later: tell the user the job_id and end your turn. A task wakes you when it ends; later \
+sessions use the same job_id.
+- A job with questions waits for the user: ask them, then queue_answer_job.
+- queue_get_job_logs shows what a job printed; pass its cursor as since for what is new.
 - queue_stop_job ends a job. Cancelling a call or a wait never does.
 - Failed: read error.message and error.hint, then the logs, before you try again.
-- Large results come as result_preview; read the resource result_uri for all of it.
-Resources: queue://jobs, queue://health, queue://commands, queue://jobs/{job_id}, .../logs, \
-.../result.
+- Large results come as result_preview; the resource result_uri has all.
+Resources: queue://jobs, queue://health, queue://commands, queue://jobs/{job_id} (/logs, /result).
 """

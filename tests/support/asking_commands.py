@@ -1,0 +1,186 @@
+"""Commands that ask the person."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+from mcp_queue import AskTimeoutError, Job, JobStoppedError, Question, QueueJobBase, command
+
+NUMBERS = {"n": int}
+
+
+@command(use_queue=True)
+def confirms(*, job: Job) -> list[Any]:
+    """Ask for a yes."""
+    job.set_progress(10, "before")
+    answer = job.ask("Go on?")
+    job.set_progress(20, "after")
+    return [bool(answer), answer.action, answer.content]
+
+
+@command(use_queue=True)
+async def confirms_async(*, job: Job) -> list[Any]:
+    """Ask for a yes, and go on working while nobody answers."""
+    worked = 0
+
+    async def work() -> None:
+        nonlocal worked
+        while True:
+            worked += 1
+            job.set_progress(min(worked, 50))
+            await asyncio.sleep(0.001)
+
+    working = asyncio.create_task(work())
+    answer = await job.ask_async("Go on?")
+    working.cancel()
+    return [bool(answer), answer.action, worked > 1]
+
+
+@command(use_queue=True)
+def asks_many(*, job: Job) -> dict[str, Any]:
+    """Ask two questions at once, and then another."""
+    both = job.ask_all(
+        {
+            "name": Question("Your name?", {"name": str, "age": int | None}),
+            "colour": Question("A colour?", {"colour": Literal["red", "blue"]}),
+        }
+    )
+    return {key: [answer.action, answer.content] for key, answer in both.items()} | {
+        "again": job.ask("Once more?").action
+    }
+
+
+@command(use_queue=True)
+async def asks_in_tasks(*, job: Job) -> list[int]:
+    """Two tasks ask, each for itself."""
+    answers = await asyncio.gather(*(job.ask_async(f"Number {n}?", NUMBERS) for n in range(2)))
+    return [answer.content["n"] for answer in answers]
+
+
+@command(use_queue=True)
+def asks_in_threads(*, job: Job) -> list[int]:
+    """Two threads ask, each for itself."""
+    found: dict[int, int] = {}
+
+    def ask(n: int) -> None:
+        found[n] = job.ask(f"Number {n}?", NUMBERS).content["n"]
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [found[0], found[1]]
+
+
+@command(use_queue=True)
+def gives_up(seconds: float, *, job: Job) -> list[Any]:
+    """Ask twice at once, wait for some time, and ask again."""
+    questions = {"a": Question("A?", NUMBERS), "b": Question("B?")}
+    try:
+        job.ask_all(questions, timeout=seconds)
+    except AskTimeoutError as error:
+        late = {key: answer.content for key, answer in error.answers.items()}
+        return [str(error), late, job.ask("Still there?").action]
+    return []
+
+
+@command(use_queue=True)
+async def gives_up_async(seconds: float, *, job: Job) -> None:
+    """Ask, and let the time-out be the end."""
+    await job.ask_async("Anybody?", timeout=seconds)
+
+
+@command(use_queue=True)
+def catches_the_stop(path: str, *, job: Job) -> str:
+    """Tidy up when a stop is asked while it waits."""
+    try:
+        job.ask("Go on?")
+    except JobStoppedError:
+        Path(path).write_text("tidied up")
+        try:
+            job.ask("Really?")
+        except JobStoppedError:
+            return "asked no more"
+    return "never"
+
+
+@command(use_queue=True)
+async def catches_the_stop_async(path: str, *, job: Job) -> None:
+    """The same in a coroutine, which is cancelled."""
+    try:
+        await job.ask_async("Go on?")
+    finally:
+        Path(path).write_text("tidied up")
+
+
+@command(use_queue=True)
+def blocks_the_loop(*, job: Job) -> str:
+    """A coroutine that calls what asks and waits; see its async part."""
+    return asyncio.run(_blocks(job))
+
+
+async def _blocks(job: Job) -> str:
+    return job.ask("Go on?").action
+
+
+@command(use_queue=True, max_attempts=2)
+def dies_once(*, job: Job) -> list[Any]:
+    """Ask in each attempt; the first is lost while it waits."""
+    if job.attempt == 1:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    answer = job.ask("Go on?")
+    return [job.attempt, answer.action]
+
+
+@command(use_queue=True)
+def asks_what_cannot_be(*, job: Job) -> None:
+    """Ask for what no form knows."""
+    job.ask("Where?", {"path": dict})
+
+
+@command(use_queue=True)
+def forges(*, job: Job) -> str:
+    """Write all sorts of lines to the events, then ask in earnest."""
+    folder = Path(os.readlink("/proc/self/fd/1")).parent
+    good = {"key": "a1.q9.x", "message": "Forged?", "schema": {"type": "object"}}
+    lines: list[str] = [
+        json.dumps({"v": 1, "e": "ask", **fields})
+        for fields in (
+            {},
+            {"questions": 7},
+            {"questions": [good, None, {**good, "key": "../../x"}]},
+            {"questions": [{**good, "schema": {"type": "object", "properties": {"a": []}}}]},
+        )
+    ]
+    lines += [
+        "[" * 100_000,
+        '{"v":1,"e":["ask"]}',
+        '{"v":1,"e":"withdraw","keys":[[]]}',
+        "\x00\xff",
+    ]
+    lines += ['{"v":1,"e":"withdraw"}', '{"v":1,"e":"ask","questions":[1e999]}', "null", "{"]
+    with (folder / "events.jsonl").open("a") as file:
+        file.write("\n".join(lines) + "\n")
+    return job.ask("In earnest?").action
+
+
+@command(use_queue=True)
+def reports_what_it_imported(*, job: Job) -> list[str]:
+    """What a worker has loaded that only questions need."""
+    del job
+    return sorted({"mcp_queue.worker.questions", "mcp_queue.forms"} & {*sys.modules})
+
+
+class AskingJob(QueueJobBase):
+    """A job class that asks."""
+
+    def run(self) -> None:
+        self.set_mcp_result({"said": self.ask("Go on?").action})
