@@ -6,11 +6,13 @@ import argparse
 import gc
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mcp_queue
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from mcp_queue.config import Settings
@@ -39,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(subcommands: Any) -> None:
     serve = subcommands.add_parser(
         "serve",
-        help="serve the tools over standard input and output",
+        help="serve the tools to MCP clients",
         description="Serve the tools over standard input and output, for an MCP client to start. "
         "Flags win over the environment (MCP_QUEUE_…), and that over the file.",
     )
@@ -68,6 +70,11 @@ def _add_serve(subcommands: Any) -> None:
     )
     serve.add_argument("--registry-path", metavar="FILE", help="the registry of persistent jobs")
     serve.add_argument("--max-concurrent-jobs", metavar="N", help="workers at once (10)")
+    serve.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help="serve over Streamable HTTP at /mcp instead, on this machine alone; port 0 takes any",
+    )
 
 
 def _add_demo(subcommands: Any) -> None:
@@ -89,22 +96,38 @@ def _serve(options: argparse.Namespace) -> int:
 
     claimed = claim()
     gc.disable()  # nothing that is imported is garbage: a tenth of the start
+    from mcp_queue.errors import QueueError
     from mcp_queue.server import sdk
 
     sdk.put_in_place()
-    settings = _settings(options)
-    _load_commands(settings)
-    from mcp_queue.errors import QueueError
-    from mcp_queue.server.app import run
-
-    gc.freeze()
-    gc.enable()
     try:
-        run(settings, claimed)
+        listener = _listener(options.http)
+        settings = _settings(options)
+        _load_commands(settings)
+        if listener is not None:
+            from mcp_queue.server import http
+
+            start = partial(http.run, settings, listener)
+        else:
+            from mcp_queue.server import app
+
+            start = partial(app.run, settings, claimed)
+        gc.freeze()
+        gc.enable()
+        start()
     except QueueError as error:
         _complain(error)
         return 1
     return 0
+
+
+def _listener(address: str | None) -> socket.socket | None:
+    """Where HTTP is to be served, taken before anything slow is begun."""
+    if address is None:
+        return None
+    from mcp_queue.server.listening import listen, parse_address
+
+    return listen(parse_address(address))
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -184,6 +184,13 @@ class ConfigurationError(QueueError):
     hint = "{allowed}"
 
 
+class ListenError(QueueError):
+    """Cannot serve HTTP on {address!r}: {reason}."""
+
+    code = "cannot_listen"
+    hint = "{advice}"
+
+
 class RegistryError(QueueError):
     """The registry {path} cannot be used: {reason}."""
 

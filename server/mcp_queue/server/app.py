@@ -72,9 +72,7 @@ async def serve(
     """
     ending = Ending(Watchdog())
     end_on_signals(ending)
-    async with _opened(settings) as queue, anyio.create_task_group() as tasks:
-        state = State(catalog, queue, Hub(queue))
-        tasks.start_soon(state.hub.run)
+    async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
         tasks.start_soon(end_with_parent, ending)
         async with stdio_streams(claimed or claim(), ending) as streams:
             server = build(state)
@@ -83,7 +81,7 @@ async def serve(
 
 
 def build(state: State) -> Server[Any]:
-    """The MCP server with all its handlers, for one connection."""
+    """The MCP server with all its handlers, for any number of connections."""
     tools, resources = Tools(state), Resources(state)
     subscriptions, tasks = Subscriptions(state), Tasks(state)
     server: Server[Any] = Server(
@@ -120,10 +118,15 @@ async def contain(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncGenerator[QueueManager]:
+async def opened(settings: Settings, catalog: Catalog) -> AsyncGenerator[State]:
+    """What the handlers share, at work until the end of the block."""
     queue = await QueueManager.open(settings)
     try:
-        yield queue
+        async with anyio.create_task_group() as tasks:
+            state = State(catalog, queue, Hub(queue))
+            tasks.start_soon(state.hub.run)
+            yield state
+            tasks.cancel_scope.cancel()
     finally:
         # In-memory jobs end without us waiting: their supervisor sees to it.
         with anyio.move_on_after(CLOSE, shield=True):

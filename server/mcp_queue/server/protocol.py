@@ -9,6 +9,7 @@ from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_REQUIRED_CLIENT_
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS, is_version_at_least
 
 if TYPE_CHECKING:
+    from mcp.server.connection import Connection
     from mcp.server.context import ServerRequestContext
 
     Context = ServerRequestContext[Any, Any]
@@ -20,6 +21,15 @@ RESOURCE_NOT_FOUND = -32002  # of the handshake era; since 2026-07-28 it is INVA
 def is_modern(context: Context) -> bool:
     """Whether the request is of the stateless era, 2026-07-28 and later."""
     return context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def connection_of(context: Context) -> Connection:
+    """The client's connection, with what is kept for it (``state``) and done at its end.
+
+    It is one for the whole of a handshake-era session, and one a request since 2026-07-28.
+    """
+    # The SDK shows handlers the session alone, which is a new one for each request.
+    return context.session._connection  # pyright: ignore[reportPrivateUsage]
 
 
 def knows_links(context: Context) -> bool:

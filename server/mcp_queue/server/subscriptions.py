@@ -25,6 +25,7 @@ from mcp_types import (
 from mcp_queue.jobs import states
 from mcp_queue.server.hub import EVERY_JOB, THE_SET
 from mcp_queue.server.protocol import (
+    connection_of,
     declares_tasks,
     invalid_params,
     no_such_resource,
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from mcp_queue.server.hub import Hub
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
+
+
+PUMPS = "mcp_queue_pumps"  # the key of a connection's state
 
 
 class TaskNotification(Notification[dict[str, Any], Literal["notifications/tasks"]]):
@@ -81,11 +85,10 @@ class Subscription:
 
 
 class Subscriptions:
-    """The handlers of both doors. One object serves one connection."""
+    """The handlers of both doors, for all connections."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._legacy: dict[str, _Pump] = {}
 
     async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
         """Send ``notifications/resources/updated`` for the URI from now on."""
@@ -95,16 +98,17 @@ class Subscriptions:
         if not known:
             raise no_such_resource(context, uri)
         interest = _interest_of(uri)
-        if interest is not None and uri not in self._legacy:
-            pump = self._legacy[uri] = _Pump(uri, interest)
+        pumps = _pumps(context)
+        if interest is not None and uri not in pumps:
+            pump = pumps[uri] = _Pump(uri, interest)
             self._state.hub.start_soon(pump.run, self._state.hub, context.session)
-        if uri in self._legacy:
-            await self._legacy[uri].listening.wait()
+        if uri in pumps:
+            await pumps[uri].listening.wait()
         return EmptyResult()
 
     async def unsubscribe(self, context: Context, params: UnsubscribeRequestParams) -> EmptyResult:
         """Send no more of them; a URI that was not subscribed to is no error."""
-        pump = self._legacy.pop(str(params.uri), None)
+        pump = _pumps(context).pop(str(params.uri), None)
         if pump is not None:
             pump.scope.cancel()
         return EmptyResult()
@@ -210,6 +214,21 @@ class _Stream:
         await self._context.session.send_notification(
             cast("ServerNotification", notification), related_request_id=self._context.request_id
         )
+
+
+def _pumps(context: Context) -> dict[str, _Pump]:
+    """The handshake-era subscriptions of the client, by URI; they end with its connection."""
+    connection = connection_of(context)
+    pumps: dict[str, _Pump] | None = connection.state.get(PUMPS)
+    if pumps is None:
+        pumps = connection.state[PUMPS] = {}
+        connection.exit_stack.callback(_end, pumps)
+    return pumps
+
+
+def _end(pumps: dict[str, _Pump]) -> None:
+    for pump in pumps.values():
+        pump.scope.cancel()
 
 
 def _interest_of(uri: str) -> str | None:

@@ -1,0 +1,137 @@
+"""Streamable HTTP on loopback: the same handlers for any number of clients, at ``/mcp``.
+
+Clients of the handshake era have sessions, each with a loop and streams of its own; a request of
+2026-07-28 stands alone. Nobody is asked for a name, so what comes through a browser from foreign
+pages is refused by its ``Host`` or ``Origin`` (DNS rebinding). Standard input and the process that
+started this one mean nothing here: a signal ends the server.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import uvicorn
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp_types import HEADER_MISMATCH
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from mcp_queue import builtin
+from mcp_queue.commands.catalog import registry
+from mcp_queue.server.app import build, opened
+from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
+from mcp_queue.server.listening import url_of
+from mcp_queue.server.protocol import is_modern
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Generator
+
+    from mcp.server.context import CallNext, HandlerResult
+
+    from mcp_queue.commands.catalog import Catalog
+    from mcp_queue.config import Settings
+    from mcp_queue.server.protocol import Context
+
+PATH = "/mcp"
+FLUSH = 0.3  # seconds for clients to read what is on its way when the end has begun
+DATE = 1.0  # seconds between two updates of the header ``Date``
+TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+
+
+def run(settings: Settings, listener: socket.socket) -> None:
+    """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
+    builtin.register(registry)
+    try:
+        anyio.run(partial(serve, settings, registry, listener))
+    finally:
+        ignore_signals()
+
+
+async def serve(settings: Settings, catalog: Catalog, listener: socket.socket) -> None:
+    """Serve clients that connect to ``listener`` until a signal ends it, within one second."""
+    ending = Ending(Watchdog())
+    end_on_signals(ending)
+    async with opened(settings, catalog) as state:
+        server = build(state)
+        server.middleware.insert(0, compare_task_name)
+        sessions = StreamableHTTPSessionManager(server, security_settings=allowed(listener))
+        app = Starlette(routes=[Route(PATH, endpoint=StreamableHTTPASGIApp(sessions))])
+        async with sessions.run():
+            print(f"mcp-queue: serving on {url_of(listener)}", file=sys.stderr, flush=True)
+            await _Web(app, ending).serve([listener])
+
+
+def allowed(listener: socket.socket) -> TransportSecuritySettings:
+    """The names of this machine, with any port: it may be forwarded."""
+    bound = url_of(listener).removeprefix("http://").rpartition(":")[0]
+    names = dict.fromkeys(("localhost", "127.0.0.1", "[::1]", bound))
+    hosts = [host for name in names for host in (name, f"{name}:*")]
+    return TransportSecuritySettings(
+        allowed_hosts=hosts,
+        allowed_origins=[f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts],
+    )
+
+
+async def compare_task_name(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Middleware: ``Mcp-Name`` names the task (SEP-2663), or the request is refused.
+
+    The SDK compares the header for the methods of the core protocol alone.
+    """
+    task_id = (ctx.params or {}).get("taskId")
+    if ctx.method in TASK_METHODS and is_modern(ctx) and task_id is not None:
+        named = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
+        if named != task_id:
+            message = f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
+            raise MCPError(HEADER_MISMATCH, message)
+    return await call_next(ctx)
+
+
+class _Web(uvicorn.Server):
+    """Uvicorn, ended by our ``ending`` instead of its own signal handlers."""
+
+    def __init__(self, app: Any, ending: Ending) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+            )
+        )
+        self._ending = ending
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        ended = False
+        while not ended:
+            await self.on_tick(0)
+            with anyio.move_on_after(DATE):
+                await self._ending.wait()
+                ended = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of clients as if they had gone, which ends what they wait for."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        with anyio.move_on_after(FLUSH):
+            while self.server_state.connections or self.server_state.tasks:
+                await anyio.sleep(0.01)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
