@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
 import sys
 import urllib.parse
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from support.processes import sleeper
 from support.queues import supervisor_pid
 from support.rawclient import RawClient
 from support.scenes import call, greet, refused
+from support.web import WebServer, fetch, modern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -297,5 +299,16 @@ def modes_of(top: Path) -> dict[str, tuple[int, bool]]:
     return found
 
 
-def test_row_34_http_on_loopback_alone() -> None:
-    pytest.skip("there is no HTTP mode yet")
+def test_row_34_http_on_loopback_alone(server: Setup) -> None:
+    foreign = {"Origin": "http://evil.example.com"}
+    with WebServer(server.command) as web:
+        assert web.listens() == [("127.0.0.1", web.port)]
+        message, headers = modern("tools/call", name="queue_health", arguments={})
+        assert "result" in fetch(web, message, headers=headers).message
+        assert fetch(web, message, headers={**headers, **foreign}).status == 403
+        assert fetch(web, message, headers={**headers, "Host": "evil.example.com"}).status == 421
+    refused = subprocess.run(
+        [*server.command, "--http", "0.0.0.0:0"], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert "loopback" in refused.stderr

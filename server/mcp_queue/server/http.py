@@ -8,6 +8,7 @@ started this one mean nothing here: a signal ends the server.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -19,7 +20,8 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, Streamable
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
-from mcp_types import HEADER_MISMATCH
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
+from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol import Context
 
 PATH = "/mcp"
-FLUSH = 0.3  # seconds for clients to read what is on its way when the end has begun
+ANSWER = 0.05  # seconds for the answers to open requests when the end has begun
+FLUSH = 0.3  # seconds for clients to read what is on its way after that
 DATE = 1.0  # seconds between two updates of the header ``Date``
 TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 
@@ -60,13 +63,13 @@ async def serve(settings: Settings, catalog: Catalog, listener: socket.socket) -
     ending = Ending(Watchdog())
     end_on_signals(ending)
     async with opened(settings, catalog) as state:
-        server = build(state)
-        server.middleware.insert(0, compare_task_name)
+        server, requests = build(state), OpenRequests()
+        server.middleware[:0] = [requests.serve, compare_task_name]
         sessions = StreamableHTTPSessionManager(server, security_settings=allowed(listener))
         app = Starlette(routes=[Route(PATH, endpoint=StreamableHTTPASGIApp(sessions))])
         async with sessions.run():
             print(f"mcp-queue: serving on {url_of(listener)}", file=sys.stderr, flush=True)
-            await _Web(app, ending).serve([listener])
+            await _Web(app, ending, requests).serve([listener])
 
 
 def allowed(listener: socket.socket) -> TransportSecuritySettings:
@@ -89,15 +92,44 @@ async def compare_task_name(ctx: Context, call_next: CallNext) -> HandlerResult:
     if ctx.method in TASK_METHODS and is_modern(ctx) and task_id is not None:
         named = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
         if named != task_id:
-            message = f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
+            message = (
+                f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
+            )
             raise MCPError(HEADER_MISMATCH, message)
     return await call_next(ctx)
+
+
+class OpenRequests:
+    """The requests that are being served, to be ended all at once."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+
+    async def serve(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Middleware: an answer for what is ended first; for a subscription that is no error.
+
+        A handler that the SDK itself cancels, at the end of a session, takes a second for that.
+        """
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                return await call_next(ctx)
+            finally:
+                self._scopes.discard(scope)
+        if ctx.method == "subscriptions/listen":
+            return {"_meta": {SUBSCRIPTION_ID_META_KEY: ctx.request_id}}
+        raise MCPError(CONNECTION_CLOSED, "The server has ended")
+
+    def end(self) -> None:
+        """End all that are open now."""
+        for scope in self._scopes:
+            scope.cancel()
 
 
 class _Web(uvicorn.Server):
     """Uvicorn, ended by our ``ending`` instead of its own signal handlers."""
 
-    def __init__(self, app: Any, ending: Ending) -> None:
+    def __init__(self, app: Any, ending: Ending, requests: OpenRequests) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -111,6 +143,7 @@ class _Web(uvicorn.Server):
             )
         )
         self._ending = ending
+        self._requests = requests
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -125,13 +158,14 @@ class _Web(uvicorn.Server):
                 ended = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let go of clients as if they had gone, which ends what they wait for."""
+        """Answer what is open, then let go of the clients as if they had gone."""
         for server in self.servers:
             server.close()
+        self._requests.end()
+        await anyio.sleep(ANSWER)
         for connection in list(self.server_state.connections):
             connection.transport.close()
-        with anyio.move_on_after(FLUSH):
-            while self.server_state.connections or self.server_state.tasks:
-                await anyio.sleep(0.01)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=FLUSH)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
