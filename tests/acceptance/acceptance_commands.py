@@ -15,8 +15,8 @@ from mcp_queue import Job, command
 @command(use_queue=True)
 def gated(gate: str, *, job: Job) -> str:
     """Report that it runs, then wait for the file ``gate``."""
-    job.set_progress(10, "at the gate")
     print("waiting at the gate", flush=True)
+    job.set_progress(10, "at the gate")
     while not Path(gate).exists():
         sleep(0.01)
     job.set_progress(90, "through the gate")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from support import foreign, npm
+from support.serving import Setup
 
 BUILT_IN = {"queue_health", "queue_list_jobs", "queue_stop_job", "queue_wait_job"}
 
@@ -23,40 +23,80 @@ def command(user_environment: dict[str, str]) -> list[str]:
     return [str(npm.node()), str(found / "clients" / "launcher" / "build" / "index.js"), "--cli"]
 
 
-def inspect(command: list[str], folder: Path, *arguments: str) -> Any:
-    """What the Inspector prints about our server."""
-    server = {
-        "command": sys.executable,
-        "args": ["-m", "mcp_queue", "serve"],
-        "env": {**os.environ},
-    }
+@pytest.fixture
+def inspect(command: list[str], setup: Setup) -> Callable[..., Any]:
+    """What the Inspector prints about our server; each time it starts one and ends it."""
+    folder = setup.folder
+    program, *arguments = setup.command
+    server = {"command": program, "args": arguments, "env": {**os.environ}}
     config = folder / "mcp.json"
     config.write_text(json.dumps({"mcpServers": {"queue": server}}))
     options = ["--config", config, "--server", "queue", "--format", "json", "--quiet"]
-    done = subprocess.run(
-        [*command, *options, *arguments],
-        env={**os.environ, "HOME": str(folder), "USERPROFILE": str(folder)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)["result"]
+
+    def run(*arguments: str) -> Any:
+        done = subprocess.run(
+            [*command, *options, *arguments],
+            env={**os.environ, "HOME": str(folder), "USERPROFILE": str(folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)["result"]
+
+    return run
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_the_inspector_lists_the_tools_and_finds_their_schemas_portable(
-    command: list[str], tmp_path: Path, era: str
+    inspect: Callable[..., Any], era: str
 ):
-    listed = inspect(command, tmp_path, "--protocol-era", era, "--method", "tools/list", "--strict")
+    listed = inspect("--protocol-era", era, "--method", "tools/list", "--strict")
     assert {tool["name"] for tool in listed["tools"]} >= BUILT_IN
 
 
+def call(inspect: Callable[..., Any], era: str, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The structured content of a tool's answer."""
+    method = ["--method", "tools/call", "--tool-name", tool]
+    options = ["--protocol-era", era, *method, "--tool-args-json", json.dumps(arguments)]
+    return inspect(*options)["structuredContent"]
+
+
+def read(inspect: Callable[..., Any], era: str, uri: str) -> str:
+    """The text of a resource."""
+    answer = inspect("--protocol-era", era, "--method", "resources/read", "--uri", uri)
+    (content,) = answer["contents"]
+    assert content["uri"] == uri
+    return content["text"]
+
+
 @pytest.mark.parametrize("era", ["legacy", "modern"])
-def test_the_inspector_reads_the_health(command: list[str], tmp_path: Path, era: str):
-    read = ["--method", "resources/read", "--uri", "queue://health"]
-    (content,) = inspect(command, tmp_path, "--protocol-era", era, *read)["contents"]
-    assert content["uri"] == "queue://health"
-    assert json.loads(content["text"])["status"]
+def test_the_inspector_reads_the_health(inspect: Callable[..., Any], era: str):
+    assert json.loads(read(inspect, era, "queue://health"))["status"]
+
+
+def test_the_inspector_runs_a_job_from_server_to_server(inspect: Callable[..., Any], setup: Setup):
+    gate = setup.gate("gate")
+    job_id = call(inspect, "legacy", "gated", gate=str(gate))["job_id"]
+    uri = f"queue://jobs/{job_id}"
+    while (status := json.loads(read(inspect, "modern", uri)))["progress"] < 10:
+        pass
+    assert status["status"] == "running"
+    assert "waiting at the gate" in read(inspect, "legacy", f"{uri}/logs")
+    gate.touch()
+    [job] = call(inspect, "modern", "queue_wait_job", job_ids=[job_id])["jobs"]
+    assert (job["status"], job["result"]) == ("completed", "passed")
+
+
+def test_the_inspector_stops_a_job_of_another_server(inspect: Callable[..., Any]):
+    job_id = call(inspect, "legacy", "slow", seconds=600)["job_id"]
+    call(inspect, "legacy", "queue_stop_job", job_id=job_id)
+    [job] = call(inspect, "legacy", "queue_wait_job", job_ids=[job_id])["jobs"]
+    assert job["status"] == "stopped"
+
+
+def test_the_inspector_settles_a_task_in_one_call(inspect: Callable[..., Any]):
+    job = call(inspect, "modern", "slow", seconds=1)
+    assert (job["status"], job["result"]) == ("completed", "worked for 1 s")

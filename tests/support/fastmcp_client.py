@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support import foreign
 
-REQUIREMENTS = Path(__file__).parents[1] / "hosts" / "fastmcp" / "requirements.txt"
+REQUIREMENTS = Path(__file__).parents[1] / "hosts" / "clients" / "requirements.txt"
 
 
 def python(environ: Mapping[str, str]) -> Path | None:
