@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mcp_queue import clock
+from support import scenes
 from support.queues import supervisor_pid, worker_pid
 from support.scenes import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mcp_queue.config import Settings
     from support.processes import Lifelines
     from support.scenes import Scene
 
@@ -87,9 +90,11 @@ async def test_row_09_descendants_without_supervisor(
     await lines.end()
 
 
-async def test_row_10_timeout(scene: Scene, lines: Lifelines) -> None:
-    record = await scene.run("impatient", port=lines.port)
-    assert failure(record) == ("failed", "timeout")
-    assert "3 seconds" in str(record.error)
-    await lines.arrive(3)
-    await lines.end()
+async def test_row_10_timeout(settings: Settings, lines: Lifelines) -> None:
+    brisk = replace(settings, niceness=0)  # its tree is there before the time is up
+    async with scenes.scene(brisk) as scene:
+        record = await scene.run("impatient", port=lines.port)
+        assert failure(record) == ("failed", "timeout")
+        assert "3 seconds" in str(record.error)
+        await lines.arrive(3)
+        await lines.end()
