@@ -217,6 +217,13 @@ class RegistryBusyError(QueueError):
     hint = "Try again; if it stays, look for a stopped process that holds the registry."
 
 
+class QueueClosedError(QueueError):
+    """The queue manager was closed."""
+
+    code = "queue_closed"
+    hint = "Open another one; persistent jobs go on, and it knows them."
+
+
 class ManagerMissingError(QueueError):
     """There is no global queue manager yet."""
 

@@ -16,6 +16,7 @@ from mcp_queue.errors import JobNotFoundError
 from mcp_queue.jobs import job_rows
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
+from mcp_queue.manager import supervision
 from support import harm, invariants, queues, scenes
 from support.processes import GUARD, sleeper
 from support.queues import supervisor_pid, worker_pid
@@ -151,6 +152,35 @@ async def test_row_20_never_starts(
         assert not (tmp_path / "notes").exists()
         monkeypatch.delenv("MCP_QUEUE_CRASH_POINT")
         assert (await stage.run("add", a=2, b=3)).result == 5
+
+
+@pytest.mark.parametrize("point", ["spawn.before_record", "spawn.after_record"])
+async def test_row_20_supervisors_die_at_each_spawn(
+    persistent: Settings,
+    crash: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
+) -> None:
+    """Many in a row: the job is not to blame, and the next one comes later each time."""
+    crash(point, once=False)
+    deaths = 6
+    async with scenes.scene(persistent) as stage:
+        begun = clock.monotonic()
+        job = await stage.submit("note", path=str(tmp_path / "notes"), line="ran")
+
+        def starts() -> int:
+            changes = stage.witness.transitions(job.job_id)
+            return sum((before, after) == ("pending", "running") for before, after, _ in changes)
+
+        await invariants.becomes(lambda: starts() >= deaths, "supervisors that die")
+        rests = sum(supervision.rest(count) for count in range(1, deaths))
+        assert clock.monotonic() - begun > rests > 1
+        assert not (tmp_path / "notes").exists()
+        monkeypatch.delenv("MCP_QUEUE_CRASH_POINT")
+        record = await stage.done(job)
+        assert (record.status, record.attempt) == ("completed", 1)
+    assert (tmp_path / "notes").read_text() == "ran\n"
 
 
 AFTERWARDS = pytest.mark.parametrize("then", ["nothing", "stop", "delete"])

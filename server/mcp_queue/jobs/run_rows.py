@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.record import JobQuestion
     from mcp_queue.jobs.registry import Registry
 
-FALSE_STARTS = 3  # runs in a row that die before user code; then the job fails
+FALSE_STARTS = 3  # workers in a row that die before user code; then the job fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,19 +183,19 @@ def forget(registry: Registry, run_id: str) -> None:
         registry.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
 
 
-def put_back(registry: Registry, run_id: str) -> bool:
+def put_back(registry: Registry, run_id: str, *, counted: bool = True) -> bool:
     """A run died before any user code: its job waits again, same attempt and place.
 
-    False when the job has done so `FALSE_STARTS` times in a row, or has ended meanwhile; then
-    nothing is changed.
+    ``counted``: the worker is to blame, not a supervisor that died. False when the job has done so
+    `FALSE_STARTS` times in a row, or has ended meanwhile; then nothing is changed.
     """
     now = clock.wall()
     with registry.transaction():
         back = registry.changed(
-            "UPDATE jobs SET status = 'pending', false_starts = false_starts + 1, run_id = NULL,"
+            "UPDATE jobs SET status = 'pending', false_starts = false_starts + ?, run_id = NULL,"
             " started_at = NULL, updated_at = ?, rev = ? WHERE run_id = ? AND status = 'running'"
-            " AND NOT stop_requested AND false_starts + 1 < ?",
-            (now, registry.next("rev"), run_id, FALSE_STARTS),
+            " AND NOT stop_requested AND false_starts + ? < ?",
+            (int(counted), now, registry.next("rev"), run_id, int(counted), FALSE_STARTS),
         )
         if back:
             registry.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))

@@ -18,7 +18,7 @@ CREATE TABLE jobs (
     start_order     INTEGER,                    -- NULL: added, not started
     stop_requested  INTEGER NOT NULL DEFAULT 0,
     attempt         INTEGER NOT NULL DEFAULT 1 CHECK (attempt <= max_attempts),
-    false_starts    INTEGER NOT NULL DEFAULT 0, -- runs in a row that died before user code
+    false_starts    INTEGER NOT NULL DEFAULT 0, -- workers in a row that died before user code
     run_id          TEXT,                       -- the latest run; its folder holds the logs
     progress        REAL NOT NULL DEFAULT 0 CHECK (progress BETWEEN 0 AND 100),
     description     TEXT NOT NULL DEFAULT '',

@@ -90,6 +90,7 @@ class Membership:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._hub.close()
         gone = not self._supervision.ever_started
         if self._bell is not None:
             with suppress(Exception):

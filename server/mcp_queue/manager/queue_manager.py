@@ -45,8 +45,8 @@ class QueueManager:
     """A registry of jobs and the processes that run them.
 
     Use it as ``async with await QueueManager.open(settings) as queue``. All methods raise the
-    errors of `mcp_queue.errors`, among them `RegistryBusyError` and `RegistryError`; cancelling
-    one never undoes what it has written.
+    errors of `mcp_queue.errors`, among them `RegistryBusyError`, `RegistryError` and, once it is
+    closed, `QueueClosedError`; cancelling one never undoes what it has written.
     """
 
     def __init__(self, settings: Settings) -> None:

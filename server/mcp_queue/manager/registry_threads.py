@@ -10,6 +10,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from mcp_queue.errors import QueueClosedError
 from mcp_queue.jobs.damage import open_or_begin_anew
 from mcp_queue.jobs.registry import Registry
 
@@ -21,7 +22,10 @@ T = TypeVar("T")
 
 
 class RegistryThreads:
-    """Runs functions of a `Registry` off the event loop, in order within each thread."""
+    """Runs functions of a `Registry` off the event loop, in order within each thread.
+
+    Once closed, `QueueClosedError`.
+    """
 
     def __init__(self) -> None:
         self._reader = ThreadPoolExecutor(1, "registry-read")
@@ -44,7 +48,8 @@ class RegistryThreads:
     ) -> T:
         """The answer of a function that only reads."""
         registry = self._read_from
-        assert registry is not None
+        if registry is None:
+            raise QueueClosedError
         return await asyncio.get_running_loop().run_in_executor(
             self._reader, lambda: function(registry, *args, **kwargs)
         )
@@ -54,7 +59,8 @@ class RegistryThreads:
     ) -> T:
         """The answer of a function that writes. Cancelling the wait does not undo the write."""
         registry = self._write_to
-        assert registry is not None
+        if registry is None:
+            raise QueueClosedError
         return await asyncio.get_running_loop().run_in_executor(
             self._writer, lambda: function(registry, *args, **kwargs)
         )

@@ -33,6 +33,8 @@ from mcp_queue.supervisor.main import main
 main()
 """
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
+YOUNG = 1.0  # seconds; supervisors that die younger, in a row, are replaced less and less soon
+FIRST_REST, LONGEST_REST = 0.1, 10.0  # seconds before the third of them, and before the last
 LONGEST_WAIT = 3600.0  # seconds between looks for jobs that expire while nobody supervises
 EXPECT_INTERVAL = 0.02  # seconds between looks for a started supervisor when we leave
 
@@ -52,6 +54,13 @@ def newer_serves(registry: Registry) -> bool:
     )
 
 
+def rest(young_deaths: int) -> float:
+    """Seconds before the next start, after so many supervisors in a row died young."""
+    if young_deaths < 2:
+        return 0.0
+    return min(LONGEST_REST, FIRST_REST * 2.0 ** min(young_deaths - 2, 30))
+
+
 class Supervision:
     """One task of a manager; `check` wakes it. ``owner``: see `supervisor.state.State.owner`."""
 
@@ -62,6 +71,8 @@ class Supervision:
         self._owner = owner
         self._wake = asyncio.Event()
         self._started_at = float("-inf")
+        self._not_before = float("-inf")
+        self._young_deaths = 0
         self._predecessor: str | None = None
         self._coming = False
         self._watched: str | None = None
@@ -119,19 +130,28 @@ class Supervision:
         return await self._recorded() == self._predecessor
 
     async def _look(self) -> None:
-        identity = await self._alive()
-        if identity is not None:
+        identity = await self._recorded()
+        if identity is not None and state_of(identity) != DEAD:
             self._deferred_at = None
             if identity != self._watched:
                 self._watch(identity)
         elif await self._threads.read(job_rows.unfinished) or await self._expired():
-            left = self._started_at + PATIENCE - clock.monotonic()
+            if self._coming and identity not in (None, self._predecessor):
+                self._count_death(self._started_at)  # before we could watch it
+            left = self._not_before - clock.monotonic()
             if left <= 0:
                 left = await self._left_to_newer()
             if left > 0:
                 self._check_in(left)
             else:
                 await self._start()
+
+    def _count_death(self, since: float) -> None:
+        """A supervisor that took charge is dead; the next one may start after the rest."""
+        now = clock.monotonic()
+        self._coming = False
+        self._young_deaths = self._young_deaths + 1 if now - since < YOUNG else 0
+        self._not_before = now + rest(self._young_deaths)
 
     async def _expired(self) -> bool:
         """Whether jobs are past their retention; if some will be, we look again then."""
@@ -157,8 +177,12 @@ class Supervision:
 
     async def _start(self) -> None:
         self._predecessor = await self._recorded()
+        self._young_deaths += self._coming  # the one before never took charge
         self._started_at = clock.monotonic()
+        self._not_before = self._started_at + PATIENCE + rest(self._young_deaths)
         self._coming = self.ever_started = True
+        # It rings us as it takes charge; if it dies before that, nobody does.
+        self._check_in(self._not_before - self._started_at)
         argv = [sys.executable, "-P", "-c", BOOT, package_folder(), self._path, self._owner]
         process = spawn_detached(argv, env=environment(), log=self._folder.log)
         # It forks and leaves at once, so this waits for the fork alone; it is reaped in any case.
@@ -173,9 +197,10 @@ class Supervision:
         self._watcher = asyncio.create_task(self._restart_after(identity))
 
     async def _restart_after(self, identity: str) -> None:
+        since = clock.monotonic()
         await _death_of(identity)
-        self._started_at = float("-inf")
         self._watched = None
+        self._count_death(since)
         self.check()
 
 

@@ -27,7 +27,8 @@ def adopt(state: State) -> None:
             settle.lost(state, row.run_id, "the machine went down as the job began")
         elif row.identity is None:
             # Its spawn was never recorded, so its gate never opened: it did not run.
-            settle.never_ran(state, row.run_id, "the supervisor died before the job began")
+            why = "the supervisor died before the job began"
+            settle.never_ran(state, row.run_id, why, counted=False)
         else:
             started = row.started or row.boot != here
             _adopt_run(state, row, row.identity, started)

@@ -10,7 +10,6 @@ import time
 from contextlib import suppress
 from functools import partial
 
-import mcp_queue
 from mcp_queue import clock
 from mcp_queue.errors import QueueError, RegistryDamagedError, RegistryGoneError
 from mcp_queue.jobs import member_rows
@@ -21,7 +20,7 @@ from mcp_queue.supervisor import adopt, dispatch, members, questions, retain, se
 from mcp_queue.supervisor.executors import local
 from mcp_queue.supervisor.loop import Loop
 from mcp_queue.supervisor.state import State
-from mcp_queue.system.identity import DEAD, own_identity, state_of
+from mcp_queue.system.identity import DEAD, state_of
 from mcp_queue.system.locks import FileLock
 from mcp_queue.system.spawn import detach
 
@@ -74,7 +73,7 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     )
     state.look = partial(_look, state)
     loop.contain((QueueError, OSError), partial(_in_trouble, state))
-    member_rows.take_charge(registry, own_identity(), mcp_queue.__version__)
+    members.take_charge(state)
     loop.on_readable(state.bell, partial(_rung, state))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.on_signal(number, loop.stop)

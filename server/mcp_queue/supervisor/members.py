@@ -12,6 +12,7 @@ from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.versions import is_newer
 from mcp_queue.supervisor import shutdown
 from mcp_queue.supervisor.state import Settings
+from mcp_queue.system.identity import own_identity
 from mcp_queue.system.watch import watch
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ def settings_in_force(registry: Registry) -> Settings:
     written = member_rows.settings(registry)
     # A server of another version may know other keys.
     return Settings(**{name: written[name] for name in Settings.__slots__ if name in written})
+
+
+def take_charge(state: State) -> None:
+    """Record that we supervise, and let the servers know, so that they watch us."""
+    member_rows.take_charge(state.registry, own_identity(), mcp_queue.__version__)
+    for server in member_rows.servers(state.registry):
+        bell.ring(server.bell)
 
 
 def read_servers(state: State) -> None:

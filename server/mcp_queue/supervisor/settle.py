@@ -55,16 +55,22 @@ def _bury(state: State, run: Run, death: Death) -> None:
     elif run.started or run.outcome is not None or run.cause is not None:
         _end(state, run, death)
     else:
-        never_ran(state, run.run_id, f"the worker ended before its job began ({_words(death)})")
+        why = f"the worker ended before its job began ({_words(death)})"
+        # One that is adopted has left because its supervisor died before it opened the gate.
+        known = death.exit_code is not None or death.signal is not None
+        never_ran(state, run.run_id, why, counted=known)
     run.worker.close()
     del state.runs[run.run_id]
     remove_if_deleted(state, run.run_id)
     state.look_soon()
 
 
-def never_ran(state: State, run_id: str, why: str) -> None:
-    """No user code ran: the job waits again, or fails when that keeps happening."""
-    if run_rows.put_back(state.registry, run_id):
+def never_ran(state: State, run_id: str, why: str, *, counted: bool = True) -> None:
+    """No user code ran: the job waits again, or fails when that keeps happening.
+
+    ``counted``: see `run_rows.put_back`.
+    """
+    if run_rows.put_back(state.registry, run_id, counted=counted):
         remove_folder(state, run_id)
         return
     lost(state, run_id, why)
