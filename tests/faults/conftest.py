@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,19 +10,18 @@ import pytest
 
 import support.fault_commands
 import support.job_commands  # noqa: F401 (both register commands)
-from mcp_queue.config import Settings
 from mcp_queue.system import crash as crash_points
 from support import scenes
-from support.processes import Lifelines
+from support.fixtures import GRACE
 from support.serving import Setup
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
+    from mcp_queue.config import Settings
     from support.invariants import Witness
     from support.scenes import Scene
 
-GRACE = 0.3  # seconds that a job gets to stop
 TESTS = Path(__file__).parents[1]
 
 
@@ -32,23 +30,6 @@ def commands_for_servers(monkeypatch: pytest.MonkeyPatch, own_user_folders: None
     """Servers and their workers find the commands of the tests as modules."""
     path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
     monkeypatch.setenv("PYTHONPATH", path)
-
-
-@pytest.fixture
-def persistent(tmp_path: Path) -> Settings:
-    return Settings(
-        in_memory=False,
-        registry_path=str(tmp_path / "data" / "registry.db"),
-        stop_grace_seconds=GRACE,
-        supervisor_linger_seconds=0.1,
-    )
-
-
-@pytest.fixture(params=["in_memory", "persistent"])
-def settings(request: pytest.FixtureRequest, persistent: Settings) -> Settings:
-    if request.param == "persistent":
-        return persistent
-    return replace(persistent, in_memory=True, registry_path=None)
 
 
 @pytest.fixture
@@ -61,12 +42,6 @@ async def scene(settings: Settings) -> AsyncIterator[Scene]:
 async def witness(persistent: Settings) -> AsyncIterator[Witness]:
     async with scenes.observed(persistent) as witness:
         yield witness
-
-
-@pytest.fixture
-def lines() -> Iterator[Lifelines]:
-    with Lifelines() as lines:
-        yield lines
 
 
 @pytest.fixture

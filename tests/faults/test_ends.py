@@ -19,14 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from mcp_queue.jobs.record import JobRecord
+    from support.fixtures import Killed
     from support.processes import Lifelines
     from support.scenes import Scene
 
     RecordProperty = Callable[[str, object], None]
 
 
+pytestmark = pytest.mark.supervisor_killed
+
+
+def end(record: JobRecord) -> tuple[str | None, int | None, str | None]:
+    """All that a failed job tells of its worker's end."""
+    return failure(record)[1], record.exit_code, record.signal
+
+
 async def test_row_01_os_exit(
-    scene: Scene, lines: Lifelines, record_property: RecordProperty
+    scene: Scene, lines: Lifelines, record_property: RecordProperty, killed: Killed
 ) -> None:
     job = await scene.submit("exits_after_meeting", port=lines.port, code=3)
     await lines.arrive()
@@ -34,30 +44,30 @@ async def test_row_01_os_exit(
     left = clock.monotonic()
     record = await scene.done(job)
     record_property("milliseconds from the exit to failed", milliseconds(left))
-    assert failure(record) == ("failed", "exit")
-    assert (record.exit_code, record.signal) == (3, None)
+    assert record.status == "failed"
+    assert end(record) == killed.lost("exit", exit_code=3)
     assert (await scene.logs(job))["stdout"] == ["before", "at the end"]
 
 
-async def test_row_02_segfault(scene: Scene) -> None:
+async def test_row_02_segfault(scene: Scene, killed: Killed) -> None:
     record = await scene.run("dies", how="segfault")
-    assert failure(record) == ("failed", "signal")
-    assert (record.exit_code, record.signal) == (None, "SIGSEGV")
+    assert record.status == "failed"
+    assert end(record) == killed.lost("signal", signal="SIGSEGV")
     assert (await scene.logs(record))["stdout"] == ["last line"]
 
 
 async def test_row_03_kill_9(
-    scene: Scene, lines: Lifelines, record_property: RecordProperty
+    scene: Scene, lines: Lifelines, record_property: RecordProperty, killed: Killed
 ) -> None:
     job = await scene.submit("gated", port=lines.port)
     await lines.arrive()
     worker = await worker_pid(scene.queue, job)
-    killed = clock.monotonic()
+    since = clock.monotonic()
     os.kill(worker, signal.SIGKILL)
     record = await scene.done(job)
-    record_property("milliseconds from the kill to failed", milliseconds(killed))
-    assert failure(record) == ("failed", "signal")
-    assert (record.exit_code, record.signal) == (None, "SIGKILL")
+    record_property("milliseconds from the kill to failed", milliseconds(since))
+    assert record.status == "failed"
+    assert end(record) == killed.lost("signal", signal="SIGKILL")
     assert (await scene.logs(job))["stdout"] == ["at the gate"]
     await lines.end()
 

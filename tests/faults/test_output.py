@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobRecord
+    from support.fixtures import Killed
     from support.invariants import Witness
     from support.scenes import Scene
     from support.serving import Setup
 
     RecordProperty = Callable[[str, object], None]
 
+pytestmark = pytest.mark.supervisor_killed
+
 CAP = 1 << 20  # bytes of a log that are kept
 
 
+@pytest.mark.supervisor_stays("until the next one comes, nobody limits how much it takes")
 @pytest.mark.parametrize("in_child", [False, True])
 async def test_row_11_out_of_memory(scene: Scene, in_child: bool) -> None:
     record = await scene.run("devours", in_child=in_child)
@@ -106,29 +110,27 @@ def on_disk(scene: Scene, record: JobRecord) -> int:
         return 0
 
 
-@pytest.mark.parametrize(
-    ("how", "ending"), [("exit", ("failed", "exit")), ("kill", ("failed", "signal"))]
-)
-async def test_row_13_last_words(scene: Scene, how: str, ending: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("how", "code"), [("exit", "exit"), ("kill", "signal")])
+async def test_row_13_last_words(scene: Scene, how: str, code: str, killed: Killed) -> None:
     record = await scene.run("says_and_dies", how=how)
-    assert failure(record) == ending
+    assert failure(record) == ("failed", killed.lost(code)[0])
     logs = await scene.logs(record)
     assert logs["stdout"] == ["from Python from C from a child and the last"]
     assert logs["stderr"] == ["error of Python"]
 
 
-@pytest.mark.parametrize(
-    ("how", "ending"), [("exit", ("failed", "exit")), ("return", ("completed", None))]
-)
+@pytest.mark.parametrize("how", ["exit", "return"])
 async def test_row_13_output_held_open(
-    scene: Scene, lines: Lifelines, how: str, ending: tuple[str, str | None]
+    scene: Scene, lines: Lifelines, how: str, killed: Killed
 ) -> None:
     with Lifelines() as gate:
         job = await scene.submit("leaves_a_holder", how=how, port=lines.port, gate=gate.port)
         await lines.arrive()
         await gate.arrive()
         gate.let_go()
-        assert failure(await scene.done(job)) == ending
+        ended = failure(await scene.done(job))
+        lost = ("failed", killed.lost("exit")[0])
+        assert ended == (lost if how == "exit" else ("completed", None))
     await lines.end()
 
 

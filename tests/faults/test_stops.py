@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcp_queue.config import Settings
+    from support.fixtures import Killed
     from support.processes import Lifelines
     from support.scenes import Scene
 
     RecordProperty = Callable[[str, object], None]
+
+
+pytestmark = pytest.mark.supervisor_killed
 
 
 async def test_row_07_endless_loop(
@@ -29,6 +33,7 @@ async def test_row_07_endless_loop(
 ) -> None:
     job = await scene.submit("spins", port=lines.port)
     await lines.arrive()
+    await supervisor_pid(scene.queue)
     asked = clock.monotonic()
     record = await scene.queue.stop_job(job.job_id)
     grace = scene.settings.stop_grace_seconds
@@ -52,14 +57,20 @@ async def test_row_08_will_not_stop(
 ) -> None:
     job = await scene.submit(command, port=lines.port, **({"how": how} if how else {}))
     await lines.arrive(processes)
+    await supervisor_pid(scene.queue)
     record = await scene.queue.stop_job(job.job_id)
     assert failure(record) == ("stopped", None)
     await lines.end()
 
 
 @pytest.mark.parametrize("ends_by", ["stop", "delete", "crash"])
-async def test_row_09_descendants(scene: Scene, lines: Lifelines, ends_by: str) -> None:
-    job = await scene.submit("stubborn", how="waits", port=lines.port)
+async def test_row_09_descendants(
+    scene: Scene, lines: Lifelines, ends_by: str, killed: Killed
+) -> None:
+    if killed and ends_by == "crash":  # a daemon without the run's mark is then out of reach
+        job = await scene.submit("leaves_marked", port=lines.port)
+    else:
+        job = await scene.submit("stubborn", how="waits", port=lines.port)
     await lines.arrive(3)
     if ends_by == "stop":
         await scene.queue.stop_job(job.job_id)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mcp_queue.config import Settings
     from support.processes import Lifelines
 
+pytestmark = pytest.mark.supervisor_killed
+
 LONG = 3600.0  # seconds; longer than any test
 
 
@@ -95,6 +97,7 @@ async def test_what_was_asked_to_stop_is_not_tried_again(
 ) -> None:
     job = await submit(queue, "crashes", path=path, port=lines.port)
     await lines.arrive()
+    await supervisor_pid(queue)
     record = await queue.stop_job(job.job_id)
     assert (record.status, record.attempt, record.error) == ("stopped", 1, None)
 

@@ -113,6 +113,7 @@ async def test_a_refused_burst_loses_nothing(persistent: Settings, lines: Lifeli
             await submit(other, "gated", port=lines.port)
 
 
+@pytest.mark.supervisor_killed
 async def test_who_asks_for_an_evicted_job_learns_why(settings: Settings, lines: Lifelines) -> None:
     settings = replace(settings, per_job_type_limits={"gated": 1})
     async with opened(settings) as queue:

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from mcp_queue.manager import QueueManager
     from support.processes import Lifelines
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="logs are not capped on Windows")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="logs are not capped on Windows"),
+    pytest.mark.supervisor_killed,
+]
 
 CAP = 1_000_000
 HEAD = CAP // 4 // 4096 * 4096

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from support.processes import Lifelines
 
 
+pytestmark = pytest.mark.supervisor_killed
+
+
 def _error(record: JobRecord) -> tuple[str, str, str]:
     assert record.error is not None
     return record.status, record.error.code, str(record.error)

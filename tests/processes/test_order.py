@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
+import pytest
 
-from support.queues import done, opened, run, submit, until
+from support.queues import done, opened, run, submit, supervisor_pid, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobRecord
     from support.processes import Lifelines
+
+
+pytestmark = pytest.mark.supervisor_killed
 
 
 async def test_with_one_slot_jobs_wait_in_their_order(settings: Settings, lines: Lifelines) -> None:
@@ -71,6 +75,7 @@ async def test_stopping_one_lets_the_next_run(settings: Settings, lines: Lifelin
         second = await submit(queue, "add", a=1, b=1)
         third = await submit(queue, "add", a=2, b=2)
         await queue.delete_job(second.job_id)
+        await supervisor_pid(queue)
         await queue.stop_job(first.job_id)
         assert (await done(queue, third)).result == 4
         assert (await queue.get_job_status(second.job_id)).status == "deleted"

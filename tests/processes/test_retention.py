@@ -69,6 +69,7 @@ async def folders_gone_but(queue: QueueManager, run_id: str | None) -> None:
             await anyio.sleep(0.01)
 
 
+@pytest.mark.supervisor_killed
 async def test_ended_jobs_go_and_others_stay(settings: Settings, lines: Lifelines) -> None:
     settings = replace(settings, completed_job_retention_seconds=0.3)
     async with opened(settings) as queue:

@@ -14,7 +14,16 @@ import pytest
 from mcp_queue.errors import InvalidJobStateError, JobNotFoundError
 from mcp_queue.jobs.folder import RegistryFolder
 from support.processes import GUARD
-from support.queues import becomes_true, done, opened, run, submit, until, worker_pid
+from support.queues import (
+    becomes_true,
+    done,
+    opened,
+    run,
+    submit,
+    supervisor_pid,
+    until,
+    worker_pid,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +32,9 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
     from support.processes import Lifelines
+
+
+pytestmark = pytest.mark.supervisor_killed
 
 
 def _is_stopped(record: JobRecord) -> None:
@@ -35,6 +47,12 @@ def _folder(queue: QueueManager, record: JobRecord) -> Path:
     return Path(RegistryFolder(queue.registry_path).run(record.run_id).path)
 
 
+async def _stop(queue: QueueManager, job: JobRecord) -> JobRecord:
+    """Stop a job that a supervisor sees to."""
+    await supervisor_pid(queue)
+    return await queue.stop_job(job.job_id)
+
+
 @pytest.fixture
 async def patient(settings: Settings) -> AsyncIterator[QueueManager]:
     """A queue whose jobs get all the time that they need to stop."""
@@ -42,6 +60,7 @@ async def patient(settings: Settings) -> AsyncIterator[QueueManager]:
         yield queue
 
 
+@pytest.mark.supervisor_stays("no job of it runs")
 async def test_a_pending_job_is_stopped_at_once(queue: QueueManager, tmp_path: Path) -> None:
     await queue.add_job("note", "added", {"path": str(tmp_path / "ran"), "line": "x"})
     _is_stopped(await queue.stop_job("added"))
@@ -55,7 +74,7 @@ async def test_a_job_that_listens_ends_by_itself_and_keeps_its_result(
 ) -> None:
     job = await submit(patient, "obeys", port=lines.port)
     await lines.arrive()
-    record = await patient.stop_job(job.job_id)
+    record = await _stop(patient, job)
     _is_stopped(record)
     assert record.result == "kept"
     await lines.end()
@@ -64,7 +83,7 @@ async def test_a_job_that_listens_ends_by_itself_and_keeps_its_result(
 async def test_a_large_result_is_kept_too(patient: QueueManager, lines: Lifelines) -> None:
     job = await submit(patient, "obeys", port=lines.port, answer="x" * 100_000)
     await lines.arrive()
-    _is_stopped(await patient.stop_job(job.job_id))
+    _is_stopped(await _stop(patient, job))
     assert await patient.result_of(job.job_id) == "x" * 100_000
 
 
@@ -74,7 +93,7 @@ async def test_a_coroutine_is_cancelled_and_tidies_up(
     path = tmp_path / "tidied"
     job = await submit(patient, "wait_async", port=lines.port, path=str(path))
     await lines.arrive()
-    record = await patient.stop_job(job.job_id)
+    record = await _stop(patient, job)
     _is_stopped(record)
     assert record.result is None
     assert path.read_text() == "tidied up"
@@ -84,7 +103,7 @@ async def test_a_coroutine_is_cancelled_and_tidies_up(
 async def test_a_job_that_never_looks_is_killed(queue: QueueManager, lines: Lifelines) -> None:
     job = await submit(queue, "spins", port=lines.port)
     await lines.arrive()
-    _is_stopped(await queue.stop_job(job.job_id))
+    _is_stopped(await _stop(queue, job))
     await lines.end()
 
 
@@ -94,7 +113,7 @@ async def test_a_job_that_will_not_end_is_killed_with_all_it_started(
 ) -> None:
     job = await submit(queue, "stubborn", how=how, port=lines.port)
     await lines.arrive(3)
-    _is_stopped(await queue.stop_job(job.job_id))
+    _is_stopped(await _stop(queue, job))
     # `stopped` is written when the tree is dead, so nothing is waited for here.
     assert lines.living() == 0
 
@@ -105,7 +124,7 @@ async def test_several_stops_are_one(queue: QueueManager, lines: Lifelines) -> N
     records: list[JobRecord] = []
 
     async def stop() -> None:
-        records.append(await queue.stop_job(job.job_id))
+        records.append(await _stop(queue, job))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -178,7 +197,7 @@ async def test_a_stop_waits_for_a_thread_that_stays_and_keeps_the_result(
     async with opened(replace(settings, stop_grace_seconds=3.0)) as queue:
         job = await submit(queue, "lingers", port=lines.port, until_stop=True)
         await lines.arrive()
-        record = await queue.stop_job(job.job_id)
+        record = await _stop(queue, job)
         _is_stopped(record)
         assert record.result == "returned"
         assert lines.living() == 0
@@ -196,10 +215,11 @@ async def test_a_signal_of_somebody_else_is_no_stop(
     assert "no stop was asked" in str(record.error)
 
 
+@pytest.mark.supervisor_stays("the worker may be stopped before it could do that")
 async def test_a_stop_before_the_worker_listens_ends_it_all_the_same(
     queue: QueueManager, lines: Lifelines
 ) -> None:
     for _ in range(5):
         job = await submit(queue, "gated", port=lines.port)
         await until(queue, job, lambda record: record.status == "running")
-        _is_stopped(await queue.stop_job(job.job_id))
+        _is_stopped(await _stop(queue, job))
