@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GRACE = 0.3  # seconds that a job gets to stop
-IN_MEMORY, PERSISTENT, KILLED = "in_memory", "persistent", "supervisor_killed"
+IN_MEMORY, PERSISTENT, KILLED = "in_memory", "persistent", "killed_in_the_middle"
 SITE = str(Path(__file__).with_name("site_supervisor"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for line in (
-        f"{KILLED}: run the test once more with its supervisor killed in the middle",
+        "supervisor_killed: run the test once more with its supervisor killed in the middle",
         "supervisor_stays(why): not this one",
     ):
         config.addinivalue_line("markers", line)
@@ -46,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "settings" not in metafunc.fixturenames or chosen:
         return
     modes = [IN_MEMORY, PERSISTENT]
-    marked = metafunc.definition.get_closest_marker(KILLED)
+    marked = metafunc.definition.get_closest_marker("supervisor_killed")
     if (
         sys.platform == "linux"
         and marked
