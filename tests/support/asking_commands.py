@@ -9,7 +9,9 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from mcp_queue import AskTimeoutError, Job, JobStoppedError, Question, QueueJobBase, command
 
@@ -118,7 +120,11 @@ async def catches_the_stop_async(path: str, *, job: Job) -> None:
     try:
         await job.ask_async("Go on?")
     finally:
-        Path(path).write_text("tidied up")
+        _tidy(path)
+
+
+def _tidy(path: str) -> None:
+    Path(path).write_text("tidied up")
 
 
 @command(use_queue=True)
@@ -177,6 +183,61 @@ def reports_what_it_imported(*, job: Job) -> list[str]:
     """What a worker has loaded that only questions need."""
     del job
     return sorted({"mcp_queue.worker.questions", "mcp_queue.forms"} & {*sys.modules})
+
+
+@command(ask_for=("user_name", "age"))
+def greets(user_name: str, age: Annotated[int, Field(gt=0)] = 3, polite: bool = True) -> str:
+    """Greet somebody.
+
+    Args:
+        user_name: Whom to greet.
+    """
+    return f"{'Dear' if polite else 'Hey'} {user_name}, {age}"
+
+
+@command(use_queue=True, ask_for=("user_name",))
+def greets_later(user_name: str) -> str:
+    """Greet somebody in a job."""
+    return f"Dear {user_name}"
+
+
+@command
+def plain(*, job: Job) -> list[Any]:
+    """Ask twice, without a queue."""
+    sure = job.ask("Sure?")
+    return [bool(sure), job.ask("How many?", NUMBERS).content]
+
+
+@command
+async def plain_async(path: str = "", *, job: Job) -> dict[str, Any]:
+    """Ask two questions at once, without a queue."""
+    both = {"a": Question("A?", NUMBERS), "b": Question("B?")}
+    answers = await job.ask_all_async(both, timeout=20)
+    if path:
+        _tidy(path)
+    return {key: answer.action for key, answer in answers.items()}
+
+
+@command
+async def plain_wrong(*, job: Job) -> str:
+    """Would block the server."""
+    return job.ask("Sure?").action
+
+
+@command(use_queue=True)
+def asks_for_choices(*, job: Job) -> Any:
+    """Ask for a titled choice, then for several."""
+    titled = {"oneOf": [{"const": "r", "title": "Red"}, {"const": "b", "title": "Blue"}]}
+    one = {"colour": Annotated[str, Field(json_schema_extra={**titled, "default": "b"})]}
+    first = job.ask("Which colour?", one)
+    second = job.ask("Which days?", {"days": list[Literal["mo", "tu"]]})
+    return [first.content, second.content]
+
+
+@command(use_queue=True, inline_wait=20)
+def waited_for(*, job: Job) -> str:
+    """Ask while the call waits."""
+    return job.ask("Go on?").action
 
 
 class AskingJob(QueueJobBase):

@@ -62,14 +62,14 @@ class Setup:
         return self.folder / name
 
     @asynccontextmanager
-    async def client(self, mode: Any = "auto") -> AsyncIterator[Client]:
+    async def client(self, mode: Any = "auto", **options: Any) -> AsyncIterator[Client]:
         """The official client on a new server."""
         command, *arguments = self.command
         parameters = StdioServerParameters(
             command=command, args=arguments, env=dict(os.environ), cwd=str(self.folder)
         )
         with anyio.fail_after(GUARD * 4):
-            async with Client(parameters, mode=mode) as client:
+            async with Client(parameters, mode=mode, **options) as client:
                 yield client
 
 

@@ -64,15 +64,21 @@ class Speaker:
 
 
 @contextmanager
-def speaking(setup: Setup, version: str, *, tasks: bool = False) -> Iterator[Speaker]:
-    """A speaker of ``version`` on a new server; ``tasks``: it declares the tasks extension."""
+def speaking(
+    setup: Setup, version: str, *, tasks: bool = False, **declared: Any
+) -> Iterator[Speaker]:
+    """A speaker of ``version`` on a new server; ``tasks``: it declares the tasks extension.
+
+    ``declared``: other capabilities of its.
+    """
     capabilities = "io.modelcontextprotocol/clientCapabilities"
     with RawClient(setup.command) as client:
         if version == MODERN:
-            envelope = ENVELOPE if tasks else {**ENVELOPE, capabilities: {}}
-            yield Speaker(client, version, envelope)
+            extensions = ENVELOPE[capabilities] if tasks else {}
+            yield Speaker(client, version, {**ENVELOPE, capabilities: {**extensions, **declared}})
             return
         speaker = Speaker(client, version, {})
-        speaker.request("initialize", **{**HANDSHAKE, "protocolVersion": version})
+        hello = {**HANDSHAKE, "protocolVersion": version, "capabilities": declared}
+        speaker.request("initialize", **hello)
         client.notify("notifications/initialized")
         yield speaker

@@ -85,7 +85,7 @@ def test_what_it_does_not_know_is_named(field: Any, word: str) -> None:
         {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["b"]},
         {"type": "object", "properties": {"a": {"type": "string"}}, "required": "a"},
         {"type": "object", "properties": {"a": {"type": "string"}}, "$defs": {}},
-        schema_of(**{f"f{i}": {"type": "string"} for i in range(51)}),
+        {"type": "object", "properties": {f"f{i}": {"type": "string"} for i in range(51)}},
     ],
 )
 def test_what_is_no_form_is_refused(schema: Any) -> None:
@@ -161,7 +161,8 @@ def test_what_is_allowed_is_said_in_a_line() -> None:
     assert forms.allowed(schema) == (
         "age: a whole number >= 18 <= 99, mail: text (email) (optional), "
         "colour: one of 'red', 'blue' (optional), "
-        "days: a list of 'mo', at least 1 of them (optional), code: text, 2 to 4 characters (optional)"
+        "days: a list of 'mo', at least 1 of them (optional), "
+        "code: text, 2 to 4 characters (optional)"
     )
 
 

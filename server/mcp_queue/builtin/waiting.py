@@ -43,7 +43,7 @@ async def wait_for(
     return Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],
-        timed_out=timed_out and not _over(records, mode),
+        timed_out=timed_out,
         next=_next_step(records, mode),
     )
 
@@ -51,16 +51,19 @@ async def wait_for(
 async def follow(
     queue: QueueManager, records: Records, seconds: float, mode: Mode, job: Job
 ) -> tuple[Records, bool]:
-    """The jobs once the wait is over, and whether that is because ``seconds`` are.
+    """The jobs once all, or any, have ended, and whether ``seconds`` were over before that.
 
-    ``job`` tells their progress. Raises JobNotFoundError when one is forgotten meanwhile.
+    ``job`` tells their progress. What they ask meanwhile is put before the person if the client
+    shows forms; otherwise it returns with the questions at once. Raises JobNotFoundError when one
+    is forgotten meanwhile.
     """
     _report(job, records, next(iter(records.values())))
     if _over(records, mode):
         return records, False
     with anyio.move_on_after(seconds) as time:
         await _follow(queue, records, mode, job)
-    return {job_id: await queue.record_of(job_id) for job_id in records}, time.cancelled_caught
+    records = {job_id: await queue.record_of(job_id) for job_id in records}
+    return records, time.cancelled_caught and not _over(records, mode)
 
 
 async def _follow(queue: QueueManager, records: Records, mode: Mode, job: Job) -> None:

@@ -37,7 +37,6 @@ class Caller:
             key: (action, content)
             for key, (action, content) in request_state.opened(context).items()
         }
-        self._seal = lambda: request_state.seal(context, self._known)
         self._waiting: set[Future[Answers]] = set()
 
     def stop(self) -> None:
@@ -84,7 +83,7 @@ class Caller:
             else:
                 needed[name] = (_message(form, wrong), form.schema)
         if needed:
-            self._person.need(needed, self._seal())
+            self._person.need(needed, self._known)
         return {key: self._known[f"q{self._asked}.{key}"] for key in asked}
 
     async def _shown(self, asked: Mapping[str, Form], timeout: float | None) -> Answers:

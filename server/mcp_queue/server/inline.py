@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcp_queue.builtin.views import job_view
 from mcp_queue.builtin.waiting import follow
 from mcp_queue.errors import QueueError
 from mcp_queue.manager.call import handle
@@ -24,14 +25,17 @@ async def answered(
 ) -> CallToolResult:
     """Wait for the job, at most ``seconds``, with progress; cancelling it leaves the job alone.
 
-    The job is queued, so whatever hinders the wait, the answer is its handle.
+    The job is queued, so whatever hinders the wait, the answer is its handle, or what it asks.
+    Raises InputNeeded when the client has to call again with answers.
     """
     try:
-        async with reporting(context) as job:
+        async with reporting(context, {"job": record.job_id}) as job:
             records, _ = await follow(queue, {record.job_id: record}, seconds, "all", job)
         record = records[record.job_id]
         if record.terminal:
             return await finished(context, queue, record)
+        if record.questions:
+            return success(await job_view(queue, record), *job_links(context, record))
     except QueueError:  # forgotten already, or a disk that fails
         pass
     return success(handle(record), *job_links(context, record))

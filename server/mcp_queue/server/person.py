@@ -14,7 +14,8 @@ from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResul
 from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
-from mcp_queue.server.protocol import is_modern
+from mcp_queue.server import request_state
+from mcp_queue.server.protocol import InputNeeded, is_modern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,19 +24,13 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol import Context
 
 
-class InputNeeded(BaseException):
-    """Leaves the handling of a request that has to be made again, with the answers."""
-
-    def __init__(self, result: InputRequiredResult) -> None:
-        self.result = result
-        super().__init__()
-
-
 class Person:
     """Asks the person; only for requests of which `protocol.shows_forms` is true."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, leaves: Mapping[str, Any] | None = None) -> None:
+        """``leaves``: what comes back, as `request_state`, when the request is made again."""
         self._context = context
+        self._leaves = leaves
         self.calls_again = is_modern(context)
         """Whether answers come with another request (`need`), or at once (`ask`)."""
 
@@ -69,12 +64,13 @@ class Person:
         }
 
     def need(
-        self, questions: Mapping[str, tuple[str, Mapping[str, Any]]], state: str | None = None
+        self,
+        questions: Mapping[str, tuple[str, Mapping[str, Any]]],
+        leaves: Mapping[str, Any] | None = None,
     ) -> NoReturn:
-        """Leave the request: it has to be made again with the answers to these forms.
-
-        ``state`` comes back with them.
-        """
+        """Leave the request: it has to be made again with the answers to these forms."""
+        leaves = self._leaves if leaves is None else leaves
+        state = None if leaves is None else request_state.seal(self._context, leaves)
         requests = {key: form(message, schema) for key, (message, schema) in questions.items()}
         raise InputNeeded(InputRequiredResult(input_requests={**requests}, request_state=state))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from mcp_types import CallToolResult, InputRequiredResult
+from mcp_types import CallToolResult
 
 from mcp_queue.builtin import Envelope
 from mcp_queue.commands.results import ErrorResult, SuccessResult
@@ -44,8 +44,11 @@ class PlainCalls:
 
     async def call(
         self, info: CommandInfo, arguments: dict[str, Any], context: Context
-    ) -> CallToolResult | InputRequiredResult:
-        """Validate, call, and answer with what the command returned, or with what it asks."""
+    ) -> CallToolResult:
+        """Validate, call, and answer with what the command returned.
+
+        Raises InputNeeded when it asks and the client has to call again.
+        """
         try:
             with anyio.fail_after(info.timeout):
                 value = await self._call(info, arguments, context)
@@ -67,11 +70,6 @@ class PlainCalls:
             )
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - all of them
             shape = _raised(info, error)
-        except BaseException as error:
-            result = getattr(error, "result", None)
-            if isinstance(result, InputRequiredResult):  # InputNeeded, seldom imported
-                return result
-            raise
         return failure(shape, text_only=errors_are_text_only(info))
 
     async def _call(self, info: CommandInfo, arguments: dict[str, Any], context: Context) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -14,7 +14,7 @@ from mcp_queue.commands.job import Job
 from mcp_queue.server.protocol import shows_forms, wants_progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from mcp_queue.server.caller import Caller
     from mcp_queue.server.person import Person
@@ -52,9 +52,15 @@ def message(percent: float, description: str, elapsed: float | None = None) -> s
 class Reporter:
     """The sink of a job that runs within a request. Its methods may be called in any thread."""
 
-    def __init__(self, send: Send | None, context: Context | None = None) -> None:
+    def __init__(
+        self,
+        send: Send | None,
+        context: Context | None = None,
+        leaves: Mapping[str, Any] | None = None,
+    ) -> None:
         self._send = send
         self._context = context
+        self._leaves = leaves
         self._loop = asyncio.get_running_loop()
         self._started = clock.monotonic()
         self._percent, self._description = 0.0, ""
@@ -88,7 +94,7 @@ class Reporter:
             return None
         from mcp_queue.server.person import Person
 
-        return Person(self._context)
+        return Person(self._context, self._leaves)
 
     def asking(self) -> Caller | None:
         """Who asks for ``job.ask`` (`commands.asking.Asking`); None as of `person`."""
@@ -135,13 +141,17 @@ class Reporter:
 
 
 @asynccontextmanager
-async def reporting(context: Context) -> AsyncGenerator[Job]:
+async def reporting(
+    context: Context, leaves: Mapping[str, Any] | None = None
+) -> AsyncGenerator[Job]:
     """The job of a command that runs within this request; its progress goes to the client.
+
+    ``leaves``: see `Person`.
 
     Nothing is sent after the block, and nothing at all without a progress token.
     """
     asked = wants_progress(context)
-    reporter = Reporter(context.session.report_progress if asked else None, context)
+    reporter = Reporter(context.session.report_progress if asked else None, context, leaves)
     # Not a task group: it would wrap what the command raises.
     sender = asyncio.create_task(reporter.run()) if asked else None
     try:

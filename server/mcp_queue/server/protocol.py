@@ -11,11 +11,23 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS, is_version_at_least
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
     from mcp.server.context import ServerRequestContext
+    from mcp_types import InputRequiredResult
 
     Context = ServerRequestContext[Any, Any]
 
 TASKS = "io.modelcontextprotocol/tasks"
 RESOURCE_NOT_FOUND = -32002  # of the handshake era; since 2026-07-28 it is INVALID_PARAMS
+
+
+class InputNeeded(BaseException):
+    """Leaves the handling of a request, which the client makes again with what it needs.
+
+    No `Exception`, since it has to get past the handlers of user code.
+    """
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        self.result = result
+        super().__init__()
 
 
 def is_modern(context: Context) -> bool:

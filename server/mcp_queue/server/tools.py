@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
-    InputRequiredResult,
     ListToolsResult,
     Tool,
     ToolAnnotations,
@@ -22,7 +21,12 @@ from mcp_queue.errors import CommandNotFoundError, InvalidCommandError, QueueErr
 from mcp_queue.manager.call import handle
 from mcp_queue.server.inline import answered
 from mcp_queue.server.plain import PlainCalls
-from mcp_queue.server.protocol import declares_tasks, invalid_params, tasks_required
+from mcp_queue.server.protocol import (
+    InputNeeded,
+    declares_tasks,
+    invalid_params,
+    tasks_required,
+)
 from mcp_queue.server.results import (
     error_shape,
     errors_are_text_only,
@@ -35,7 +39,7 @@ from mcp_queue.server.tasks import created
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult
-    from mcp_types import PaginatedRequestParams
+    from mcp_types import InputRequiredResult, PaginatedRequestParams
 
     from mcp_queue.commands.command import CommandInfo
     from mcp_queue.server.protocol import Context
@@ -76,35 +80,58 @@ class Tools:
         given = _no_object.get(params.arguments or {})
         if not isinstance(given, dict):
             return _not_an_object(info, given)
+        try:
+            return await self._call(info, params, context)
+        except InputNeeded as needed:
+            return needed.result
+
+    async def _call(
+        self, info: CommandInfo, params: CallToolRequestParams, context: Context
+    ) -> CallToolResult | dict[str, Any]:
         as_task = info.use_queue and declares_tasks(context) and info.task != "never"
         if info.task == "required" and not as_task:
             raise tasks_required()
+        state = _left(context) if params.request_state is not None else {}
         arguments = params.arguments or {}
-        if info.ask_for:
-            asked = await _completed(info, arguments, context)
-            if not isinstance(asked, dict):
-                return asked
-            arguments = asked
-        if not info.use_queue:
-            if params.request_state is not None:
-                from mcp_queue.server.request_state import opened
+        if info.ask_for and "job" not in state:
+            from mcp_queue.server.ask_for import completed
 
-                opened(context)  # refuses what is not ours
+            try:
+                arguments = await completed(info, arguments, context)
+            except QueueError as error:
+                return _refused(info, error)
+        if not info.use_queue:
             return await self._plain.call(info, arguments, context)
-        return await self._queue(info, arguments, context, as_task=as_task)
+        return await self._queue(info, arguments, context, as_task=as_task, waits=state.get("job"))
 
     async def _queue(
-        self, info: CommandInfo, arguments: dict[str, Any], context: Context, *, as_task: bool
+        self,
+        info: CommandInfo,
+        arguments: dict[str, Any],
+        context: Context,
+        *,
+        as_task: bool,
+        waits: str | None,
     ) -> CallToolResult | dict[str, Any]:
+        """``waits``: the job that this call has made when it was made before."""
+        queue = self._state.queue
         try:
-            record = await self._state.queue.submit(info, arguments)
+            again = waits is not None
+            record = await (queue.record_of(waits) if again else queue.submit(info, arguments))
         except QueueError as error:
             return _refused(info, error)
         if as_task:
-            return created(record, self._state.queue.settings)
+            return created(record, queue.settings)
         if info.inline_wait is not None:
-            return await answered(context, self._state.queue, record, info.inline_wait)
+            return await answered(context, queue, record, info.inline_wait)
         return success(handle(record), *job_links(context, record))
+
+
+def _left(context: Context) -> dict[str, Any]:
+    """What an earlier request left for this one. Refuses what is not ours."""
+    from mcp_queue.server.request_state import opened
+
+    return opened(context)
 
 
 async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
@@ -123,21 +150,6 @@ async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
         return await call_next(replace(ctx, params={**params, "arguments": {}}))
     finally:
         _no_object.reset(token)
-
-
-async def _completed(
-    info: CommandInfo, arguments: dict[str, Any], context: Context
-) -> dict[str, Any] | CallToolResult | InputRequiredResult:
-    """The arguments with what the person was asked for, or what to answer instead."""
-    from mcp_queue.server.ask_for import completed
-    from mcp_queue.server.person import InputNeeded
-
-    try:
-        return await completed(info, arguments, context)
-    except QueueError as error:
-        return _refused(info, error)
-    except InputNeeded as needed:
-        return needed.result
 
 
 def _refused(info: CommandInfo, error: QueueError) -> CallToolResult:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, EmailStr, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from mcp_queue import (
     Answer,
@@ -252,13 +252,3 @@ def test_nobody_to_ask_is_said() -> None:
 def test_a_stop_is_an_error_of_its_own() -> None:
     with pytest.raises(JobStoppedError):
         job_of(Caller(JobStoppedError())).ask("Sure?")
-
-
-def test_email_needs_its_package_or_works() -> None:
-    """`EmailStr` is pydantic's own way; without email-validator it says so itself."""
-    try:
-        field = field_of(EmailStr)
-    except InvalidQuestionError as error:
-        assert "email" in error.message
-    else:
-        assert field == {"type": "string", "format": "email"}

@@ -32,7 +32,7 @@ def test_what_is_no_list_of_questions_is_nothing(questions: Any) -> None:
         {"key": "n"},
         {"key": "a1.q1.n/../.."},
         {"key": "a1.q1." + "x" * 65},
-        {"key": "a١.q1.n"},
+        {"key": "a\u0661.q1.n"},
         {"key": ["a1.q1.n"]},
         {"message": ["x"]},
         {"schema": {"type": "object", "properties": {"n": {"type": "object"}}}},
