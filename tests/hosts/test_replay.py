@@ -21,13 +21,15 @@ RecordProperty = Callable[[str, object], None]
 
 
 @contextmanager
-def host(folder: Path, record_property: RecordProperty) -> Iterator[Replay]:
+def host(
+    folder: Path, record_property: RecordProperty, commands: str = "commands.py"
+) -> Iterator[Replay]:
     """A host beside a server with a persistent registry; at the end it closes stdin."""
     config = folder / "config.json"
     section = {"in_memory": False, "registry_path": str(folder / "registry.db")}
     config.write_text(json.dumps({"queue_manager": section}))
     command = [sys.executable, "-m", "mcp_queue", "serve", "--config", config]
-    replay = Replay(lambda: RawClient([*command, "--commands", HERE / "commands.py"], cwd=folder))
+    replay = Replay(lambda: RawClient([*command, "--commands", HERE / commands], cwd=folder))
     with closing(replay):
         yield replay
         assert replay.end() == 0
@@ -69,6 +71,16 @@ def test_a_task_that_claude_code_resumes_ends_with_its_result(
         assert task["result"]["structuredContent"]["result"] == "worked for 14 s"
         again = replay.request("tasks/get", {"taskId": replay.task_id})
         assert again["result"] == task["result"]
+
+
+def test_a_question_that_claude_code_puts_to_its_person_is_answered(
+    tmp_path: Path, record_property: RecordProperty
+):
+    with host(tmp_path, record_property, "asking_commands.py") as replay:
+        replay.run(read_recording(RECORDINGS / "claude-code-2.1.331-task-ask.jsonl"))
+        task = wait_until_ended(replay)
+        assert task["status"] == "completed"
+        assert task["result"]["structuredContent"]["result"] == "declined after 2 s"
 
 
 def test_every_recording_is_replayed():

@@ -169,7 +169,19 @@ class Replay:
         if recorded not in self._recorded:
             self._await_answers()
             self._recorded[recorded] = self.task_id
-        return {**message, "params": {**message["params"], "taskId": self._recorded[recorded]}}
+        params = {**message["params"], "taskId": self._recorded[recorded]}
+        if message["method"] == "tasks/update":
+            params["inputResponses"] = self._under_own_keys(params)
+        return {**message, "params": params}
+
+    def _under_own_keys(self, params: Message) -> Message:
+        """The recorded responses to what our task asks, once it does."""
+        while True:
+            self._await_answers()
+            task = self.request("tasks/get", {"taskId": params["taskId"]})
+            if task["status"] == "input_required":
+                responses = params["inputResponses"].values()
+                return dict(zip(task["inputRequests"], responses, strict=True))
 
     def _check_all_received(self) -> None:
         answered: set[RequestId] = set()
