@@ -22,6 +22,9 @@ Message = dict[str, Any]
 Values = SearchStrategy[Any]
 
 
+BATCHES = "2025-03-26"  # the era that has them
+
+
 class Due(Enum):
     """What a line must be answered with."""
 
@@ -39,6 +42,7 @@ class Line:
     message: Message | None = None
     data: bytes = b""
     id_kind: str | None = None
+    count: int = 1  # errors that are due, if any is
 
     def __repr__(self) -> str:
         return f"<{self.due.value}: {self.bytes(0)[:300]!r}>"
@@ -123,7 +127,7 @@ def lines(era: str, job_id: str, cursor: str) -> SearchStrategy[Line]:
         no_json(),
         strategies.sampled_from(_BROKEN).map(lambda data: Line(Due.ERROR, data=data)),
         no_message(),
-        batches(),
+        batches(era),
         notifications(),
         requests(era, job_id, cursor),
         requests(era, job_id, cursor),
@@ -185,10 +189,14 @@ def no_message() -> SearchStrategy[Line]:
     return values.map(lambda value: Line(Due.ERROR, data=json.dumps(value).encode()))
 
 
-def batches() -> SearchStrategy[Line]:
-    """Arrays, which hold no message."""
+def batches(era: str) -> SearchStrategy[Line]:
+    """Arrays of what is no message; where there are batches, each part has an error."""
     return strategies.lists(JSON, max_size=4).map(
-        lambda value: Line(Due.ERROR, data=json.dumps(value).encode())
+        lambda values: Line(
+            Due.ERROR,
+            data=json.dumps(values).encode(),
+            count=max(1, len(values)) if era == BATCHES else 1,
+        )
     )
 
 

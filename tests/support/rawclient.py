@@ -32,7 +32,10 @@ RequestId = int | str
 
 @dataclass(frozen=True)
 class Received:
-    """One message of the server and the monotonic time at which its line was complete."""
+    """One message of the server and the monotonic time at which its line was complete.
+
+    The messages of one batch have the same time.
+    """
 
     at: float
     message: Message
@@ -67,6 +70,7 @@ class RawClient:
         """
         self.received: list[Received] = []
         self.violations: list[str] = []
+        self.takes_batches = False  # whether a line may be an array of messages
         self._news = threading.Condition()
         self._closed = False
         self._next_id = 0
@@ -206,7 +210,7 @@ class RawClient:
                 if received.method is not None and "id" not in received.message
             ]
 
-    def answer(self, request_id: RequestId, timeout: float = GUARD) -> Received:
+    def answer(self, request_id: RequestId | None, timeout: float = GUARD) -> Received:
         """The answer to the request ``request_id``, once it is there."""
         return self.wait_for(
             lambda received: received.is_answer and received.message.get("id") == request_id,
@@ -238,12 +242,13 @@ class RawClient:
     def _read_stdout(self) -> None:
         for line in _pipe(self._process.stdout):
             at = time.monotonic()
-            message, violation = _parse(line)
+            found = [_parse(part) for part in (_parts(line) if self.takes_batches else [line])]
             with self._news:
-                if violation:
-                    self.violations.append(violation)
-                if message is not None:
-                    self.received.append(Received(at, message))
+                for message, violation in found:
+                    if violation:
+                        self.violations.append(violation)
+                    if message is not None:
+                        self.received.append(Received(at, message))
                 self._news.notify_all()
         with self._news:
             self._closed = True
@@ -259,6 +264,17 @@ class RawClient:
             messages = "\n".join(json.dumps(received.message) for received in self.received[-20:])
             stderr = self._stderr.decode(errors="replace")
         return AssertionError(f"{reason}\nlast messages:\n{messages}\nstderr:\n{stderr[-4000:]}")
+
+
+def _parts(line: bytes) -> list[bytes]:
+    """The messages of a line: one, or those of a batch."""
+    if not line.startswith(b"[{"):
+        return [line]
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return [line]
+    return [json.dumps(value).encode() + line[-1:] for value in values]
 
 
 def _parse(line: bytes) -> tuple[Message | None, str | None]:

@@ -74,6 +74,7 @@ async def serve(
     end_on_signals(ending)
     async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
         tasks.start_soon(end_with_parent, ending)
+        tasks.start_soon(state.hub.end_with, ending)
         async with stdio_streams(claimed or claim(), ending) as streams:
             server = build(state)
             await server.run(streams.read, streams.write, server.create_initialization_options())

@@ -65,7 +65,10 @@ def decode(line: bytes | None) -> JSONRPCMessage:
     try:
         message = jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError:
-        raise _malformed(line) from None
+        mended = _mended(line)
+        if mended is None:
+            raise _malformed(line) from None
+        return decode(mended)
     # The SDK reads a request whose id is neither text nor a whole number as a notification.
     if isinstance(message, JSONRPCNotification) and b'"id"' in line:
         malformed = _malformed(line)
@@ -74,16 +77,45 @@ def decode(line: bytes | None) -> JSONRPCMessage:
     return message
 
 
+def _mended(line: bytes) -> bytes | None:
+    """The line with a question mark for each half of a surrogate pair; None if it has none.
+
+    JSON allows half a pair, from text that was cut there, and the SDK does not.
+    """
+    if b"\\ud" not in line and b"\\uD" not in line:
+        return None
+    try:
+        value = json.loads(line)
+        text = json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(_id_of(value), str) and not _can_be_echoed(_id_of(value)):
+        return None
+    mended = text.encode("utf-8", "replace")
+    return None if mended.decode() == text else mended
+
+
 def _malformed(line: bytes) -> MalformedError:
     try:
         value: Any = json.loads(line)
     except (ValueError, RecursionError):
         return MalformedError(PARSE_ERROR, "Parse error: the line is no JSON in UTF-8")
     message = "Invalid request: the line is no JSON-RPC 2.0 message"
-    request_id = cast("dict[str, Any]", value).get("id") if isinstance(value, dict) else None
-    if isinstance(request_id, bool) or not isinstance(request_id, int | str):
+    request_id = _id_of(value)
+    if not _can_be_echoed(request_id):
         request_id = None
     return MalformedError(INVALID_REQUEST, message, request_id)
+
+
+def _id_of(value: Any) -> Any:
+    return cast("dict[str, Any]", value).get("id") if isinstance(value, dict) else None
+
+
+def _can_be_echoed(request_id: Any) -> bool:
+    """Whether an answer may carry this id; half a surrogate pair could not be written."""
+    if isinstance(request_id, str):
+        return request_id.encode("utf-8", "replace").decode() == request_id
+    return isinstance(request_id, int) and not isinstance(request_id, bool)
 
 
 def encode(message: JSONRPCMessage) -> bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
+    from mcp_queue.server.lifetime import Ending
 
 GAP = 0.05  # seconds in which the changes of a listener become one
 RETRY = 1.0  # seconds before a watch that failed is tried again
@@ -36,6 +37,7 @@ class Listener:
         self.interests = interests
         self._dirty: set[str] = set()
         self._event = anyio.Event()
+        self._ended = False
 
     def mark(self, changed: set[str]) -> None:
         """Note what changed, if it is of interest."""
@@ -43,10 +45,18 @@ class Listener:
             self._dirty |= dirty
             self._event.set()
 
-    async def changes(self) -> set[str]:
-        """Wait for changes, and a moment longer for more."""
+    def end(self) -> None:
+        """Let it go: nothing more is told."""
+        self._ended = True
+        self._event.set()
+
+    async def changes(self) -> set[str] | None:
+        """Wait for changes, and a moment longer for more; None when the server ends."""
         await self._event.wait()
-        await anyio.sleep(GAP)
+        if not self._ended:
+            await anyio.sleep(GAP)
+        if self._ended:
+            return None
         dirty, self._dirty, self._event = self._dirty, set(), anyio.Event()
         return dirty
 
@@ -60,7 +70,7 @@ class Hub:
         self._known: dict[str, None] = {}
         self._wanted, self._watched = anyio.Event(), anyio.Event()
         self._watching: anyio.CancelScope | None = None
-        self._missed = False
+        self._missed = self._ended = False
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -80,6 +90,13 @@ class Hub:
         assert self._tasks is not None
         self._tasks.start_soon(work, *arguments)
 
+    async def end_with(self, ending: Ending) -> None:
+        """Let all listeners go when the server's end begins, so that they can say so."""
+        await ending.wait()
+        self._ended = True
+        for listener in self._listeners:
+            listener.end()
+
     @asynccontextmanager
     async def listener(self, interests: set[str]) -> AsyncGenerator[Listener]:
         """A listener for these interests, released at the end of the block.
@@ -87,6 +104,8 @@ class Hub:
         No change within the block is missed.
         """
         listener = Listener(interests)
+        if self._ended:
+            listener.end()
         self._listeners.add(listener)
         self._wanted.set()
         try:

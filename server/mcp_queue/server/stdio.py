@@ -7,18 +7,20 @@ client that stops reading holds up nothing but its own answers.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import anyio
+from mcp.shared.dispatcher import as_request_id, coerce_request_id
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
+from mcp_queue.server.batches import Batches
 from mcp_queue.server.claim import Claimed, claim
 from mcp_queue.server.descriptors import Input, Output
-from mcp_queue.server.framing import LINE_LIMIT, Lines, MalformedError, decode, encode
+from mcp_queue.server.framing import LINE_LIMIT, Lines, MalformedError, decode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterable
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp_types import JSONRPCMessage
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["Claimed", "Streams", "claim", "stdio_streams"]
 
 PATIENCE = 0.2  # seconds for the answers to what was asked before the end of the input
+FAREWELL = 0.1  # seconds for the end of each stream to be said, when a signal ends the server
 FLUSH = 0.3  # seconds for the client to read what is left after that
 UNREAD = 256  # open requests at which a client that does not read gets no more of them served
-ENDLESS = frozenset({"subscriptions/listen"})  # requests that are never waited for
+STREAMS = frozenset({"subscriptions/listen"})  # requests that last until someone ends them
 
 
 class Streams(NamedTuple):
@@ -70,11 +73,13 @@ class _Connection:
         self._to_feed, self._lines = anyio.create_memory_object_stream[bytes | None](float("inf"))
         self._to_server, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         write, self._from_server = anyio.create_memory_object_stream[SessionMessage](0)
-        self._to_client = write.clone()
+        self._to_client: MemoryObjectSendStream[Any] = write.clone()  # lines as bytes, too
         self.streams = Streams(read, write)
         self.written = anyio.Event()
         self._held = 0  # bytes read and not yet served
         self._open: set[str | int] = set()
+        self._streams: set[str | int] = set()
+        self._batches = Batches()
         self._stuck = False
         self._changed = anyio.Event()  # set, and replaced, when one of the three above changes
 
@@ -104,27 +109,44 @@ class _Connection:
                     return
                 self._held -= len(line or b"")
                 self._change()
-            while self._open:
+            while self._open or self._streams:
                 await self._changed.wait()
 
     async def _serve(self, line: bytes | None) -> None:
+        if (values := self._batches.split(line)) is not None:
+            messages, answer = self._batches.begin(values)
+            await self._answer(answer)
+            for message in messages:
+                await self._hand_on(message)
+            return
         try:
             message = decode(line)
         except MalformedError as malformed:
             await self._to_client.send(SessionMessage(malformed.answer))
         else:
-            self._note_inbound(message)
-            await self._to_server.send(SessionMessage(message))
+            await self._hand_on(message)
+
+    async def _hand_on(self, message: JSONRPCMessage) -> None:
+        cancelled = self._note_inbound(message)
+        await self._to_server.send(SessionMessage(message))
+        if cancelled is not None:
+            await self._answer(self._batches.cancelled(cancelled))
+
+    async def _answer(self, line: bytes) -> None:
+        if line:
+            await self._to_client.send(line)
 
     async def write(self) -> None:
         """Write each message, and be done when the server is or when time is up."""
         try:
             with self._writing, self._from_server:
-                async for item in self._from_server:
+                async for item in cast("AsyncIterable[SessionMessage | bytes]", self._from_server):
+                    message = None if isinstance(item, bytes) else item.message
+                    line = item if isinstance(item, bytes) else self._batches.outgoing(item.message)
                     self._stuck = True
-                    await self._output.write(encode(item.message))
+                    await self._output.write(line)
                     self._stuck = False
-                    self._note_outbound(item.message)
+                    self._note_outbound(message)
         except OSError:  # the client closed its end: nobody is left to answer
             self._ending.begin()
         self.written.set()
@@ -132,9 +154,13 @@ class _Connection:
     async def close_down(self) -> None:
         """End reading, then writing, once the end has begun."""
         await self._ending.wait()
+        now = anyio.current_time()
         patience = PATIENCE if self._at_end else 0.0
-        self._writing.deadline = anyio.current_time() + patience + FLUSH
-        self._pumping.deadline = self._feeding.deadline = anyio.current_time() + patience
+        if self._streams:
+            patience = max(patience, FAREWELL)
+        self._writing.deadline = now + patience + FLUSH
+        self._feeding.deadline = now + patience
+        self._pumping.deadline = now + (patience if self._at_end else 0.0)
 
     def close(self) -> None:
         for stream in (self._to_feed, self._lines, self._to_server, *self.streams):
@@ -144,20 +170,30 @@ class _Connection:
         self._input.close()
         self._output.close()
 
-    def _note_inbound(self, message: JSONRPCMessage) -> None:
-        if isinstance(message, JSONRPCRequest) and message.method not in ENDLESS:
-            self._open.add(message.id)
+    def _note_inbound(self, message: JSONRPCMessage) -> str | int | None:
+        """Keep count of what is open; gives the id of a request that ``message`` cancels."""
+        self._batches.note_inbound(message)
+        if isinstance(message, JSONRPCRequest):
+            kind = self._streams if message.method in STREAMS else self._open
+            kind.add(coerce_request_id(message.id))
         elif (
             isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled"
         ):
-            cancelled = (message.params or {}).get("requestId")
-            if isinstance(cancelled, str | int):
-                self._open.discard(cancelled)
+            cancelled = as_request_id((message.params or {}).get("requestId"))
+            if cancelled is not None:
+                self._settle(cancelled)
+            return cancelled
+        return None
 
-    def _note_outbound(self, message: JSONRPCMessage) -> None:
+    def _note_outbound(self, message: JSONRPCMessage | None) -> None:
         if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
-            self._open.discard(message.id)
+            self._settle(message.id)
         self._change()
+
+    def _settle(self, request_id: str | int) -> None:
+        """An answered or a cancelled request is awaited no more; to the SDK, "7" is 7."""
+        self._open.discard(coerce_request_id(request_id))
+        self._streams.discard(coerce_request_id(request_id))
 
     def _change(self) -> None:
         self._changed.set()

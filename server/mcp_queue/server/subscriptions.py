@@ -116,14 +116,15 @@ class Subscriptions:
     async def listen(
         self, context: Context, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Acknowledge, then send what changes until the client cancels the request."""
+        """Acknowledge, then send what changes until the client cancels it or the server ends."""
         subscription = await self._honoured(context, params.notifications)
         stream = _Stream(context, self._state, subscription)
         async with self._state.hub.listener(subscription.interests()) as listener:
             await stream.acknowledge()
             await stream.send_tasks(set(subscription.task_ids or ()))
-            while True:
-                await stream.send_changes(await listener.changes())
+            while (changed := await listener.changes()) is not None:
+                await stream.send_changes(changed)
+        return SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: context.request_id})
 
     async def _honoured(self, context: Context, asked: SubscriptionFilter) -> Subscription:
         task_ids = (asked.model_extra or {}).get("taskIds")
@@ -163,8 +164,7 @@ class _Pump:
             with self.scope:
                 async with hub.listener({self._interest}) as listener:
                     self.listening.set()
-                    while True:
-                        await listener.changes()
+                    while await listener.changes() is not None:
                         await session.send_resource_updated(self._uri)
         finally:
             self.listening.set()

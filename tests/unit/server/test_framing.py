@@ -47,6 +47,8 @@ def test_a_line_over_the_limit_is_dropped_up_to_its_end() -> None:
         (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', -32600, None),
         (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', -32600, None),
         (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', -32600, None),
+        (rb'{"jsonrpc": "2.0", "id": "\ud800", "method": "ping"}', -32600, None),
+        (rb'{"jsonrpc": "2.0", "id": 5, "method": 7, "x": "\ud800"}', -32600, 5),
     ],
 )
 def test_what_is_no_message_has_an_answer(
@@ -81,3 +83,12 @@ def test_what_json_cannot_hold_still_gets_an_answer() -> None:
     impossible = encode(JSONRPCResponse(jsonrpc="2.0", id=2, result={"value": object()}))
     assert json.loads(impossible)["error"]["code"] == -32603
     assert json.loads(impossible)["id"] == 2
+
+
+def test_half_a_surrogate_pair_within_a_message_becomes_a_question_mark() -> None:
+    line = (
+        rb'{"jsonrpc": "2.0", "id": 1, "method": "a", "params": {"b": "cut \uD83D", "c": "\\ud"}}'
+    )
+    message = decode(line)
+    assert isinstance(message, JSONRPCRequest)
+    assert message.params == {"b": "cut ?", "c": "\\ud"}
