@@ -24,10 +24,16 @@ class Steering:
 
     def say(self, name: str, progress: float, description: str) -> None:
         """Let the job report that."""
-        self._line(name).write(
-            json.dumps({"progress": progress, "description": description}) + "\n"
-        )
-        self._line(name).flush()
+        self._order(name, {"progress": progress, "description": description})
+
+    def ask(self, name: str, message: str) -> None:
+        """Let the job ask for a name."""
+        self._order(name, {"ask": message})
+
+    def _order(self, name: str, order: dict[str, object]) -> None:
+        line = self._line(name)
+        line.write(json.dumps(order) + "\n")
+        line.flush()
 
     def let_go(self, name: str) -> None:
         """Let the job end."""

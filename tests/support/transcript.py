@@ -11,8 +11,10 @@ A transcript has one JSON object a line:
     members that stand there must be like this.
 ``{"never": MESSAGE}``
     must not have come since the scenario began.
-``{"job": NAME, "says": [PERCENT, TEXT]}``, ``{"job": NAME, "ends": true}``, ``{"job": NAME}``
-    let a job report or end, or wait until it runs.
+``{"job": NAME, "says": [PERCENT, TEXT]}``, ``{"job": NAME, "asks": TEXT}``
+    let a job report, or ask for a name.
+``{"job": NAME, "ends": true}``, ``{"job": NAME}``
+    let a job end, or wait until it runs.
 
 ``$name`` stands for a value that differs each time: the first expectation binds it.  ``$_`` is any.
 """
@@ -76,6 +78,8 @@ class Player:
                     assert not self._matches(pattern, received.message, {}), received.message
             case {"job": name, "says": [percent, text]}:
                 self._steering.say(name, percent, text)
+            case {"job": name, "asks": message}:
+                self._steering.ask(name, message)
             case {"job": name, "ends": True}:
                 self._steering.let_go(name)
             case {"job": name}:
@@ -100,8 +104,9 @@ class Player:
     def _matches(self, pattern: Any, value: Any, bound: dict[str, Any]) -> bool:
         if isinstance(pattern, dict):
             return isinstance(value, dict) and all(
-                key in value and self._matches(part, value[key], bound)
-                for key, part in pattern.items()
+                (key := self._filled(name, bound)) in value
+                and self._matches(part, value[key], bound)
+                for name, part in pattern.items()
             )
         if isinstance(pattern, list):
             return (
@@ -123,7 +128,9 @@ class Player:
     def _filled(self, value: Any, bound: dict[str, Any] | None = None) -> Any:
         known = {**self._bound, **(bound or {})}
         if isinstance(value, dict):
-            return {key: self._filled(part, bound) for key, part in value.items()}
+            return {
+                self._filled(key, bound): self._filled(part, bound) for key, part in value.items()
+            }
         if isinstance(value, list):
             return [self._filled(part, bound) for part in value]
         if not isinstance(value, str):

@@ -11,14 +11,19 @@ from mcp_queue import Job, command
 
 @command(use_queue=True)
 def steered(port: int, name: str = "job", *, job: Job) -> str:
-    """Report what the test says, and end when it lets go."""
+    """Report and ask what the test says, and end when it lets go."""
+    told = "ended"
     with socket.create_connection(("127.0.0.1", port)) as line, line.makefile("rw") as orders:
         orders.write(name + "\n")
         orders.flush()
         for order in orders:
             said = json.loads(order)
-            job.set_progress(said["progress"], said["description"])
-    return f"{name} ended"
+            if "ask" in said:
+                answer = job.ask(said["ask"], {"name": str})
+                told = f"{answer.action} {answer.content.get('name')}"
+            else:
+                job.set_progress(said["progress"], said["description"])
+    return f"{name} {told}"
 
 
 @command(use_queue=True)

@@ -22,6 +22,7 @@ EVERYWHERE = {
     "cancel of a wait",
     "after the cancel of a wait",
     "late cancellation",
+    "question",
 }
 
 
