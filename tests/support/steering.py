@@ -30,6 +30,10 @@ class Steering:
         """Let the job ask for a name."""
         self._order(name, {"ask": message})
 
+    def print(self, name: str, line: str) -> None:
+        """Let the job print a line."""
+        self._order(name, {"print": line})
+
     def _order(self, name: str, order: dict[str, object]) -> None:
         line = self._line(name)
         line.write(json.dumps(order) + "\n")

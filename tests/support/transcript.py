@@ -11,8 +11,10 @@ A transcript has one JSON object a line:
     members that stand there must be like this.
 ``{"never": MESSAGE}``
     must not have come since the scenario began.
-``{"job": NAME, "says": [PERCENT, TEXT]}``, ``{"job": NAME, "asks": TEXT}``
-    let a job report, or ask for a name.
+``{"job": NAME, "says": [PERCENT, TEXT]}``, ``{"job": NAME, "prints": TEXT}``
+    let a job report, or print a line.
+``{"job": NAME, "asks": TEXT}``
+    lets a job ask for a name.
 ``{"job": NAME, "ends": true}``, ``{"job": NAME}``
     let a job end, or wait until it runs.
 
@@ -76,16 +78,23 @@ class Player:
             case {"never": pattern}:
                 for received in self._client.received[self._begun :]:
                     assert not self._matches(pattern, received.message, {}), received.message
-            case {"job": name, "says": [percent, text]}:
-                self._steering.say(name, percent, text)
-            case {"job": name, "asks": message}:
-                self._steering.ask(name, message)
-            case {"job": name, "ends": True}:
-                self._steering.let_go(name)
-            case {"job": name}:
-                self._steering.arrive(name)
+            case {"job": name, **order}:
+                self._steer(name, order)
             case _:
                 raise AssertionError(f"no step of a transcript: {step}")
+
+    def _steer(self, name: str, order: Step) -> None:
+        match order:
+            case {"says": [percent, text]}:
+                self._steering.say(name, percent, text)
+            case {"prints": text}:
+                self._steering.print(name, text)
+            case {"asks": message}:
+                self._steering.ask(name, message)
+            case {"ends": True}:
+                self._steering.let_go(name)
+            case _:
+                self._steering.arrive(name)
 
     def _expect(self, pattern: Step) -> None:
         bound: dict[str, Any] = {}

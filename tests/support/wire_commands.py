@@ -11,7 +11,7 @@ from mcp_queue import Job, command
 
 @command(use_queue=True)
 def steered(port: int, name: str = "job", *, job: Job) -> str:
-    """Report and ask what the test says, and end when it lets go."""
+    """Report, print and ask what the test says, and end when it lets go."""
     told = "ended"
     with socket.create_connection(("127.0.0.1", port)) as line, line.makefile("rw") as orders:
         orders.write(name + "\n")
@@ -21,6 +21,8 @@ def steered(port: int, name: str = "job", *, job: Job) -> str:
             if "ask" in said:
                 answer = job.ask(said["ask"], {"name": str})
                 told = f"{answer.action} {answer.content.get('name')}"
+            elif "print" in said:
+                print(said["print"], flush=True)
             else:
                 job.set_progress(said["progress"], said["description"])
     return f"{name} {told}"

@@ -19,6 +19,7 @@ EVERYWHERE = {
     "wait with progress",
     "subscription",
     "after the subscription",
+    "subscription to a log",
     "cancel of a wait",
     "after the cancel of a wait",
     "late cancellation",

@@ -10,6 +10,7 @@ import anyio
 
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import states
+from mcp_queue.server.log_growth import LogGrowth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -25,7 +26,7 @@ RETRY = 1.0  # seconds before a watch that failed is tried again
 REMEMBERED = 4096  # ids by which a new job is told from a known one
 EVERY_JOB = ""  # the interest in the change of any job
 THE_SET = "/"  # the interest in jobs that come and go
-"""Interests are job ids or one of these two, which no job id can be."""
+"""Interests are job ids, one of these two, or `log_of` a job; no job id can be one of those."""
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +72,14 @@ class Hub:
         self._wanted, self._watched = anyio.Event(), anyio.Event()
         self._watching: anyio.CancelScope | None = None
         self._missed = self._ended = False
+        self._logs = LogGrowth(queue, self._mark)
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
         """Serve until cancelled."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
+            tasks.start_soon(self._logs.run)
             while True:
                 await self._wanted.wait()
                 if self._listeners:  # else they left before their watch began
@@ -110,8 +113,10 @@ class Hub:
         self._wanted.set()
         try:
             await self._watched.wait()
+            await self._logs.add(interests)
             yield listener
         finally:
+            self._logs.remove(interests)
             self._listeners.discard(listener)
             if not self._listeners:
                 self._wanted, self._watched = anyio.Event(), anyio.Event()
@@ -131,14 +136,16 @@ class Hub:
         try:
             async with aclosing(self._queue.watch(None, begin)) as changes:
                 async for record in changes:
-                    changed = self._changed(record)
-                    for listener in self._listeners:
-                        listener.mark(changed)
+                    self._mark(self._changed(record))
         except QueueError as error:
             log.warning("%s %s", error.message, error.hint)
             self._missed = True
             watched.set()  # a broken registry holds up nobody
             await anyio.sleep(RETRY)
+
+    def _mark(self, changed: set[str]) -> None:
+        for listener in self._listeners:
+            listener.mark(changed)
 
     def _changed(self, record: JobRecord) -> set[str]:
         changed = {record.job_id, EVERY_JOB}

@@ -24,6 +24,7 @@ from mcp_types import (
 
 from mcp_queue.jobs import states
 from mcp_queue.server.hub import EVERY_JOB, THE_SET
+from mcp_queue.server.log_growth import log_of
 from mcp_queue.server.protocol import (
     connection_of,
     declares_tasks,
@@ -141,10 +142,10 @@ class Subscriptions:
     async def _known_tasks(self, context: Context, task_ids: object) -> list[str]:
         if not declares_tasks(context):
             raise tasks_required()
-        if not isinstance(task_ids, list):
+        given = cast("list[object]", task_ids) if isinstance(task_ids, list) else [None]
+        if not all(isinstance(task_id, str) for task_id in given):
             raise invalid_params("taskIds is a list of task ids")
-        given = dict.fromkeys(id_ for id_ in cast("list[object]", task_ids) if isinstance(id_, str))
-        return [task_id for task_id in given if await self._knows(task_id)]
+        return [id_ for id_ in dict.fromkeys(cast("list[str]", given)) if await self._knows(id_)]
 
     async def _knows(self, job_id: str) -> bool:
         return await find(self._state.queue, job_id) is not None
@@ -236,4 +237,6 @@ def _interest_of(uri: str) -> str | None:
     address = parse(uri)
     if address is None or address.kind == "commands":
         return None
+    if address.part.startswith("logs"):
+        return log_of(address.job_id)
     return address.job_id or EVERY_JOB
