@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from mcp_queue.commands.classic import QueueJobStatus as QueueJobStatus
     from mcp_queue.commands.command import Command as Command
     from mcp_queue.commands.command import command as command
+    from mcp_queue.commands.contents import Audio as Audio
+    from mcp_queue.commands.contents import File as File
+    from mcp_queue.commands.contents import Image as Image
+    from mcp_queue.commands.contents import Link as Link
     from mcp_queue.commands.job import Job as Job
     from mcp_queue.commands.results import ErrorResult as ErrorResult
     from mcp_queue.commands.results import SuccessResult as SuccessResult
+    from mcp_queue.errors import ArtifactNotFoundError as ArtifactNotFoundError
     from mcp_queue.errors import AskTimeoutError as AskTimeoutError
     from mcp_queue.errors import CommandNotFoundError as CommandNotFoundError
     from mcp_queue.errors import InvalidAnswerError as InvalidAnswerError
+    from mcp_queue.errors import InvalidContentError as InvalidContentError
     from mcp_queue.errors import InvalidJobClassError as InvalidJobClassError
     from mcp_queue.errors import InvalidJobStateError as InvalidJobStateError
     from mcp_queue.errors import InvalidParamsError as InvalidParamsError
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from mcp_queue.errors import QueueJobError as QueueJobError
     from mcp_queue.jobs.record import JobRecord as JobRecord
     from mcp_queue.jobs.record import QueueJobResult as QueueJobResult
+    from mcp_queue.manager import Artifact as Artifact
     from mcp_queue.manager import QueueManager as QueueManager
     from mcp_queue.manager import execute_command as execute_command
     from mcp_queue.manager import get_global_queue_manager as get_global_queue_manager
@@ -49,6 +56,10 @@ _HOME = {
     "Job": "commands.job",
     "Answer": "commands.asking",
     "Question": "commands.asking",
+    "Image": "commands.contents",
+    "Audio": "commands.contents",
+    "File": "commands.contents",
+    "Link": "commands.contents",
     "SuccessResult": "commands.results",
     "ErrorResult": "commands.results",
     "QueueJobBase": "commands.classic",
@@ -56,6 +67,7 @@ _HOME = {
     "CommandExecutionJob": "commands.classic",
     "JobRecord": "jobs.record",
     "QueueJobResult": "jobs.record",
+    "Artifact": "manager",
     "QueueManager": "manager",
     "execute_command": "manager",
     "get_global_queue_manager": "manager",
@@ -79,6 +91,8 @@ _ERRORS = (
     "JobStoppedError",
     "QuestionNotOpenError",
     "InvalidAnswerError",
+    "ArtifactNotFoundError",
+    "InvalidContentError",
 )
 
 __version__ = "0.1.0"

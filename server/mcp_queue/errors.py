@@ -147,6 +147,20 @@ class InvalidJobClassError(QueueError):
     hint = "{advice}"
 
 
+class InvalidContentError(QueueError):
+    """{name} cannot be kept: {reason}."""
+
+    code = "invalid_content"
+    hint = "The command's author has to correct it; see Image, Audio, File, Link and job.artifact."
+
+
+class ArtifactNotFoundError(QueueError):
+    """Job {job_id!r} has no artifact named {name!r}."""
+
+    code = "artifact_not_found"
+    hint = "queue_get_job_status lists the artifacts of a job."
+
+
 class NotGuardedError(QueueError):
     """A queue was opened by {place} while that was loaded for what it defines."""
 

@@ -164,6 +164,9 @@ def serve_module(block: Block, folder: Path, environment: dict[str, str]) -> Non
             check_checksums(client, folder)
             assert call(client, "checksum_text", text="abc") == {"result": 891568578}
             return
+        if name == "report_commands.py":
+            check_report(client)
+            return
         job_id = call(client, "count_lines", path=str(folder / name))["job_id"]
         [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
         lines = len(block.text.splitlines())
@@ -172,6 +175,18 @@ def serve_module(block: Block, folder: Path, environment: dict[str, str]) -> Non
         [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
         assert (job["status"], job["error"]["code"]) == ("failed", "reported")
         assert "no such file" in job["error"]["message"]
+
+
+def check_report(client: RawClient) -> None:
+    job_id = call(client, "report", rows=[1, 2])["job_id"]
+    arguments = {"name": "queue_wait_job", "arguments": {"job_ids": [job_id]}}
+    answer = client.request("tools/call", arguments)["result"]
+    envelope, report, link, rows = answer["content"]
+    assert report["resource"]["text"] == "# Report\n\nThe sum is 3.\n"
+    assert link["uri"] == "https://example.org/"
+    [content] = client.request("resources/read", {"uri": rows["uri"]})["result"]["contents"]
+    assert content["text"] == "1\n2\n"
+    assert "done" in envelope["text"]
 
 
 def run_script(block: Block, folder: Path, environment: dict[str, str]) -> None:

@@ -7,19 +7,28 @@ from typing import TYPE_CHECKING, Any
 from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
+    from mcp_queue.jobs.artifact_rows import ArtifactRow
     from mcp_queue.jobs.record import JobRecord
-    from mcp_queue.manager import QueueManager
+    from mcp_queue.manager import Artifact, QueueManager
 
 PREVIEW = 1024  # characters of a large result that a view shows
 NULL_SIZE = len("null")  # bytes of the result of a command that returned nothing
 
 
+SHOWN = 20  # artifacts that a view lists
+
+
 class Envelope(dict[str, Any]):
-    """An answer that is complete as it is: it has ``success``, and nothing is put around it."""
+    """An answer that is complete as it is: it has ``success``, and nothing is put around it.
+
+    ``record``: the job whose contents (images and the like) are shown beside it.
+    """
+
+    record: JobRecord | None = None
 
 
 def job_uri(job_id: str, part: str = "") -> str:
-    """The resource of a job, or of its ``logs`` or ``result``."""
+    """The resource of a job, or of its ``logs``, ``result`` or ``artifacts``."""
     return f"queue://jobs/{job_id}/{part}" if part else f"queue://jobs/{job_id}"
 
 
@@ -33,8 +42,34 @@ async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
         view["result_size"] = size
         view["result_preview"] = await queue.result_preview(record, PREVIEW)
         view["result_uri"] = job_uri(record.job_id, "result")
+    if record.artifact_count:
+        view |= _artifacts(record, await queue.kept_by(record))
     if advice := next_step(record):
         view["next"] = advice
+    return view
+
+
+def artifact_view(job_id: str, row: ArtifactRow | Artifact) -> dict[str, Any]:
+    """A file that a job keeps, and where to read it."""
+    from mcp_queue.commands.contents import artifact_uri
+
+    view: dict[str, Any] = {"name": row.name, "mime_type": row.mime_type, "size": row.size}
+    if row.title is not None:
+        view["title"] = row.title
+    return {**view, "uri": artifact_uri(job_id, row.name)}
+
+
+def _artifacts(record: JobRecord, rows: list[ArtifactRow]) -> dict[str, Any]:
+    """The latest artifacts; what the result shows is described there."""
+    kept = [row for row in rows if row.place is None]
+    if not kept:
+        return {}
+    view: dict[str, Any] = {
+        "artifacts": [artifact_view(record.job_id, row) for row in kept[-SHOWN:]]
+    }
+    if len(kept) > SHOWN:
+        view["artifact_count"] = len(kept)
+        view["artifacts_uri"] = job_uri(record.job_id, "artifacts")
     return view
 
 

@@ -40,12 +40,15 @@ async def wait_for(
         )
     records = {job_id: await queue.record_of(job_id) for job_id in dict.fromkeys(job_ids)}
     records, timed_out = await follow(queue, records, seconds, mode, job)
-    return Envelope(
+    answer = Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],
         timed_out=timed_out,
         next=_next_step(records, mode),
     )
+    if len(records) == 1:
+        answer.record = next((record for record in records.values() if record.terminal), None)
+    return answer
 
 
 async def follow(

@@ -128,6 +128,10 @@ class QueueJobBase(Asks):
         if self._job is not None:
             self._job.set_description(description)
 
+    def artifact(self, name: str, data: Any = None, **about: Any) -> str | None:
+        """Keep a file with the job, as `Job.artifact` does; None outside a worker."""
+        return self._job.artifact(name, data, **about) if self._job is not None else None
+
     def set_result(self, result: Any) -> None:
         """Store the result, and nothing else."""
         self._result = result

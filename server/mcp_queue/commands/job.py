@@ -4,10 +4,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from os import PathLike
     from typing import Protocol, TypeVar
 
     from mcp_queue.commands.asking import Answer, Asking, Form, Question
+    from mcp_queue.commands.contents import Source
 
     Item = TypeVar("Item")
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
         def log(self, line: str) -> None: ...
 
         def stopping(self) -> bool: ...
+
+    # Where files go: `artifact` of a sink that has one.
+    Keep = Callable[[str, Source, dict[str, str | None]], None]
 
 
 DESCRIPTION_LIMIT = 1024  # characters
@@ -142,6 +147,32 @@ class Job(Asks):
     def log(self, message: object) -> None:
         """Write a line to the job's log (stderr)."""
         self._sink.log(str(message))
+
+    def artifact(
+        self,
+        name: str,
+        data: bytes | str | PathLike[str] | None = None,
+        *,
+        path: str | PathLike[str] | None = None,
+        mime_type: str | None = None,
+        title: str | None = None,
+    ) -> str:
+        """Keep a file with the job and return its address, which anyone may read at once.
+
+        ``data``: bytes, a text, or a `Path` whose file is copied; ``path``: a file, as text too.
+        Another artifact under the same ``name`` replaces it, at once and whole. What is kept is on
+        disk when this returns, and goes with the job. Unlike reports, this raises:
+        InvalidContentError for a name or data that cannot be, `OSError` when it cannot be stored.
+        """
+        from mcp_queue.commands.contents import artifact_uri, source_of
+        from mcp_queue.errors import InvalidContentError
+
+        keep: Keep | None = getattr(self._sink, "artifact", None)
+        if keep is None:
+            reason = "only a queued command keeps artifacts; return an Image or a File instead"
+            raise InvalidContentError(name=f"{name!r:.80}", reason=reason)
+        keep(name, source_of(name, data, path), {"mime_type": mime_type, "title": title})
+        return artifact_uri(self.job_id, name)
 
     def _report(self, done: int, total: int | None, description: str | None) -> None:
         if total is None:

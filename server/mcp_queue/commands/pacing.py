@@ -64,6 +64,11 @@ class Pace:
         asking = getattr(self._sink, "asking", None)
         return asking() if asking is not None else None
 
+    @property
+    def artifact(self) -> Any:
+        """What keeps artifacts, if anything does."""
+        return getattr(self._sink, "artifact", None)
+
     def stop(self) -> None:
         """Report nothing more."""
         self._over.set()

@@ -2,8 +2,8 @@
 
 Append-only JSON lines with a version ``v`` and a kind ``e``. A reader ignores keys and kinds it
 does not know and leaves a line without its newline for later. Kinds upwards: ``started`` (before
-any user code), ``progress``, ``ask`` and ``withdraw`` (of questions), and last ``outcome``;
-downwards: ``stop`` and ``answer``.
+any user code), ``progress``, ``artifact``, ``ask`` and ``withdraw`` (of questions), and last
+``outcome``; downwards: ``stop`` and ``answer``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ STARTED = "started"
 PROGRESS = "progress"
 ASK = "ask"
 WITHDRAW = "withdraw"
+ARTIFACT = "artifact"
 OUTCOME = "outcome"
 STOP = "stop"
 ANSWER = "answer"

@@ -47,3 +47,4 @@ class RunFolder:
         self.control = os.path.join(path, "control.jsonl")
         self.bell = os.path.join(path, "bell")
         self.result = os.path.join(path, "result.json")
+        self.artifacts = os.path.join(path, "artifacts")

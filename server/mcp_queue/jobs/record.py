@@ -88,6 +88,8 @@ class JobRecord:
     stderr_size: int | None = None
     questions: tuple[JobQuestion, ...] = ()
     """What it asks and waits for, in the order of asking."""
+    artifact_count: int = 0
+    """Artifacts that it keeps, and contents that its result shows."""
 
     @property
     def terminal(self) -> bool:
@@ -142,7 +144,7 @@ QueueJobResult = JobRecord  # the documented name
 
 COLUMNS = """job_id, command, status, rev, progress, description, result, result_size,
     error_code, error_message, attempt, exit_code, signal, created_at, started_at, finished_at,
-    updated_at, reason, run_id, start_order, stop_requested,
+    updated_at, reason, run_id, start_order, stop_requested, artifacts,
     CASE WHEN status = 'running' AND NOT stop_requested THEN (
         SELECT json_group_array(json_array(key, message, json(schema)) ORDER BY id)
         FROM questions WHERE questions.seq = jobs.seq AND action IS NULL) END"""
@@ -153,7 +155,7 @@ def from_row(row: tuple[Any, ...]) -> JobRecord:
     (
         job_id, command, status, rev, progress, description, result, result_size,
         error_code, error_message, attempt, exit_code, signal, created_at, started_at,
-        finished_at, updated_at, reason, run_id, start_order, stop_requested, questions,
+        finished_at, updated_at, reason, run_id, start_order, stop_requested, artifacts, questions,
     ) = row  # fmt: skip
     return JobRecord(
         job_id=job_id,
@@ -177,6 +179,7 @@ def from_row(row: tuple[Any, ...]) -> JobRecord:
         queued=status == states.PENDING and start_order is not None,
         stop_requested=bool(stop_requested),
         questions=tuple(JobQuestion(*each) for each in json.loads(questions or "[]")),
+        artifact_count=artifacts,
     )
 
 

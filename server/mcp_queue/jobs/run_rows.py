@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
-from mcp_queue.jobs import question_rows, states, steady
+from mcp_queue.jobs import artifact_rows, question_rows, states, steady
 from mcp_queue.system.identity import boot_of, own_identity
 
 if TYPE_CHECKING:
@@ -128,8 +128,12 @@ def record_events(
     description: str | None,
     asked: Sequence[JobQuestion] = (),
     withdrawn: Sequence[str] = (),
-) -> None:
-    """Store what a run said up to byte ``offset`` of its events; None leaves the offset."""
+    artifacts: Sequence[dict[str, Any]] = (),
+) -> list[str]:
+    """Store what a run said up to byte ``offset`` of its events; None leaves the offset.
+
+    The answer are the files of artifacts that were replaced.
+    """
     with registry.transaction(durable=False):
         registry.execute(
             "UPDATE runs SET events_offset = coalesce(?, events_offset), started = started OR ?"
@@ -140,13 +144,15 @@ def record_events(
             registry.execute("UPDATE jobs SET false_starts = 0 WHERE run_id = ?", (run_id,))
         if asked or withdrawn:
             question_rows.store(registry, run_id, asked, withdrawn)
-        if progress is not None or description is not None:
+        replaced = artifact_rows.record(registry, run_id, artifacts) if artifacts else []
+        if progress is not None or description is not None or artifacts:
             registry.execute(
                 "UPDATE jobs SET progress = coalesce(?, progress),"
                 " description = coalesce(?, description), updated_at = ?, rev = ?"
                 " WHERE run_id = ? AND status = 'running'",
                 (progress, description, clock.wall(), registry.next("rev"), run_id),
             )
+    return replaced
 
 
 def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bool:

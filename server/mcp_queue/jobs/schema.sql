@@ -40,6 +40,7 @@ CREATE TABLE jobs (
     not_before_boot TEXT,                       -- at which the next attempt is due; NULL: now
     result_size     INTEGER,                    -- bytes of JSON; NULL: no result
     result          TEXT,                       -- NULL with a size: in the run's result.json
+    artifacts       INTEGER NOT NULL DEFAULT 0, -- rows of the table that belong to run_id
     params          TEXT NOT NULL,
     call            TEXT NOT NULL,              -- how a worker finds and calls the command
     origin          TEXT,                       -- the submitting server's interpreter, folder and
@@ -151,4 +152,35 @@ END;
 CREATE TRIGGER jobs_of_type_out AFTER UPDATE OF finished_at ON jobs
 WHEN OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL BEGIN
     UPDATE not_ended SET n = n - 1 WHERE job_type = OLD.job_type;
+END;
+
+-- What the latest run of a job keeps: artifacts, and the contents that its result shows.
+CREATE TABLE artifacts (
+    id          INTEGER PRIMARY KEY,            -- in the order of keeping
+    run_id      TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('file', 'image', 'audio', 'link')),
+    place       INTEGER,                        -- in the result; NULL: kept by job.artifact
+    mime_type   TEXT,
+    title       TEXT,
+    description TEXT,
+    uri         TEXT,                           -- of a link, which has no file
+    file        TEXT,                           -- in the run's folder; random, never the name
+    size        INTEGER,                        -- bytes of the file
+    UNIQUE (run_id, name),
+    CHECK ((kind = 'link') = (file IS NULL))
+);
+
+CREATE TRIGGER artifacts_of_run_over AFTER UPDATE OF run_id ON jobs
+WHEN OLD.artifacts > 0 AND NEW.run_id IS NOT OLD.run_id BEGIN
+    DELETE FROM artifacts WHERE run_id = OLD.run_id;
+    UPDATE jobs SET artifacts = 0 WHERE seq = NEW.seq;
+END;
+CREATE TRIGGER artifacts_of_deleted AFTER UPDATE OF status ON jobs
+WHEN OLD.artifacts > 0 AND NEW.status = 'deleted' BEGIN
+    DELETE FROM artifacts WHERE run_id = OLD.run_id;
+    UPDATE jobs SET artifacts = 0 WHERE seq = NEW.seq;
+END;
+CREATE TRIGGER artifacts_of_forgotten AFTER DELETE ON jobs WHEN OLD.artifacts > 0 BEGIN
+    DELETE FROM artifacts WHERE run_id = OLD.run_id;
 END;

@@ -18,9 +18,9 @@ from mcp_queue.errors import (
     JobNotFoundError,
     QueueDisabledError,
 )
-from mcp_queue.jobs import job_rows, logs, question_rows, retention, states
+from mcp_queue.jobs import artifact_rows, job_rows, logs, question_rows, retention, states
 from mcp_queue.jobs.job_rows import NewJob
-from mcp_queue.manager import health, job_calls
+from mcp_queue.manager import artifacts, health, job_calls
 from mcp_queue.manager.membership import Membership
 from mcp_queue.manager.origin import origin
 
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from mcp_queue.commands.classic import QueueJobBase
     from mcp_queue.commands.command import CommandInfo
     from mcp_queue.config import Settings
+    from mcp_queue.jobs.artifact_rows import ArtifactRow
     from mcp_queue.jobs.folder import RunFolder
     from mcp_queue.jobs.logs import LogPage
     from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.manager.artifacts import Artifact
     from mcp_queue.manager.job_calls import JobCall
 
 STOP_MARGIN = 1.0  # seconds beyond the grace that a stop is waited for
@@ -228,6 +230,27 @@ class QueueManager:
         if record.result_size is None or folder is None:
             return ""
         return await asyncio.to_thread(_beginning, folder.result, characters)
+
+    async def get_artifact(self, job_id: str, name: str) -> Artifact:
+        """An artifact of a job, or a content of its result; its `Artifact.read` gives the bytes.
+
+        Errors: `JobNotFoundError`, `InvalidJobStateError` with the reason when the job is deleted,
+        `ArtifactNotFoundError`.
+        """
+        return await self._member.read(artifacts.find, self._member.folder, job_id, name)
+
+    async def list_artifacts(self, job_id: str) -> list[Artifact]:
+        """All that `get_artifact` finds for a job, in the order of keeping."""
+        record = await self._kept(job_id)
+        rows = [row for row in await self.kept_by(record) if row.file is not None]
+        of_row, folder, run_id = artifacts.of_row, self._member.folder, record.run_id or ""
+        return [of_row(folder, job_id, run_id, row) for row in rows]
+
+    async def kept_by(self, record: JobRecord) -> list[ArtifactRow]:
+        """What the job kept until the moment of ``record``, links in its result included."""
+        if not record.artifact_count or record.run_id is None:
+            return []
+        return await self._member.read(artifact_rows.of_run, record.run_id)
 
     async def get_job_logs(self, job_id: str) -> dict[str, Any]:
         """The end of both streams as lines (256 KiB of each), and how many lines there are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,16 @@ from mcp_queue.server.results import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mcp_types import ContentBlock
+
     from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.contents import Shown
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
 
 THREADS = 32  # plain commands without async that run at once
 _CHECK = "{!r} raised it; check the arguments."
+_CONTENTS = "mcp_queue.commands.contents"  # imported by who makes contents
 MESSAGE_LIMIT = 2000  # characters of an exception's text
 
 
@@ -52,6 +57,10 @@ class PlainCalls:
         try:
             with anyio.fail_after(info.timeout):
                 value = await self._call(info, arguments, context)
+            if isinstance(value, Envelope):
+                return await self._envelope(value, context)
+            if _CONTENTS in sys.modules:  # it may hold files that are to be read
+                return await self._with_contents(info, value, context)
             return _answer(info, value)
         except QueueError as error:
             shape = error_shape(error.code, error.message, error.hint)
@@ -71,6 +80,27 @@ class PlainCalls:
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - all of them
             shape = _raised(info, error)
         return failure(shape, text_only=errors_are_text_only(info))
+
+    async def _envelope(self, value: Envelope, context: Context) -> CallToolResult:
+        result = success(value)
+        if value.record is not None and value.record.artifact_count:
+            from mcp_queue.server import contents
+
+            result.content += await contents.of_job(context, self._state.queue, value.record)
+        return result
+
+    async def _with_contents(
+        self, info: CommandInfo, value: Any, context: Context
+    ) -> CallToolResult:
+        from mcp_queue.server import contents
+
+        blocks: list[ContentBlock] = []
+        shown = contents.of_value(context, blocks)
+        result = await anyio.to_thread.run_sync(
+            lambda: _answer(info, value, shown), limiter=self._threads
+        )
+        result.content += blocks
+        return result
 
     async def _call(self, info: CommandInfo, arguments: dict[str, Any], context: Context) -> Any:
         schema = schema_of(info)
@@ -96,16 +126,14 @@ class PlainCalls:
         return await outcome if hasattr(outcome, "__await__") else outcome
 
 
-def _answer(info: CommandInfo, value: Any) -> CallToolResult:
+def _answer(info: CommandInfo, value: Any, shown: Shown | None = None) -> CallToolResult:
     if isinstance(value, CallToolResult):
         return value
-    if isinstance(value, Envelope):
-        return success(value)
     if isinstance(value, ErrorResult):
         return failure(value.to_dict(), text_only=errors_are_text_only(info))
     if isinstance(value, SuccessResult):
-        return success(value.to_dict())
-    return success({"result": value})
+        return success(value.to_dict(), shown=shown)
+    return success({"result": value}, shown=shown)
 
 
 def _raised(info: CommandInfo, error: BaseException) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def knows_links(context: Context) -> bool:
     return is_version_at_least(context.protocol_version, "2025-06-18")
 
 
+def knows_audio(context: Context) -> bool:
+    """Whether results may hold audio; older clients refuse what they do not know."""
+    return is_version_at_least(context.protocol_version, "2025-03-26")
+
+
 def declares_tasks(context: Context) -> bool:
     """Whether this very request may be answered with a task (SEP-2663)."""
     capabilities = context.session.client_capabilities

@@ -14,9 +14,15 @@ from mcp_types import (
 )
 
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import brief_view, job_uri, job_view
+from mcp_queue.builtin.views import artifact_view, brief_view, job_uri, job_view
 from mcp_queue.commands.schema import schema_of
-from mcp_queue.errors import InvalidCommandError, InvalidJobStateError, QueueError
+from mcp_queue.errors import (
+    ArtifactNotFoundError,
+    InvalidCommandError,
+    InvalidJobStateError,
+    JobNotFoundError,
+    QueueError,
+)
 from mcp_queue.jobs import states
 from mcp_queue.server.protocol import invalid_params, no_such_resource
 from mcp_queue.server.results import compact, output_schema_of
@@ -53,6 +59,8 @@ TEMPLATES = [
                      title="Job log", mime_type=TEXT, description="Its stdout or its stderr"),
     ResourceTemplate(uri_template="queue://jobs/{job_id}/result", name="result",
                      title="Job result", mime_type=JSON, description="The result, of any size"),
+    ResourceTemplate(uri_template="queue://jobs/{job_id}/artifacts/{name}", name="artifact",
+                     title="Job artifact", description="A file that a job keeps"),
 ]  # fmt: skip
 
 
@@ -86,7 +94,11 @@ class Resources:
         uri = str(params.uri)
         address = parse(uri)
         try:
+            if address is not None and address.name:
+                return await _artifact(self._state.queue, uri, address)
             found = await self._read(address) if address is not None else None
+        except (JobNotFoundError, ArtifactNotFoundError):
+            raise no_such_resource(context, uri) from None
         except InvalidJobStateError as error:  # only a tombstone is left of it
             raise no_such_resource(context, uri, error.message) from None
         except QueueError as error:
@@ -117,9 +129,20 @@ async def _read_job(queue: QueueManager, record: JobRecord, part: str) -> tuple[
             return None
         value = record.result
         return compact(await queue.result_of(record.job_id) if value is None else value), JSON
+    if part == "artifacts":
+        found = await queue.list_artifacts(record.job_id)
+        views = [artifact_view(record.job_id, artifact) for artifact in found]
+        return compact({"success": True, "artifacts": views}), JSON
     stream = part.removeprefix("logs").removeprefix("/") or "all"
     log = await queue.read_logs(record.job_id, stream=stream, tail=LOG_LINES)
     return "".join(f"{line}\n" for line in (*log.stdout, *log.stderr)), TEXT
+
+
+async def _artifact(queue: QueueManager, uri: str, address: Address) -> ReadResourceResult:
+    artifact = await queue.get_artifact(address.job_id, address.name)
+    from mcp_queue.server import artifacts
+
+    return await artifacts.read(artifact, uri, address.offset)
 
 
 async def _jobs(queue: QueueManager) -> dict[str, Any]:

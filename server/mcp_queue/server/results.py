@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
     from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.contents import Shown
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.server.protocol import Context
 
@@ -32,22 +33,35 @@ class NotSerializableError(Exception):
     """A command returned what JSON cannot hold; the text says what."""
 
 
-def compact(value: object) -> str:
-    """``value`` as JSON without spaces; not-a-number becomes null. Raises NotSerializableError."""
+def compact(value: object, shown: Shown | None = None) -> str:
+    """``value`` as JSON without spaces; not-a-number becomes null. Raises NotSerializableError.
+
+    ``shown`` says what stands for contents, and raises what it raises.
+    """
+
+    def fallback(value: object) -> object:
+        said = shown(value) if shown is not None else None
+        if said is None:
+            raise TypeError(f"Unable to serialize unknown type: {type(value)}")
+        return said
+
     try:
-        return to_json(value, inf_nan_mode="null").decode()
-    except ValueError as error:
+        return to_json(value, inf_nan_mode="null", fallback=fallback).decode()
+    except (TypeError, ValueError) as error:
         try:  # half of a surrogate pair becomes a question mark
-            text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+            text = json.dumps(value, ensure_ascii=False, default=fallback)
+            text = text.encode("utf-8", "replace")
         except (TypeError, ValueError, RecursionError):
             raise NotSerializableError(str(error)) from error
         return to_json(json.loads(text), inf_nan_mode="null").decode()
 
 
-def success(structured: dict[str, Any], *links: ResourceLink) -> CallToolResult:
-    """A result that holds ``structured`` as text and as structured content."""
-    text = compact(structured)
-    content: list[ContentBlock] = [TextContent(text=text), *links]
+def success(
+    structured: dict[str, Any], *more: ContentBlock, shown: Shown | None = None
+) -> CallToolResult:
+    """A result that holds ``structured`` as text and as structured content, and ``more``."""
+    text = compact(structured, shown)
+    content: list[ContentBlock] = [TextContent(text=text), *more]
     return CallToolResult(content=content, structured_content=from_json(text))
 
 
@@ -62,9 +76,9 @@ def error_shape(
     return {"success": False, "error": error}
 
 
-def failure(shape: dict[str, Any], *links: ResourceLink, text_only: bool = False) -> CallToolResult:
+def failure(shape: dict[str, Any], *more: ContentBlock, text_only: bool = False) -> CallToolResult:
     """An error; ``text_only`` where the tool's output schema does not admit the error shape."""
-    result = success(shape, *links)
+    result = success(shape, *more)
     result.is_error = True
     if text_only:
         result.structured_content = None

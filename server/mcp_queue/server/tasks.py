@@ -33,7 +33,7 @@ from mcp_queue.server.protocol import (
 from mcp_queue.server.results import error_shape, failure, job_links, success
 
 if TYPE_CHECKING:
-    from mcp_types import CallToolResult
+    from mcp_types import CallToolResult, ContentBlock
 
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobQuestion, JobRecord
@@ -191,7 +191,11 @@ def _ttl(record: JobRecord, retention: float) -> int | None:
 
 async def finished(context: Context, queue: QueueManager, record: JobRecord) -> CallToolResult:
     """What the call would have answered had it waited for its job."""
-    links = job_links(context, record)
+    links: list[ContentBlock] = [*job_links(context, record)]
+    if record.artifact_count:
+        from mcp_queue.server import contents
+
+        links = [*await contents.of_job(context, queue, record), *links]
     if record.error is None:
         return success(await job_view(queue, record), *links)
     shape = error_shape(record.error.code, record.error.message, next_step(record))

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from mcp_queue.jobs.artifact_names import fault_of
 from mcp_queue.jobs.record import JOB_ID
 
 FIXED = ("jobs", "health", "commands")
-PARTS = ("", "logs", "logs/stdout", "logs/stderr", "result")
+PARTS = ("", "logs", "logs/stdout", "logs/stderr", "result", "artifacts")
 _SCHEME = "queue://"
+_ARTIFACT = "artifacts/"
+_OFFSET = re.compile(r"offset=([0-9]{1,18})", re.ASCII)
 
 
 class Address(NamedTuple):
-    """What a URI means: one of ``FIXED``, or a job and one of ``PARTS``."""
+    """What a URI means: one of ``FIXED``, or a job and one of ``PARTS``.
+
+    With the part ``artifacts`` and a ``name`` it is one artifact, whole, or from the byte
+    ``offset`` on.
+    """
 
     kind: str
     job_id: str = ""
     part: str = ""
+    name: str = ""
+    offset: int | None = None
 
 
 def parse(uri: str) -> Address | None:
-    """The address of a URI; None if it cannot be one. The id is percent-decoded once."""
+    """The address of a URI; None if it cannot be one. Id and name are percent-decoded once."""
     if not uri.startswith(_SCHEME):
         return None
     path = uri.removeprefix(_SCHEME)
@@ -32,6 +42,17 @@ def parse(uri: str) -> Address | None:
     job_id = unquote(encoded, errors="replace")
     if kind != "jobs" or JOB_ID.fullmatch(job_id) is None:
         return None
+    if part.startswith(_ARTIFACT):
+        return _artifact(job_id, part.removeprefix(_ARTIFACT))
     if part not in PARTS or rest == f"{encoded}/":
         return None
     return Address("job", job_id, part)
+
+
+def _artifact(job_id: str, rest: str) -> Address | None:
+    encoded, _, query = rest.partition("?")
+    name = unquote(encoded, errors="replace")
+    offset = _OFFSET.fullmatch(query)
+    if fault_of(name) is not None or (query and offset is None):
+        return None
+    return Address("job", job_id, "artifacts", name, int(offset[1]) if offset else None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -124,35 +126,57 @@ def _read_news(state: State, run: Run) -> None:
     news, offset = events.read(run.folder.events, run.offset)
     if offset == run.offset:
         return
-    progress: float | None = None
-    description: str | None = None
-    asked: list[JobQuestion] = []
-    withdrawn: list[str] = []
-    for event in news:
-        kind = event.get("e")
-        if kind == events.STARTED:
-            run.started = True
-        elif kind == events.ASK:
-            asked += questions.asked(event)
-        elif kind == events.WITHDRAW:
-            withdrawn += questions.withdrawn(event)
-        elif kind == events.PROGRESS:
-            progress = _number(event.get("progress"), progress)
-            description = _text(event.get("description"), description)
-        elif kind == events.OUTCOME and run.outcome is None:
-            run.outcome = event
-    run_rows.record_events(
+    told = _told(run, news)
+    replaced = run_rows.record_events(
         state.registry,
         run.run_id,
         # Its outcome is read again by who takes over, unless the job's end is stored too.
         offset if run.outcome is None else None,
         started=run.started,
-        progress=progress,
-        description=description,
-        asked=asked,
-        withdrawn=withdrawn,
+        progress=told.progress,
+        description=told.description,
+        asked=told.asked,
+        withdrawn=told.withdrawn,
+        artifacts=told.artifacts,
     )
     run.offset = offset
+    for file in replaced:
+        with suppress(OSError):
+            os.unlink(os.path.join(run.folder.artifacts, file))
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a run said of its job since the last look."""
+
+    progress: float | None = None
+    description: str | None = None
+    asked: list[JobQuestion] = field(default_factory=list["JobQuestion"])
+    withdrawn: list[str] = field(default_factory=list[str])
+    artifacts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+
+def _told(run: Run, news: list[dict[str, Any]]) -> _Told:
+    """What the events tell of the job; what they tell of the run itself is noted in it."""
+    told = _Told()
+    for event in news:
+        match event.get("e"):
+            case events.STARTED:
+                run.started = True
+            case events.PROGRESS:
+                told.progress = _number(event.get("progress"), told.progress)
+                told.description = _text(event.get("description"), told.description)
+            case events.ARTIFACT:
+                told.artifacts.append(event)
+            case events.ASK:
+                told.asked += questions.asked(event)
+            case events.WITHDRAW:
+                told.withdrawn += questions.withdrawn(event)
+            case events.OUTCOME if run.outcome is None:
+                run.outcome = event
+            case _:
+                pass
+    return told
 
 
 def _number(value: object, otherwise: float | None) -> float | None:

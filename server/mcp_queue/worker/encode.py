@@ -4,24 +4,31 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from mcp_queue.commands.contents import Shown
 
 
 class NotSerializableError(Exception):
     """A value cannot be JSON; the message names the place in it."""
 
 
-def to_json(value: Any) -> str:
+def to_json(value: Any, shown: Shown | None = None) -> str:
     """``value`` as compact JSON that is valid UTF-8, without NaN and infinities.
 
     Pydantic models, dataclasses, paths, dates, UUIDs, decimals, enums, sets and tuples are
-    turned into what JSON has for them. Raises `NotSerializableError`.
+    turned into what JSON has for them, and contents into what ``shown`` says. Raises
+    `NotSerializableError`, and what ``shown`` raises.
     """
     import json
 
+    def plain(value: Any) -> Any:
+        return _plain(value, shown)
+
     try:
         text = json.dumps(
-            value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
+            value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=plain
         )
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -44,12 +51,14 @@ def depth(text: str) -> int:
     return deepest
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, shown: Callable[[object], Any] | None) -> Any:
     """What JSON has for one value that is none of its own types."""
+    if shown is not None and (said := shown(value)) is not None:
+        return said
     for method in ("model_dump", "isoformat", "__fspath__", "to_dict"):
         call: Any = getattr(value, method, None)
         if call is not None and not isinstance(value, type):
-            return call(mode="json") if method == "model_dump" else call()
+            return _dumped(call, shown) if method == "model_dump" else call()
     fields: Any = getattr(value, "__dataclass_fields__", None)
     if fields is not None and not isinstance(value, type):
         return {name: getattr(value, name) for name in fields}
@@ -62,6 +71,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _dumped(model_dump: Any, shown: Callable[[object], Any] | None) -> Any:
+    """A pydantic model; what it does not know may be content."""
+    if shown is None:
+        return model_dump(mode="json")
+
+    def fallback(value: Any) -> Any:
+        return _plain(value, shown)
+
+    return model_dump(mode="json", fallback=fallback)
 
 
 def _place(value: Any, path: str, seen: set[int]) -> str | None:
@@ -82,9 +102,17 @@ def _place(value: Any, path: str, seen: set[int]) -> str | None:
                 return found
         return None
     try:
-        return _place(_plain(value), path, seen)
+        return _place(_plain(value, _as_nothing), path, seen)
     except Exception as error:
         return f"{path}: {error}"
+
+
+def _as_nothing(value: object) -> dict[str, Any] | None:
+    """Contents are never at fault; whoever made one has imported their module."""
+    import sys
+
+    contents = sys.modules.get("mcp_queue.commands.contents")
+    return {} if contents is not None and isinstance(value, contents.Content) else None
 
 
 def _fault(value: object) -> str | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from mcp_queue.commands.contents import Shown
     from mcp_queue.worker.reporter import Reporter
 
 _STOPPED = ("CancelledError", "JobStoppedError")
@@ -40,7 +41,7 @@ def execute(spec: dict[str, Any], reporter: Reporter) -> dict[str, object]:
             fields, value = value
     except BaseException as error:
         return _failure("stopped" if stop.cancelled(error) else "exception", error)
-    return _success(value, fields, reporter)
+    return _success(value, fields, reporter, spec["job_id"])
 
 
 class _Stop:
@@ -129,13 +130,15 @@ def _run_async(awaitable: Awaitable[Any], stop: _Stop) -> Any:
     return asyncio.run(run())
 
 
-def _success(value: Any, fields: dict[str, object], reporter: Reporter) -> dict[str, object]:
+def _success(
+    value: Any, fields: dict[str, object], reporter: Reporter, job_id: str
+) -> dict[str, object]:
     if hasattr(value, "to_dict"):
         value = value.to_dict()
         if isinstance(value, dict) and value.get("success") is False:  # pyright: ignore[reportUnknownMemberType]
             fields = {"status": "failed", **_reported(value)}  # pyright: ignore[reportUnknownArgumentType]
     try:
-        text = to_json(value)
+        text = to_json(value, _shown(reporter, job_id))
     except NotSerializableError as error:
         return {
             "status": "failed",
@@ -152,6 +155,15 @@ def _success(value: Any, fields: dict[str, object], reporter: Reporter) -> dict[
     except OSError as error:
         return _failure("result_not_serializable", error)
     return {**fields, "result_size": size}
+
+
+def _shown(reporter: Reporter, job_id: str) -> Shown | None:
+    """What keeps images and the like of a result; None where there cannot be any."""
+    if "mcp_queue.commands.contents" not in sys.modules:
+        return None
+    from mcp_queue.worker.keep import shown
+
+    return shown(reporter, job_id)
 
 
 def _reported(envelope: dict[str, Any]) -> dict[str, object]:

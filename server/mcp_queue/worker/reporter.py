@@ -12,6 +12,7 @@ from mcp_queue.system import crash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mcp_queue.commands.contents import Source
     from mcp_queue.jobs.folder import RunFolder
     from mcp_queue.worker.questions import Questions
 
@@ -22,7 +23,8 @@ class Reporter:
     """Where a job's calls go (`commands.job.Sink`). Safe to use from several threads."""
 
     def __init__(self, run: RunFolder, supervisor_bell: str, attempt: int = 1) -> None:
-        self._run = run
+        self.run = run
+        self.kept: set[str] = set()  # names of artifacts
         self._attempt = attempt
         self._bell = supervisor_bell
         self._lock = allocate_lock()
@@ -35,7 +37,7 @@ class Reporter:
 
     def send(self, kind: str, fields: dict[str, object]) -> None:
         """Append one event and ring."""
-        events.append(self._run.events, kind, fields)
+        events.append(self.run.events, kind, fields)
         bell.ring(self._bell)
 
     def say(self, kind: str, fields: dict[str, object]) -> None:
@@ -51,7 +53,7 @@ class Reporter:
 
         with self._lock:
             if self._questions is None:
-                self._questions = Questions(self._run, self._attempt, self)
+                self._questions = Questions(self.run, self._attempt, self)
             return self._questions
 
     def stop(self) -> None:
@@ -91,13 +93,24 @@ class Reporter:
     def stopping(self) -> bool:
         """Whether a stop was asked: by signal, or where there are none, by the control file."""
         if sys.platform == "win32" and not self.stop_asked:
-            lines, _ = events.read(self._run.control, 0)
+            lines, _ = events.read(self.run.control, 0)
             self.stop_asked = any(line["e"] == events.STOP for line in lines)
         return self.stop_asked
 
+    def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
+        """Keep a file; see `commands.job.Job.artifact`."""
+        from mcp_queue.worker.keep import keep
+
+        keep(self, name, source, about)
+
+    def tell_artifact(self, name: str, fields: dict[str, object]) -> None:
+        """Say that a file is kept, unless the job has ended."""
+        self.kept.add(name)
+        self.say(events.ARTIFACT, {"name": name, **fields})
+
     def store_result(self, text: str) -> None:
         """Put a large result into ``result.json``, on disk before the outcome tells of it."""
-        descriptor = os.open(self._run.result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(self.run.result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             events.write_all(descriptor, text.encode())
             crash.point("outcome.before_fsync")
