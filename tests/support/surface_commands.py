@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
@@ -181,3 +182,14 @@ def keeps_and_dies(gate: str, *, job: Job) -> int:
 def keeps_nothing(*, job: Job) -> str:
     """A plain command has nowhere to keep it."""
     return job.artifact("name", "text")
+
+
+@command(use_queue=True, inline_wait=30)
+def prints(lines: list[str], fail: bool = False) -> str:
+    """Print to both streams, and fail if it shall."""
+    for line in lines:
+        print(line)
+        print("err", line, file=sys.stderr)
+    if fail:
+        raise ValueError("failed as asked")
+    return "printed"

@@ -14,7 +14,7 @@ import apsw
 from mcp_queue import clock
 from mcp_queue.errors import InvalidJobStateError, JobAlreadyExistsError, JobNotFoundError
 from mcp_queue.jobs import limits, states, steady
-from mcp_queue.jobs.record import COLUMNS, JobRecord, from_row
+from mcp_queue.jobs.record import COLUMNS, JOB_ID, JobRecord, from_row
 from mcp_queue.jobs.tombstones import bury
 from mcp_queue.system import crash
 
@@ -160,6 +160,25 @@ def page(
     )
     records = [with_position(registry, from_row(row[:-1]), row[19]) for row in rows[:limit]]
     return records, rows[limit - 1][-1] if len(rows) > limit else None
+
+
+def ids(registry: Registry, prefix: str, limit: int) -> tuple[list[str], int]:
+    """Ids that begin with ``prefix``, newest first, and how many there are, without tombstones."""
+    if not prefix:
+        rows = registry.rows(
+            "SELECT job_id FROM jobs WHERE status <> 'deleted' ORDER BY seq DESC LIMIT ?", (limit,)
+        )
+        count = totals(registry)
+        return [row[0] for row in rows], sum(count.values()) - count[states.DELETED]
+    if JOB_ID.fullmatch(prefix) is None:
+        return [], 0
+    # '~' stands behind every character of an id. The signs keep the planner on the index of ids.
+    where, bounds = "job_id >= ? AND job_id < ? AND +status <> 'deleted'", (prefix, prefix + "~")
+    rows = registry.rows(
+        f"SELECT job_id FROM jobs WHERE {where} ORDER BY +seq DESC LIMIT ?", (*bounds, limit)
+    )
+    count = registry.value(f"SELECT count(*) FROM jobs WHERE {where}", bounds)
+    return [row[0] for row in rows], count
 
 
 def with_position(registry: Registry, record: JobRecord, start_order: Any) -> JobRecord:

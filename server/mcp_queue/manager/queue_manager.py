@@ -321,6 +321,10 @@ class QueueManager:
         records, following = await self._member.read(job_rows.page, status, limit, cursor)
         return [self._with_sizes(record) for record in records], following
 
+    async def find_ids(self, prefix: str, limit: int = 100) -> tuple[list[str], int]:
+        """The newest ids that begin with ``prefix``, and how many there are."""
+        return await self._member.read(job_rows.ids, prefix, limit)
+
     async def get_queue_health(self) -> dict[str, Any]:
         """Totals by state, the settings in force, and who takes part."""
         return await self._member.read(health.health, self.settings, self.registry_path)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
@@ -18,7 +18,9 @@ from mcp_queue.commands.catalog import registry
 from mcp_queue.manager import QueueManager
 from mcp_queue.server.claim import claim
 from mcp_queue.server.hub import Hub
+from mcp_queue.server.icon import ICON
 from mcp_queue.server.instructions import INSTRUCTIONS
+from mcp_queue.server.lean import LeanServer
 from mcp_queue.server.lifetime import (
     Ending,
     Watchdog,
@@ -81,14 +83,16 @@ async def serve(
         tasks.cancel_scope.cancel()
 
 
-def build(state: State) -> Server[Any]:
+def build(state: State) -> LeanServer:
     """The MCP server with all its handlers, for any number of connections."""
     tools, resources = Tools(state), Resources(state)
     subscriptions, tasks = Subscriptions(state), Tasks(state)
-    server: Server[Any] = Server(
+    server = LeanServer(
         "mcp-queue",
         version=__version__,
         title="MCP Queue",
+        description="Long-running tools as jobs: status, logs, results, stop",
+        icons=[ICON],
         instructions=INSTRUCTIONS,
         on_list_tools=tools.list,
         on_call_tool=cast("Any", tools.call),  # a task goes out as a plain dict
@@ -98,6 +102,9 @@ def build(state: State) -> Server[Any]:
         on_subscribe_resource=subscriptions.subscribe,
         on_unsubscribe_resource=subscriptions.unsubscribe,
         on_subscriptions_listen=subscriptions.listen,
+        on_list_prompts=_late("prompts", "listed", state),
+        on_get_prompt=_late("prompts", "got", state),
+        on_completion=_late("completion", "complete", state),
     )
     server.extensions = {TASKS: {}}
     server.add_request_handler("tasks/get", TaskParams, tasks.get)
@@ -105,6 +112,16 @@ def build(state: State) -> Server[Any]:
     server.add_request_handler("tasks/cancel", TaskParams, tasks.cancel)
     server.middleware[:] = [contain, catch_no_object]  # without OpenTelemetry's, a cost per message
     return server
+
+
+def _late(module: str, function: str, state: State) -> Any:
+    """A handler whose module is imported when it is first needed."""
+
+    async def handler(context: Context, params: object) -> Any:
+        handlers = import_module(f"mcp_queue.server.{module}")
+        return await getattr(handlers, function)(state, context, params)
+
+    return handler
 
 
 async def contain(ctx: Context, call_next: CallNext) -> HandlerResult:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Context = ServerRequestContext[Any, Any]
 
+FRESH = 3_600_000  # milliseconds a client may keep what changes with the process only
+PAGE = 100  # items of a list of such
 TASKS = "io.modelcontextprotocol/tasks"
 RESOURCE_NOT_FOUND = -32002  # of the handshake era; since 2026-07-28 it is INVALID_PARAMS
 

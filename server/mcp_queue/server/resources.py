@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mcp_types import (
+    Annotations,
     ListResourcesResult,
     ListResourceTemplatesResult,
     ReadResourceResult,
@@ -13,8 +14,9 @@ from mcp_types import (
     TextResourceContents,
 )
 
+from mcp_queue import clock
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import artifact_view, brief_view, job_uri, job_view
+from mcp_queue.builtin.views import artifact_view, brief_view, doing, job_uri, job_view
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import (
     ArtifactNotFoundError,
@@ -24,7 +26,8 @@ from mcp_queue.errors import (
     QueueError,
 )
 from mcp_queue.jobs import states
-from mcp_queue.server.protocol import invalid_params, no_such_resource
+from mcp_queue.server.paging import page_of
+from mcp_queue.server.protocol import FRESH, PAGE, invalid_params, no_such_resource
 from mcp_queue.server.results import compact, output_schema_of
 from mcp_queue.server.tasks import find
 from mcp_queue.server.uris import Address, parse
@@ -38,17 +41,22 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
 
-PAGE = 50  # jobs in one page of the list, and in queue://jobs
+JOBS = 50  # jobs in one page of the list, and in queue://jobs
 LOG_LINES = 10_000  # of the end of a log that is read as a resource
 JSON, TEXT = "application/json", "text/plain"
 
+COMMANDS = "queue://commands"
+BOTH: list[Literal["user", "assistant"]] = ["user", "assistant"]
 FIXED = [
     Resource(uri="queue://jobs", name="jobs", title="Jobs", mime_type=JSON,
-             description="The latest jobs, without their results"),
+             description="The latest jobs, without their results",
+             annotations=Annotations(audience=BOTH, priority=0.8)),
     Resource(uri="queue://health", name="health", title="Queue health", mime_type=JSON,
-             description="Counts of jobs, limits, the registry"),
-    Resource(uri="queue://commands", name="commands", title="Commands", mime_type=JSON,
-             description="All commands with their full schemas"),
+             description="Counts of jobs, limits, the registry",
+             annotations=Annotations(audience=BOTH, priority=0.3)),
+    Resource(uri=COMMANDS, name="commands", title="Commands", mime_type=JSON,
+             description="All commands with their full schemas",
+             annotations=Annotations(audience=["assistant"], priority=0.3)),
 ]  # fmt: skip
 TEMPLATES = [
     ResourceTemplate(uri_template="queue://jobs/{job_id}", name="job", title="Job",
@@ -77,17 +85,22 @@ class Resources:
         cursor = params.cursor if params is not None else None
         fixed = FIXED if cursor is None else []
         try:
-            records, following = await page(self._state.queue, limit=PAGE, cursor=cursor)
+            records, following = await page(self._state.queue, limit=JOBS, cursor=cursor)
         except QueueError as error:
             raise invalid_params(f"{error.message} {error.hint}") from None
         jobs = [_job_resource(record) for record in records]
-        return ListResourcesResult(resources=[*fixed, *jobs], next_cursor=following)
+        return ListResourcesResult(
+            resources=[*fixed, *jobs], next_cursor=following, ttl_ms=0, cache_scope="private"
+        )
 
     async def templates(
         self, context: Context, params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
         """The resources of each job."""
-        return ListResourceTemplatesResult(resource_templates=TEMPLATES)
+        shown, following = page_of(TEMPLATES, params, PAGE)
+        return ListResourceTemplatesResult(
+            resource_templates=shown, next_cursor=following, ttl_ms=FRESH, cache_scope="public"
+        )
 
     async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """The text of a resource. A URI that leads nowhere is a protocol error."""
@@ -107,7 +120,8 @@ class Resources:
             raise no_such_resource(context, uri)
         text, mime_type = found
         content = TextResourceContents(uri=uri, mime_type=mime_type, text=text)
-        return ReadResourceResult(contents=[content])
+        fresh = FRESH if uri == COMMANDS else 0  # the others change at any time
+        return ReadResourceResult(contents=[content], ttl_ms=fresh, cache_scope="private")
 
     async def _read(self, address: Address) -> tuple[str, str] | None:
         if address.kind == "commands":
@@ -146,7 +160,7 @@ async def _artifact(queue: QueueManager, uri: str, address: Address) -> ReadReso
 
 
 async def _jobs(queue: QueueManager) -> dict[str, Any]:
-    records, following = await page(queue, limit=PAGE)
+    records, following = await page(queue, limit=JOBS)
     view: dict[str, Any] = {"success": True, "jobs": [brief_view(record) for record in records]}
     if following is not None:
         view["next"] = "These are the latest jobs only; queue_list_jobs lists all."
@@ -183,5 +197,11 @@ def _job_resource(record: JobRecord) -> Resource:
         uri=job_uri(record.job_id),
         name=f"{record.command} {record.job_id}",
         title=f"{record.command}: {record.status}",
+        description=doing(record),
         mime_type=JSON,
+        annotations=Annotations(
+            audience=BOTH,
+            priority=0.3 if record.terminal else 0.5,
+            last_modified=clock.iso(record.updated_at),
+        ),
     )

@@ -20,8 +20,11 @@ from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import CommandNotFoundError, InvalidCommandError, QueueError
 from mcp_queue.manager.call import handle
 from mcp_queue.server.inline import answered
+from mcp_queue.server.paging import page_of
 from mcp_queue.server.plain import PlainCalls
 from mcp_queue.server.protocol import (
+    FRESH,
+    PAGE,
     InputNeeded,
     declares_tasks,
     invalid_params,
@@ -45,8 +48,6 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
 
-FRESH = 3_600_000  # milliseconds a client may keep the list: it changes with the process only
-
 log = logging.getLogger(__name__)
 _no_object: ContextVar[object] = ContextVar("mcp_queue_no_object")
 
@@ -62,11 +63,14 @@ class Tools:
     async def list(
         self, context: Context, params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        """All commands that can be offered; the built-in ones come last."""
+        """All commands that can be offered, in pages; the built-in ones come last."""
         if self._list is None:
             infos = sorted(self._state.catalog, key=lambda info: info.name in NAMES)
             self._list = [tool for info in infos if (tool := describe(info)) is not None]
-        return ListToolsResult(tools=self._list, ttl_ms=FRESH, cache_scope="private")
+        shown, following = page_of(self._list, params, PAGE)
+        return ListToolsResult(
+            tools=shown, next_cursor=following, ttl_ms=FRESH, cache_scope="private"
+        )
 
     async def call(
         self, context: Context, params: CallToolRequestParams
@@ -186,4 +190,8 @@ def describe(info: CommandInfo) -> Tool | None:
 def _annotations(info: CommandInfo) -> ToolAnnotations | None:
     if info.read_only is None and info.destructive is None:
         return None
-    return ToolAnnotations(read_only_hint=info.read_only, destructive_hint=info.destructive)
+    return ToolAnnotations(
+        read_only_hint=info.read_only,
+        destructive_hint=info.destructive,
+        open_world_hint=False if info.name in NAMES else None,  # they know the queue alone
+    )
