@@ -73,8 +73,9 @@ class Caller:
         self._asked += 1
         given = self._person.given
         needed: dict[str, tuple[str, dict[str, Any]]] = {}
+        names = {key: key if self._asked == 1 else f"q{self._asked}.{key}" for key in asked}
         for key, form in asked.items():
-            name = f"q{self._asked}.{key}"
+            name = names[key]
             if name in self._known:
                 continue
             answer, wrong = _fitting(form, given[name]) if name in given else (None, [])
@@ -84,7 +85,7 @@ class Caller:
                 needed[name] = (_message(form, wrong), form.schema)
         if needed:
             self._person.need(needed, self._known)
-        return {key: self._known[f"q{self._asked}.{key}"] for key in asked}
+        return {key: self._known[name] for key, name in names.items()}
 
     async def _shown(self, asked: Mapping[str, Form], timeout: float | None) -> Answers:
         answers: Answers = {}
