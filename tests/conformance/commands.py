@@ -1,0 +1,214 @@
+"""What the scenarios of the conformance suite call, written as any author would."""
+
+from __future__ import annotations
+
+import json
+from time import sleep
+from typing import Annotated, Literal
+
+from mcp_types import (
+    AudioContent,
+    CallToolResult,
+    EmbeddedResource,
+    ImageContent,
+    TextContent,
+    TextResourceContents,
+)
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from mcp_queue import Answer, Job, Question, command
+
+PIXEL = (  # a PNG
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/q842"
+    "iQAAAABJRU5ErkJggg=="
+)
+SOUND = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
+
+
+def text(value: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=value)])
+
+
+@command
+def greet(name: str) -> CallToolResult:
+    """Greet someone."""
+    return text(f"Hello, {name}!")
+
+
+@command
+def test_simple_text() -> str:
+    """Some text."""
+    return "This is a simple text response for testing."
+
+
+@command
+def test_image_content() -> CallToolResult:
+    """A red pixel."""
+    return CallToolResult(content=[ImageContent(data=PIXEL, mime_type="image/png")])
+
+
+@command
+def test_audio_content() -> CallToolResult:
+    """Silence."""
+    return CallToolResult(content=[AudioContent(data=SOUND, mime_type="audio/wav")])
+
+
+@command
+def test_embedded_resource() -> CallToolResult:
+    """A resource within the answer."""
+    resource = TextResourceContents(
+        uri="test://embedded-resource",
+        mime_type="text/plain",
+        text="This is an embedded resource content.",
+    )
+    return CallToolResult(content=[EmbeddedResource(resource=resource)])
+
+
+@command
+def test_multiple_content_types() -> CallToolResult:
+    """Text, an image and a resource."""
+    resource = TextResourceContents(
+        uri="test://mixed-content-resource",
+        mime_type="application/json",
+        text='{"test":"data","value":123}',
+    )
+    return CallToolResult(
+        content=[
+            TextContent(text="Multiple content types test:"),
+            ImageContent(data=PIXEL, mime_type="image/png"),
+            EmbeddedResource(resource=resource),
+        ]
+    )
+
+
+@command
+def test_error_handling() -> None:
+    """Fail."""
+    raise RuntimeError("This tool intentionally returns an error for testing")
+
+
+@command
+def test_tool_with_progress(*, job: Job) -> str:
+    """Report progress three times."""
+    for percent, done in ((0, "begun"), (50, "half"), (100, "all")):
+        job.set_progress(percent, done)
+        sleep(0.1)
+    return "done"
+
+
+@command
+def test_logging_tool(*, job: Job) -> str:
+    """Write lines to the server's log, of which no client is told."""
+    job.log("a line")
+    return "logged"
+
+
+@command
+def header_tool(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]) -> str:
+    """Take an argument that clients repeat in the header Mcp-Param-Region."""
+    return region
+
+
+class address(BaseModel):  # noqa: N801 (the suite wants this name)
+    model_config = ConfigDict(json_schema_extra={"$anchor": "addressDef"})
+
+    street: str = ""
+    city: str = ""
+
+
+@command
+def json_schema_2020_12_tool(name: str = "", address: address | None = None) -> str:
+    """Take an address."""
+    return f"{name} {address}"
+
+
+# Commands that ask the person within the request.
+
+
+def said(answer: Answer) -> CallToolResult:
+    return text(f"User response: action={answer.action}, content={json.dumps(answer.content)}")
+
+
+class Person(BaseModel):
+    username: str = Field(description="User's response")
+    email: str = Field(description="User's email address")
+
+
+@command
+def test_elicitation(message: str, *, job: Job) -> CallToolResult:
+    """Ask for a user."""
+    return said(job.ask(message, Person))
+
+
+class Defaults(BaseModel):
+    name: str = "John Doe"
+    age: int = 30
+    score: float = 95.5
+    status: Literal["active", "inactive", "pending"] = "active"
+    verified: bool = True
+
+
+@command
+def test_elicitation_sep1034_defaults(*, job: Job) -> CallToolResult:
+    """Ask with a default for each field."""
+    return said(job.ask("Please review the defaults", Defaults))
+
+
+def titled(**titles: str) -> JsonValue:
+    return [{"const": value, "title": title} for value, title in titles.items()]
+
+
+CHOICES = {
+    "untitledSingle": Literal["option1", "option2", "option3"],
+    "titledSingle": Annotated[
+        str, Field(json_schema_extra={"oneOf": titled(value1="First", value2="Second")})
+    ],
+    "legacyEnum": Annotated[
+        Literal["opt1", "opt2"], Field(json_schema_extra={"enumNames": ["Option 1", "Option 2"]})
+    ],
+    "untitledMulti": list[Literal["option1", "option2", "option3"]],
+    "titledMulti": Annotated[
+        list[str],
+        Field(json_schema_extra={"items": {"anyOf": titled(value1="First", value2="Second")}}),
+    ],
+}
+
+
+@command
+def test_elicitation_sep1330_enums(*, job: Job) -> CallToolResult:
+    """Ask for each kind of choice."""
+    return said(job.ask("Please choose", CHOICES))
+
+
+@command
+def test_input_required_result_elicitation(*, job: Job) -> CallToolResult:
+    """Ask for a name."""
+    answers = job.ask_all({"user_name": Question("What is your name?", {"name": str})})
+    return text(f"Hello, {answers['user_name'].content['name']}!")
+
+
+@command
+def test_streaming_elicitation(*, job: Job) -> str:
+    """Ask for a yes."""
+    return job.ask("Go on?").action
+
+
+@command
+def test_input_required_result_request_state(*, job: Job) -> str:
+    """Ask for a confirmation."""
+    job.ask("Please confirm", {"ok": bool})
+    return "state-ok"
+
+
+@command
+def test_input_required_result_tampered_state(*, job: Job) -> str:
+    """Ask for a confirmation."""
+    return job.ask("Please confirm", {"ok": bool}).action
+
+
+@command
+def test_input_required_result_multi_round(*, job: Job) -> str:
+    """Ask two questions, one after the other."""
+    name = job.ask("Step 1: What is your name?", {"name": str})
+    color = job.ask("Step 2: What is your favorite color?", {"color": str})
+    return f"{name.content['name']} likes {color.content['color']}"
