@@ -21,6 +21,7 @@ import pytest
 
 from support.rawclient import RawClient
 from support.serving import HANDSHAKE
+from support.web import WebServer, fetch, request, session
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -145,6 +146,19 @@ def serve_folder(block: Block, folder: Path, environment: dict[str, str]) -> Non
         command = command[command.index("--") + 1 :]
     with serving(command, folder) as client:
         check_checksums(client, folder)
+
+
+def serve_http(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """The server is where the command line says, but for the port, which may be taken here."""
+    command, address = block.text.strip().rsplit(" --http ", 1)
+    host = address.partition(":")[0]
+    assert f"http://{address}/mcp" in (ROOT / block.document).read_text("utf-8")
+    executable = [os.path.join(SCRIPTS, "mcp-queue"), *shlex.split(command)[1:]]
+    with WebServer(executable, f"{host}:0", cwd=folder) as server:
+        assert server.url == f"http://{host}:{server.port}/mcp"
+        listed = fetch(server, request(1, "tools/list"), headers=session(server))
+        tools = {tool["name"] for tool in listed.message["result"]["tools"]}
+        assert {"checksum_files", "queue_health"} <= tools
 
 
 def check_checksums(client: RawClient, folder: Path) -> None:
@@ -278,6 +292,7 @@ KINDS = [
     ("sh", r"python -m pytest$", "ci"),
     ("sh", re.escape(INSTALL) + "$", "ci"),
     ("sh", r"tests/benchmarks/run\.py$", "benchmark"),
+    ("sh", r"^mcp-queue serve .* --http ", "http"),
     ("sh", r"^mcp-queue serve ", "serve"),
     ("sh", r"^claude mcp add ", "serve"),
     ("python", r"__main__", "script"),
@@ -292,6 +307,7 @@ HANDLERS: dict[str, Callable[[Block, Path, dict[str, str]], None]] = {
     "demo": run_demo,
     "ci": is_what_ci_runs,
     "benchmark": is_a_benchmark,
+    "http": serve_http,
     "serve": serve_folder,
     "module": serve_module,
     "script": run_script,

@@ -17,6 +17,7 @@ from support.serving import ENVELOPE, GUARD, HANDSHAKE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
 ACCEPT = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -29,12 +30,19 @@ class WebServer:
     Its standard input is closed at once, which means nothing to it.
     """
 
-    def __init__(self, command: Sequence[str], address: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        address: str = "127.0.0.1:0",
+        *,
+        cwd: str | Path | None = None,
+    ) -> None:
         self._process = subprocess.Popen(
             [*command, "--http", address],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            cwd=cwd,
         )
         self._lines: list[str] = []
         self._ready = threading.Event()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from mcp.server.context import CallNext, HandlerResult
+    from starlette.requests import Request
 
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.config import Settings
@@ -61,7 +62,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
 async def serve(settings: Settings, catalog: Catalog, listener: socket.socket) -> None:
     """Serve clients that connect to ``listener`` until a signal ends it, within one second."""
     ending = Ending(Watchdog())
-    end_on_signals(ending)
+    end_on_signals(ending, nohup=True)
     async with opened(settings, catalog) as state:
         server, requests = build(state), OpenRequests()
         server.middleware[:0] = [requests.serve, compare_task_name]
@@ -89,13 +90,12 @@ async def compare_task_name(ctx: Context, call_next: CallNext) -> HandlerResult:
     The SDK compares the header for the methods of the core protocol alone.
     """
     task_id = (ctx.params or {}).get("taskId")
-    if ctx.method in TASK_METHODS and is_modern(ctx) and task_id is not None:
-        named = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
-        if named != task_id:
-            message = (
-                f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
-            )
-            raise MCPError(HEADER_MISMATCH, message)
+    http: Request | None = ctx.request
+    if http is None or task_id is None or ctx.method not in TASK_METHODS or not is_modern(ctx):
+        return await call_next(ctx)
+    if decode_header_value(http.headers.get(MCP_NAME_HEADER)) != task_id:
+        message = f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter"
+        raise MCPError(HEADER_MISMATCH, message)
     return await call_next(ctx)
 
 

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
+_HANGUP = getattr(signal, "SIGHUP", None)
 LIMIT = 0.9  # seconds from the beginning of the end to the process's exit
 
 
@@ -69,9 +70,10 @@ class Watchdog:
         os._exit(0)
 
 
-def end_on_signals(ending: Ending) -> None:
+def end_on_signals(ending: Ending, *, nohup: bool = False) -> None:
     """Let the signals that ask a process to go begin the end.
 
+    With ``nohup``, SIGHUP does so only where it was not ignored when the process was started.
     The handlers stay until `ignore_signals`: taking them away would let a second signal kill it in
     the middle of an orderly exit.
     """
@@ -80,6 +82,8 @@ def end_on_signals(ending: Ending) -> None:
         ending.begin()
 
     for number in _asking():
+        if nohup and number == _HANGUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue
         signal.signal(number, begin)
 
 
