@@ -12,6 +12,7 @@ import pytest
 
 from support import foreign, npm
 from support.serving import Setup
+from support.web import WebServer
 
 BUILT_IN = {"queue_health", "queue_list_jobs", "queue_stop_job", "queue_wait_job"}
 
@@ -26,9 +27,14 @@ def command(user_environment: dict[str, str]) -> list[str]:
 @pytest.fixture
 def inspect(command: list[str], setup: Setup) -> Callable[..., Any]:
     """What the Inspector prints about our server; each time it starts one and ends it."""
-    folder = setup.folder
     program, *arguments = setup.command
     server = {"command": program, "args": arguments, "env": {**os.environ}}
+    return inspecting(command, setup, server)
+
+
+def inspecting(command: list[str], setup: Setup, server: dict[str, Any]) -> Callable[..., Any]:
+    """The Inspector on the server that an ``mcp.json`` describes so."""
+    folder = setup.folder
     config = folder / "mcp.json"
     config.write_text(json.dumps({"mcpServers": {"queue": server}}))
     options = ["--config", config, "--server", "queue", "--format", "json", "--quiet"]
@@ -100,3 +106,15 @@ def test_the_inspector_stops_a_job_of_another_server(inspect: Callable[..., Any]
 def test_the_inspector_settles_a_task_in_one_call(inspect: Callable[..., Any]):
     job = call(inspect, "modern", "slow", seconds=1)
     assert (job["status"], job["result"]) == ("completed", "worked for 1 s")
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_the_inspector_uses_a_server_over_http(command: list[str], setup: Setup, era: str):
+    with WebServer(setup.command) as server:
+        inspect = inspecting(command, setup, {"type": "streamable-http", "url": server.url})
+        listed = inspect("--protocol-era", era, "--method", "tools/list", "--strict")
+        assert {tool["name"] for tool in listed["tools"]} >= BUILT_IN
+        answer = call(inspect, "legacy", "slow", seconds=0)
+        uri = f"queue://jobs/{answer['job_id']}"
+        call(inspect, era, "queue_wait_job", job_ids=[answer["job_id"]])
+        assert json.loads(read(inspect, era, uri))["result"] == "worked for 0 s"
