@@ -22,6 +22,13 @@ def slow(seconds: float, *, job: Job) -> str:
     return f"worked for {seconds:g} s"
 
 
+@command(use_queue=True)
+def greet(*, job: Job) -> str:
+    """Greet a person."""
+    answer = job.ask("Who are you?", {"name": str})
+    return f"Hello, {answer.content['name']}"
+
+
 @command
 def both() -> dict[str, int]:
     """Answer with text and structured content."""

@@ -32,6 +32,8 @@ def check_jobs(seen: dict[str, list[Any]]) -> None:
     [stopped] = seen["stopped"]
     [job] = stopped["structuredContent"]["jobs"]
     assert job["status"] == "stopped"
+    [answered] = seen["answered"]
+    check_answered(seen, answered["structuredContent"]["jobs"][0])
     [refused] = seen["refused"]
     assert refused["isError"] is True
     assert refused["structuredContent"]["error"]["code"] == "job_not_found"
@@ -49,6 +51,14 @@ def check_reading(seen: dict[str, list[Any]], job_id: str) -> None:
     assert (status["status"], status["progress"]) == ("running", 10)
     [logs] = seen["logs"]
     assert "waiting at the gate" in logs
+
+
+def check_answered(seen: dict[str, list[Any]], job: dict[str, Any]) -> None:
+    """The form reached the client, and its answer the job."""
+    [asked] = seen["asked"]
+    assert asked["message"] == "Who are you?"
+    assert set(asked["requestedSchema"]["properties"]) == {"name"}
+    assert (job["status"], job["result"]) == ("completed", "Hello, Ada")
 
 
 def check_passed(result: dict[str, Any], job_id: str) -> None:
@@ -85,6 +95,8 @@ def test_the_typescript_requester_of_tasks_drives_jobs(javascript: Run) -> None:
     check_passed(settled["result"], created["taskId"])
     [cancelled] = seen["cancelled"]
     assert cancelled["status"] == "cancelled"
+    [answered] = seen["answered"]
+    check_answered(seen, answered["result"]["structuredContent"])
     [immediate] = seen["immediate"]
     assert immediate["kind"] == "immediate"
     assert immediate["outcome"]["result"]["structuredContent"] == {"result": {"answer": 42}}
@@ -106,6 +118,7 @@ def test_fastmcp_drives_tasks(fastmcp: Run) -> None:
     assert result["result"] == "passed"
     [cancelled] = seen["cancelled"]
     assert cancelled["status"] == "cancelled"
+    check_answered(seen, *seen["answered"])
     [transparent] = seen["transparent"]
     assert transparent["result"] == "worked for 1 s"
 
@@ -118,5 +131,6 @@ def test_fastmcp_waits_for_jobs_in_the_handshake_era(fastmcp: Run) -> None:
     [waited] = seen["waited"]
     [job] = waited["jobs"]
     assert (job["job_id"], job["result"]) == (seen["handle"][0]["job_id"], "passed")
+    check_answered(seen, *seen["answered"])
     [refused] = seen["refused"]
     assert refused["error"]["code"] == "job_not_found"

@@ -4,7 +4,7 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { createTaskSessionFromClient } from "@modelcontextprotocol/ext-tasks/client";
 
-import { openGate, options, say, server } from "./scenario.mjs";
+import { answer, openGate, options, say, server } from "./scenario.mjs";
 
 const VERSION = "2026-07-28";
 const INFO = { name: "ext-tasks", version: "0" };
@@ -55,10 +55,7 @@ async function connected(use) {
       clientInfo: INFO,
       clientCapabilities: CAPABILITIES,
     },
-    onInputRequest: async (request) => {
-      say("asked", request);
-      return { action: "accept", content: options.answer };
-    },
+    onInputRequest: async (request) => answer(request),
   });
   try {
     return await use(session, client);
@@ -91,6 +88,9 @@ const reference = await connected(async (session, client) => {
   const stopped = await session.callTool("slow", { seconds: 600 });
   await stopped.cancel();
   say("cancelled", (await stopped.settle()).outcome);
+
+  const asking = await session.callTool("greet", {});
+  say("answered", (await asking.settle()).outcome);
 
   const immediate = await session.callTool("both", {});
   say("immediate", { kind: immediate.kind, outcome: (await immediate.settle()).outcome });

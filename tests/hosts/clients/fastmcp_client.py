@@ -34,6 +34,11 @@ async def progressed(progress: float, total: float | None, message: str | None) 
         open_gate()
 
 
+async def answer(message: str, response_type: Any, params: Any, context: Any) -> dict[str, str]:
+    say("asked", plain(params))
+    return {"name": "Ada"}
+
+
 def plain(model: Any) -> Any:
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -60,6 +65,7 @@ async def use_tasks(client: Client) -> None:
     await stopped.cancel()
     say("cancelled", plain(await stopped.wait(timeout=30)))
 
+    say("answered", (await client.call_tool("greet")).structured_content)
     say("transparent", (await client.call_tool("slow", {"seconds": 1})).structured_content)
 
 
@@ -69,6 +75,11 @@ async def use_handles(client: Client) -> None:
     job_ids = [handle.structured_content["job_id"]]
     waiting = client.call_tool("queue_wait_job", {"job_ids": job_ids}, progress_handler=progressed)
     say("waited", (await waiting).structured_content)
+
+    asking = await client.call_tool("greet")
+    job_ids = [asking.structured_content["job_id"]]
+    waiting = client.call_tool("queue_wait_job", {"job_ids": job_ids})
+    say("answered", (await waiting).structured_content["jobs"][0])
 
     refused = await client.call_tool(
         "queue_get_job_status", {"job_id": "no-such-job"}, raise_on_error=False
@@ -81,7 +92,7 @@ async def main() -> None:
     transport = StdioTransport(
         command=server["command"], args=server["args"], cwd=server["cwd"], env=dict(os.environ)
     )
-    async with Client(transport, mode=OPTIONS["mode"]) as client:
+    async with Client(transport, mode=OPTIONS["mode"], elicitation_handler=answer) as client:
         say("connected", {"tools": [tool.name for tool in await client.list_tools()]})
         await (use_tasks if OPTIONS["mode"] == "auto" else use_handles)(client)
 

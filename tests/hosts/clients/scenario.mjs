@@ -18,8 +18,14 @@ export function openGate() {
   writeFileSync(options.gate, "");
 }
 
+/** The person's answer to a form. */
+export function answer({ params }) {
+  say("asked", params);
+  return { action: "accept", content: { name: "Ada" } };
+}
+
 /**
- * Run a job, watch it, read it, and stop another.
+ * Run a job, watch it, read it, stop another, and answer what a third asks.
  *
  * `call(tool, arguments, onprogress)` gives a tool's answer, `read(uri)` a resource's text,
  * `subscribe(uri)` resolves once changes of the resource are told.
@@ -47,6 +53,9 @@ export async function useJobs({ call, read, subscribe }) {
   while ((await call("queue_get_job_status", view)).structuredContent.status !== "running");
   await call("queue_stop_job", view);
   say("stopped", await call("queue_wait_job", { job_ids: [other] }));
+
+  const asking = (await call("greet", {})).structuredContent.job_id;
+  say("answered", await call("queue_wait_job", { job_ids: [asking] }));
 
   say("refused", await call("queue_get_job_status", { job_id: "no-such-job" }));
 }

@@ -2,11 +2,18 @@
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
+import {
+  ElicitRequestSchema,
+  ResourceUpdatedNotificationSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 
-import { say, server, useJobs } from "./scenario.mjs";
+import { answer, say, server, useJobs } from "./scenario.mjs";
 
-const client = new Client({ name: "sdk1", version: "0" });
+const client = new Client(
+  { name: "sdk1", version: "0" },
+  { capabilities: { elicitation: { form: {} } } },
+);
+client.setRequestHandler(ElicitRequestSchema, answer);
 await client.connect(new StdioClientTransport(server));
 const { tools } = await client.listTools(); // from now on results are checked against the schemas
 say("connected", { tools: tools.map((tool) => tool.name) });

@@ -3,12 +3,16 @@
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
-import { options, say, server, useJobs } from "./scenario.mjs";
+import { answer, options, say, server, useJobs } from "./scenario.mjs";
 
 const client = new Client(
   { name: "sdk2", version: "0" },
-  { versionNegotiation: { mode: options.mode } },
+  {
+    capabilities: { elicitation: { form: {} } },
+    versionNegotiation: { mode: options.mode },
+  },
 );
+client.setRequestHandler("elicitation/create", answer);
 await client.connect(new StdioClientTransport(server));
 const { tools } = await client.listTools(); // from now on results are checked against the schemas
 say("connected", { era: client.getProtocolEra(), tools: tools.map((tool) => tool.name) });

@@ -36,6 +36,7 @@ HOSTS: dict[str, tuple[str, str, dict[str, Look]]] = {
         {
             "wake": claude_code.wake,
             "stop": claude_code.stop,
+            "answer": claude_code.answer,
             "resume": claude_code.resume,
         },
     ),

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from models import Asked, Call, Model, Serving
@@ -16,6 +16,7 @@ from terminal import DOWN, ENTER, Terminal
 
 KEY = "sk-ant-of-the-scripted-model-0123456789"
 PROMISE = 0.4  # seconds from the end of a short job to the model's waking
+CURSOR = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 STILL_RUNNING = "1 MCP task still running"
 
 
@@ -126,6 +127,32 @@ def _open_task_view(terminal: Terminal) -> None:
     shown = terminal.shown
     terminal.type(ENTER)
     terminal.wait_for("x to stop", shown)
+
+
+def answer(place: Place) -> Findings:
+    """What a job asks is answered in the host's form, and its result wakes the model."""
+    with Serving() as serving, session(place, serving.url) as terminal:
+        start_work(terminal, serving.model, Call("greet", {}))
+        terminal.wait_for("requests your input.*Who are you")
+        _fill_in(terminal, "Ada", lambda: place.sent("tasks/update"))
+        woken = serving.model.wait_for("Hello, Ada")
+        late = seconds_of("finished_at", woken.text) - place.sent("tasks/update")[0]
+        yield "job done after the answer to its form", f"{late:.3f} s"
+    place.show("answered", woken.news)
+
+
+def _fill_in(terminal: Terminal, text: str, accepted: Callable[[], object]) -> None:
+    """Type into the only field, and accept the form, which takes keys a moment after it moved."""
+    terminal.type(text)
+    terminal.wait_for(f"name: {text}")
+    shown = terminal.shown
+    terminal.type(ENTER)
+    terminal.wait_for(f"{CURSOR}Accept", shown)
+    for _ in range(20):
+        terminal.type(ENTER)
+        time.sleep(0.5)
+        if accepted():
+            return
 
 
 def resume(place: Place) -> Findings:

@@ -18,3 +18,10 @@ def work(seconds: float, *, job: Job) -> str:
         job.set_progress(100 * spent / seconds, "working")
         pause.wait(min(0.05, seconds - spent))
     return f"worked for {seconds:g} s"
+
+
+@command(use_queue=True)
+def greet(*, job: Job) -> str:
+    """Ask for a name."""
+    answer = job.ask("Who are you?", {"name": str})
+    return f"Hello, {answer.content.get('name')} ({answer.action})"
