@@ -145,7 +145,7 @@ async def test_row_32_malformed_messages(
             database=None,
             derandomize=True,
             phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[*HealthCheck.__members__.values()],
         )
         @given(strategies.lists(lines(era, job_id, log["cursor"]), min_size=BATCH, max_size=BATCH))
         def write(batch: list[Line]) -> None:

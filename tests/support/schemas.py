@@ -122,7 +122,7 @@ def check_result(era: str, result: Message, method: str) -> None:
         _check(*_result(era, method), result)
 
 
-def _check(source: str, name: str, value: object) -> None:
+def _check(source: str, name: str, value: Any) -> None:
     errors = sorted(_validator(source, name).iter_errors(value), key=lambda error: error.path)
     if errors:
         told = "; ".join(f"{error.json_path}: {error.message[:500]}" for error in errors)
