@@ -106,6 +106,7 @@ class Conversation:
         assert open_requests, f"progress of no open request: {params}"
         assert params["progress"] > progress.get(token, -1), f"progress does not grow: {params}"
         progress[token] = params["progress"]
+        assert params["progress"] <= params["total"], f"more than all: {params}"
 
     def _check_subscribed(self, received: Received, acknowledged: set[RequestId]) -> None:
         params = received.message.get("params", {})

@@ -64,7 +64,8 @@ class Reporter:
         self._loop = asyncio.get_running_loop()
         self._started = clock.monotonic()
         self._percent, self._description = 0.0, ""
-        self._changed = anyio.Event()
+        self._changed = False
+        self._wake, self._over = anyio.Event(), anyio.Event()
         self._meter = Meter()
         self._stopping = False
         self._caller: Caller | None = None
@@ -111,33 +112,36 @@ class Reporter:
             self._caller.stop()
 
     async def run(self) -> None:
-        """Send until cancelled."""
-        while True:
+        """Send until `finish`, and the last state then."""
+        while not self._over.is_set():
             with anyio.move_on_after(SILENCE):
-                await self._changed.wait()
-            await self._send_state()
-            await anyio.sleep(GAP)
-
-    async def finish(self) -> None:
-        """Send the last state if it was not, unless the client does not read."""
-        await asyncio.sleep(0)  # what was reported before this is marked after it
-        if self._changed.is_set():
-            with anyio.move_on_after(LAST):
+                await self._wake.wait()
+            self._wake = anyio.Event()
+            if self._changed or not self._over.is_set():
                 await self._send_state()
+            with anyio.move_on_after(GAP):
+                await self._over.wait()
+        if self._changed:
+            await self._send_state()
+
+    async def finish(self, sender: asyncio.Task[None]) -> None:
+        """Let ``sender``, which runs `run`, come to its end, unless the client does not read."""
+        await asyncio.sleep(0)  # what was reported before this is marked after it
+        self._over.set()
+        self._wake.set()
+        await asyncio.wait([sender], timeout=LAST)
 
     def _mark(self) -> None:
-        self._changed.set()
+        self._changed = True
+        self._wake.set()
 
     async def _send_state(self) -> None:
-        elapsed = None if self._changed.is_set() else clock.monotonic() - self._started
-        self._changed = anyio.Event()
+        elapsed = None if self._changed else clock.monotonic() - self._started
+        self._changed = False
         text = message(self._percent, self._description, elapsed)
-        try:
-            if self._send is not None:
-                await self._send(self._meter.next(self._percent), TOTAL, text)
-        except BaseException:
-            self._changed.set()  # interrupted: the state is still to be sent
-            raise
+        if self._send is not None:
+            value = self._meter.next(self._percent)
+            await self._send(value, max(TOTAL, value), text)
 
 
 @asynccontextmanager
@@ -156,10 +160,10 @@ async def reporting(
     sender = asyncio.create_task(reporter.run()) if asked else None
     try:
         yield Job(str(context.request_id), 1, reporter)
+        if sender is not None:
+            await reporter.finish(sender)
     finally:
         reporter.stop()
         if sender is not None:
             sender.cancel()
             await asyncio.wait([sender])
-    if sender is not None:
-        await reporter.finish()

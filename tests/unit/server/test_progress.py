@@ -23,7 +23,7 @@ Sent = list[tuple[float, str]]
 
 def request(sent: Sent, *, token: bool = True) -> Any:
     async def report(value: float, total: float | None, text: str | None) -> None:
-        assert total == 100
+        assert total == max(100, value)
         await anyio.lowlevel.checkpoint()
         sent.append((value, text or ""))
 
@@ -71,6 +71,25 @@ async def test_progress_that_falls_still_increases() -> None:
             await anyio.sleep(1.5 * progress.GAP)
     assert [text for _, text in sent] == ["50%", "10%", "20%"]
     assert sent[0][0] < sent[1][0] < sent[2][0]
+
+
+async def test_the_end_interrupts_no_message() -> None:
+    """It would be sent again, as 100.001 percent."""
+    sent: Sent = []
+    on_its_way = anyio.Event()
+    context = request(sent)
+    report = context.session.report_progress
+
+    async def slowly(*what: Any) -> None:
+        on_its_way.set()
+        await anyio.sleep(0.05)
+        await report(*what)
+
+    context.session.report_progress = slowly
+    async with reporting(context) as job:
+        job.set_progress(100, "done")
+        await on_its_way.wait()
+    assert sent == [(100, "100% · done")]
 
 
 async def test_a_silent_job_sends_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
