@@ -14,13 +14,13 @@ import pytest
 from mcp import Client
 
 from support.serving import GUARD, Setup, call, ended, read
+from support.speaking import HANDSHAKES
 from support.web import Stream, WebServer, elapsed, fetch, modern, request, session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEADER_MISMATCH = -32020
-HANDSHAKES = ["2025-03-26", "2025-06-18", "2025-11-25"]
 
 
 @pytest.fixture

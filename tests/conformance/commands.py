@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import base64
 from time import sleep
 from typing import Annotated, Literal
 
-from mcp_types import (
-    AudioContent,
-    CallToolResult,
-    EmbeddedResource,
-    ImageContent,
-    TextContent,
-    TextResourceContents,
-)
+from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from mcp_queue import Answer, Job, Question, command
+from mcp_queue import Answer, Audio, File, Image, Job, Question, command
 
-PIXEL = (  # a PNG
+PIXEL = base64.b64decode(  # a PNG
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/q842"
     "iQAAAABJRU5ErkJggg=="
 )
-SOUND = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA="
-
-
-def text(value: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=value)])
+SILENCE = base64.b64decode("UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=")  # a WAV
 
 
 @command
 def greet(name: str) -> CallToolResult:
     """Greet someone."""
-    return text(f"Hello, {name}!")
+    return CallToolResult(content=[TextContent(text=f"Hello, {name}!")])
 
 
 @command
@@ -42,43 +31,31 @@ def test_simple_text() -> str:
 
 
 @command
-def test_image_content() -> CallToolResult:
+def test_image_content() -> Image:
     """A red pixel."""
-    return CallToolResult(content=[ImageContent(data=PIXEL, mime_type="image/png")])
+    return Image(PIXEL)
 
 
 @command
-def test_audio_content() -> CallToolResult:
+def test_audio_content() -> Audio:
     """Silence."""
-    return CallToolResult(content=[AudioContent(data=SOUND, mime_type="audio/wav")])
+    return Audio(SILENCE)
 
 
 @command
-def test_embedded_resource() -> CallToolResult:
-    """A resource within the answer."""
-    resource = TextResourceContents(
-        uri="test://embedded-resource",
-        mime_type="text/plain",
-        text="This is an embedded resource content.",
-    )
-    return CallToolResult(content=[EmbeddedResource(resource=resource)])
+def test_embedded_resource() -> File:
+    """A file within the answer."""
+    return File("This is an embedded resource content.", name="embedded.txt")
 
 
 @command
-def test_multiple_content_types() -> CallToolResult:
-    """Text, an image and a resource."""
-    resource = TextResourceContents(
-        uri="test://mixed-content-resource",
-        mime_type="application/json",
-        text='{"test":"data","value":123}',
-    )
-    return CallToolResult(
-        content=[
-            TextContent(text="Multiple content types test:"),
-            ImageContent(data=PIXEL, mime_type="image/png"),
-            EmbeddedResource(resource=resource),
-        ]
-    )
+def test_multiple_content_types() -> list[object]:
+    """Text, an image and a file."""
+    return [
+        "Multiple content types test:",
+        Image(PIXEL),
+        File('{"test": "data"}', name="data.json"),
+    ]
 
 
 @command
@@ -125,8 +102,8 @@ def json_schema_2020_12_tool(name: str = "", address: address | None = None) -> 
 # Commands that ask the person within the request.
 
 
-def said(answer: Answer) -> CallToolResult:
-    return text(f"User response: action={answer.action}, content={json.dumps(answer.content)}")
+def said(answer: Answer) -> dict[str, object]:
+    return {"action": answer.action, "content": answer.content}
 
 
 class Person(BaseModel):
@@ -135,7 +112,7 @@ class Person(BaseModel):
 
 
 @command
-def test_elicitation(message: str, *, job: Job) -> CallToolResult:
+def test_elicitation(message: str, *, job: Job) -> dict[str, object]:
     """Ask for a user."""
     return said(job.ask(message, Person))
 
@@ -149,7 +126,7 @@ class Defaults(BaseModel):
 
 
 @command
-def test_elicitation_sep1034_defaults(*, job: Job) -> CallToolResult:
+def test_elicitation_sep1034_defaults(*, job: Job) -> dict[str, object]:
     """Ask with a default for each field."""
     return said(job.ask("Please review the defaults", Defaults))
 
@@ -175,16 +152,16 @@ CHOICES = {
 
 
 @command
-def test_elicitation_sep1330_enums(*, job: Job) -> CallToolResult:
+def test_elicitation_sep1330_enums(*, job: Job) -> dict[str, object]:
     """Ask for each kind of choice."""
     return said(job.ask("Please choose", CHOICES))
 
 
 @command
-def test_input_required_result_elicitation(*, job: Job) -> CallToolResult:
+def test_input_required_result_elicitation(*, job: Job) -> str:
     """Ask for a name."""
     answers = job.ask_all({"user_name": Question("What is your name?", {"name": str})})
-    return text(f"Hello, {answers['user_name'].content['name']}!")
+    return f"Hello, {answers['user_name'].content['name']}!"
 
 
 @command

@@ -20,7 +20,6 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, Streamable
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
-from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol import Context
 
 PATH = "/mcp"
-ANSWER = 0.05  # seconds for the answers to open requests when the end has begun
+ANSWER = 0.1  # seconds for the answers to open requests when the end has begun
 FLUSH = 0.3  # seconds for clients to read what is on its way after that
 DATE = 1.0  # seconds between two updates of the header ``Date``
 TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
@@ -63,7 +62,8 @@ async def serve(settings: Settings, catalog: Catalog, listener: socket.socket) -
     """Serve clients that connect to ``listener`` until a signal ends it, within one second."""
     ending = Ending(Watchdog())
     end_on_signals(ending, nohup=True)
-    async with opened(settings, catalog) as state:
+    async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
+        tasks.start_soon(state.hub.end_with, ending)
         server, requests = build(state), OpenRequests()
         server.middleware[:0] = [requests.serve, compare_task_name]
         sessions = StreamableHTTPSessionManager(server, security_settings=allowed(listener))
@@ -106,18 +106,18 @@ class OpenRequests:
         self._scopes: set[anyio.CancelScope] = set()
 
     async def serve(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """Middleware: an answer for what is ended first; for a subscription that is no error.
+        """Middleware: an error for what is ended first. The hub ends subscriptions, with a result.
 
         A handler that the SDK itself cancels, at the end of a session, takes a second for that.
         """
+        if ctx.method == "subscriptions/listen":
+            return await call_next(ctx)
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
             try:
                 return await call_next(ctx)
             finally:
                 self._scopes.discard(scope)
-        if ctx.method == "subscriptions/listen":
-            return {"_meta": {SUBSCRIPTION_ID_META_KEY: ctx.request_id}}
         raise MCPError(CONNECTION_CLOSED, "The server has ended")
 
     def end(self) -> None:
