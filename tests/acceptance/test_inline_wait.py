@@ -34,7 +34,9 @@ def told(speaker: Speaker, token: object) -> list[dict[str, Any]]:
 def test_a_job_that_ends_in_time_is_answered_with_its_result(server: Setup, version: str) -> None:
     with speaking(server, version) as speaker:
         meta = {"progressToken": "mine"}
-        result = speaker.request("tools/call", name="quick", arguments={"steps": 20}, _meta=meta)
+        result = speaker.request(
+            "tools/call", name="counts_quickly", arguments={"steps": 20}, _meta=meta
+        )
         view = json.loads(result["content"][0]["text"])
         assert (view["success"], view["status"], view["progress"]) == (True, "completed", 100)
         assert view["result"] == {"counted": 20}

@@ -33,7 +33,7 @@ def _wait_for(gate: str, job: Job) -> None:
 
 
 @command(use_queue=True, inline_wait=30)
-def quick(steps: int, *, job: Job) -> dict[str, int]:
+def counts_quickly(steps: int, *, job: Job) -> dict[str, int]:
     """Count, and say how far; the call waits for it."""
     for step in job.track(range(steps), description="counting"):
         sleep(0.02)
@@ -193,3 +193,17 @@ def prints(lines: list[str], fail: bool = False) -> str:
     if fail:
         raise ValueError("failed as asked")
     return "printed"
+
+
+@command(use_queue=True)
+def adds(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@command(use_queue=True, inline_wait=30)
+def prints_much(lines: int) -> str:
+    """Print numbered lines, each hundredth of them marked."""
+    for n in range(lines):
+        print(f"line {n}" + (" MARK" if n % 100 == 0 else ""))
+    return "x" * lines

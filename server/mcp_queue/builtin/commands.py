@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcp_queue.manager import QueueManager
 
 TAIL = 16 * 1024  # characters of a stream that an answer shows at most
+SEARCH = 256 * 1024  # bytes of a stream that one search looks through
 
 Status = Literal["pending", "running", "completed", "failed", "stopped", "deleted"]
 
@@ -91,12 +92,22 @@ async def queue_get_job_logs(
 
     Args:
         tail: Lines from the end of each stream.
-        since: The cursor of an earlier answer, for what came after it.
+        since: The cursor of an earlier answer, for what came after it; "start" for all.
         contains: Only lines with this text.
     """
+    # A search looks further at once, unless what it finds would be too much for one answer.
     log = await queue.read_logs(
-        job_id, stream=stream, tail=tail, since=since, contains=contains, max_bytes=TAIL
+        job_id,
+        stream=stream,
+        tail=tail,
+        since=since,
+        contains=contains,
+        max_bytes=TAIL if contains is None else SEARCH,
     )
+    if since and sum(map(len, (*log.stdout, *log.stderr))) > 2 * TAIL:
+        log = await queue.read_logs(
+            job_id, stream=stream, since=since, contains=contains, max_bytes=TAIL
+        )
     answer = Envelope(
         success=True,
         job_id=job_id,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RunFolder
 
 STREAMS = ("stdout", "stderr")
+START = "start"  # stands for the cursor before everything
 BLOCK = 64 * 1024  # bytes read at once
 PAGE = 256 * 1024  # bytes of a stream that one answer covers at most
 LINE = 16 * 1024  # characters of a line that one answer shows at most
@@ -179,6 +180,8 @@ def _cursor(run_id: str, out: int, err: int) -> str:
 
 
 def _parse(cursor: str) -> tuple[str, int, int]:
+    if cursor == START:
+        return START, 0, 0
     of_run, _, offsets = cursor.partition(".")
     out, _, err = offsets.partition(".")
     if not (out.isascii() and out.isdigit() and err.isascii() and err.isdigit()):

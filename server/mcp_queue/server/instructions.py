@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 INSTRUCTIONS = """\
-Tools here may run as queued jobs, each in a process of its own, which goes on when you end your \
-turn. Calling such a tool answers with a job_id or as a task whose task id is the job_id: no \
-result yet, unless status is completed.
+Tools here may run as queued jobs, each in its own process, which goes on when you end your \
+turn. A call answers with a job_id or as a task whose task id is the job_id: no result yet, \
+unless status is completed.
 - Need the result now: queue_wait_job with the job_id. It returns when the job ends or after \
 timeout_seconds (45); if timed_out, call it again. Do not poll queue_get_job_status in a loop.
 - Need it later: tell the user the job_id and end your turn. A task wakes you when it ends; later \
@@ -15,5 +15,6 @@ sessions use the same job_id.
 - queue_stop_job ends a job. Cancelling a call or a wait never does.
 - Failed: read error.message and error.hint, then the logs, before you try again.
 - Large results come as result_preview; the resource result_uri has all.
-Resources: queue://jobs, queue://health, queue://commands, queue://jobs/{job_id} (/logs, /result).
+Resources: queue://jobs, queue://health, queue://commands, queue://jobs/{job_id} (/logs, /result, \
+/artifacts).
 """
