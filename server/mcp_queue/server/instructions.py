@@ -14,7 +14,7 @@ sessions use the same job_id.
 - queue_get_job_logs shows what a job printed; pass its cursor as since for what is new.
 - queue_stop_job ends a job. Cancelling a call or a wait never does.
 - Failed: read error.message and error.hint, then the logs, before you try again.
-- Large results come as result_preview; the resource result_uri has all.
+- Large results come as result_preview; read result_uri for all.
 Resources: queue://jobs, queue://health, queue://commands, queue://jobs/{job_id} (/logs, /result, \
 /artifacts).
 """
