@@ -220,6 +220,7 @@ def run_script(block: Block, folder: Path, environment: dict[str, str]) -> None:
 
 PRINTED = {
     "use_queue.py": [r"^completed 100% reading$", r"'my_commands\.py':"],
+    "call_server.py": [r"^\d+% ", r"^completed \{.*'call_server\.py': \d+"],
     "data_job.py": [
         r"^completed \{'processed': 3, 'squares': \[1, 4, 9\]\} None$",
         r"^failed \{'status': 'error', .*\} 'two' is no number$",
@@ -242,6 +243,39 @@ def serve_codex(block: Block, folder: Path, environment: dict[str, str]) -> None
     [server] = tomllib.loads(block.text)["mcp_servers"].values()
     with serving([server["command"], *server["args"]], folder) as client:
         assert call(client, "queue_health")["in_memory"] is False
+
+
+def serve_host(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """The server that a host's configuration names keeps its jobs."""
+    configured = json.loads(block.text)
+    [servers] = [value for value in configured.values() if isinstance(value, dict)]
+    [server] = servers.values()
+    command = server["command"]
+    line = command if isinstance(command, list) else [command, *server["args"]]
+    with serving(line, folder) as client:
+        assert call(client, "queue_health")["in_memory"] is False
+
+
+def was_shown_to_a_model(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """A recording of `python -m tests.hosts.real` holds it, with what the dots leave out."""
+    wanted = re.compile(re.escape(block.text.strip()).replace("…", ".*?"))
+    recordings = (ROOT / "tests" / "hosts" / "real" / "shown").glob("*.json")
+    shown = [text for path in recordings for text in texts_of(json.loads(path.read_text("utf-8")))]
+    assert any(map(wanted.search, shown))
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """The texts in a value of JSON: each alone, and those of a list of texts by lines."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        parts = [part.get("text") for part in value if isinstance(part, dict)]
+        yield "\n".join(filter(None, parts))
+        for each in value:
+            yield from texts_of(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from texts_of(each)
 
 
 def serve_configuration(block: Block, folder: Path, environment: dict[str, str]) -> None:
@@ -297,6 +331,8 @@ KINDS = [
     ("sh", r"^claude mcp add ", "serve"),
     ("python", r"__main__", "script"),
     ("python", r"@command|\(Command\)", "module"),
+    ("text", "", "shown"),
+    ("json", r'"servers"|"mcp"|"timeout"', "host"),
     ("json", r'"mcpServers"', "claude"),
     ("toml", r"mcp_servers", "codex"),
     ("json", r'"queue_manager"', "configuration"),
@@ -311,6 +347,8 @@ HANDLERS: dict[str, Callable[[Block, Path, dict[str, str]], None]] = {
     "serve": serve_folder,
     "module": serve_module,
     "script": run_script,
+    "shown": was_shown_to_a_model,
+    "host": serve_host,
     "claude": is_the_file_to_paste,
     "codex": serve_codex,
     "configuration": serve_configuration,
