@@ -97,7 +97,7 @@ def look_at(name: str, record: bool) -> int:
             try:
                 for what, figure in measure(Place(Path(folder), found[0], shown)):
                     print(f"{name:12} {what:60} {figure}", flush=True)
-            except AssertionError as error:
+            except (AssertionError, subprocess.TimeoutExpired) as error:
                 failed += 1
                 print(f"{name:12} {look} FAILED: {error}", flush=True)
     if record:

@@ -156,26 +156,30 @@ def _fill_in(terminal: Terminal, text: str, accepted: Callable[[], object]) -> N
 
 
 def resume(place: Place) -> Findings:
-    """The server is killed, the session left and resumed: the job has gone on."""
-    with Serving() as serving:
-        with session(place, serving.url) as terminal:
-            start_work(terminal, serving.model, Call("work", {"seconds": 10}))
-            terminal.wait_for(STILL_RUNNING)
-            os.kill(place.server_pid(), signal.SIGKILL)
-            place.wait_for(lambda event: event.get("end") == -signal.SIGKILL, "the kill")
-            shown = terminal.shown
-            say(terminal, "/exit")
-            terminal.wait_for("Exit and stop tasks", shown)
-            terminal.type(ENTER)
-            terminal.wait()
-        since = len(serving.model.asked)
-        began = time.time()
-        with session(place, serving.url, "--continue"):
-            woken = serving.model.wait_for("worked for 10 s", since)
-    ended = seconds_of("finished_at", woken.text)
-    yield (
-        "resumed, the old server killed -9: woken after the job's end",
-        f"{woken.at - ended:.3f} s",
-    )
-    yield "and after the host's start", f"{woken.at - began:.3f} s"
+    """The session is left and resumed: the job has gone on, its server killed or not."""
+    for how in ("left", "killed"):
+        there = place.another(how)
+        with Serving() as serving:
+            with session(there, serving.url) as terminal:
+                start_work(terminal, serving.model, Call("work", {"seconds": 10}))
+                terminal.wait_for(STILL_RUNNING)
+                if how == "killed":
+                    os.kill(there.server_pid(), signal.SIGKILL)
+                    there.wait_for(lambda event: event.get("end") == -signal.SIGKILL, "the kill")
+                _exit_and_stop(terminal)
+            since = len(serving.model.asked)
+            with session(there, serving.url, "--continue"):
+                woken = serving.model.wait_for("worked for 10 s", since)
+        late = woken.at - seconds_of("finished_at", woken.text)
+        yield f"resumed, the old server {how}: woken after the job's end", f"{late:.3f} s"
+        assert not there.sent("tasks/cancel"), "the host cancelled the task"
     place.show("resumed", woken.news)
+
+
+def _exit_and_stop(terminal: Terminal) -> None:
+    """Leave by the choice that the host calls "Exit and stop tasks"."""
+    shown = terminal.shown
+    say(terminal, "/exit")
+    terminal.wait_for("Exit and stop tasks", shown)
+    terminal.type(ENTER)
+    terminal.wait()
