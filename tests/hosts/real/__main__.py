@@ -55,6 +55,11 @@ HOSTS: dict[str, tuple[str, str, dict[str, Look]]] = {
         "opencode-*/bin/opencode",
         {"wait": partial(one_shot.handle_and_wait, prepare=one_shot.opencode)},
     ),
+    "gemini": (
+        "@google/gemini-cli",
+        "@google/gemini-cli/bundle/gemini.js",
+        {"wait": partial(one_shot.handle_and_wait, prepare=one_shot.gemini)},
+    ),
 }
 """By the host's name: its package, where the program is, and what is looked at."""
 

@@ -8,6 +8,7 @@ a text and use up no step.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 GUARD = 60.0  # seconds
+TURNS = ("messages", "input", "contents")
+"""Where a request has what was said so far."""
 TOOL = "queue"
 """What the names of our tools contain, as the hosts spell them."""
 
@@ -38,7 +41,7 @@ class Asked:
     @property
     def news(self) -> list[dict[str, Any]]:
         """What came after the model's last words."""
-        turns = self.body.get("messages") or self.body.get("input") or []
+        turns = next(self.body[name] for name in TURNS if name in self.body)
         mine = [n for n, turn in enumerate(turns) if _is_mine(turn)]
         return turns[mine[-1] + 1 :] if mine else turns
 
@@ -52,7 +55,7 @@ Step = Call | str | Callable[[Asked], Call]
 
 
 def _is_mine(turn: dict[str, Any]) -> bool:
-    return turn.get("role") == "assistant" or turn.get("type") == "function_call"
+    return turn.get("role") in ("assistant", "model") or turn.get("type") == "function_call"
 
 
 @dataclass
@@ -114,6 +117,7 @@ def _tools(body: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for tool in body.get("tools") or []:
         inner = tool.get("function")
+        found += tool.get("functionDeclarations") or []
         if tool.get("type") == "namespace":  # Codex's tools of one server
             spelled = tool["name"] + "/{}"
             found += [{**each, "name": spelled.format(each["name"])} for each in tool["tools"]]
@@ -138,8 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path.endswith("/count_tokens"):
             self._send(200, "application/json", b'{"input_tokens": 1}')
             return
-        speak = {"messages": _anthropic, "responses": _responses, "completions": _completions}
-        dialect = speak.get(path.rpartition("/")[2])
+        dialect = _DIALECTS.get(re.split("[/:]", path)[-1])
         if dialect is None:
             self._send(200, "application/json", b"{}")
             return
@@ -220,6 +223,25 @@ def _completions(step: Call | str, call_id: str, model: str) -> Events:
         yield chunk({"role": "assistant", "content": step})
         yield chunk({}, "stop")
     yield "", "[DONE]"
+
+
+def _gemini(step: Call | str, call_id: str, model: str) -> Events:
+    if isinstance(step, Call):
+        part = {"functionCall": {"id": call_id, "name": step.tool, "args": step.arguments}}
+    else:
+        part = {"text": step}
+    candidate = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}
+    usage = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
+    yield "", json.dumps({"candidates": [candidate], "usageMetadata": usage})
+
+
+_DIALECTS = {
+    "messages": _anthropic,
+    "responses": _responses,
+    "completions": _completions,
+    "streamGenerateContent": _gemini,
+}
+"""By the last word of a request's path."""
 
 
 class _Server(ThreadingHTTPServer):

@@ -12,8 +12,11 @@ from claude_code import environment as claude_environment
 from models import Asked, Call, Serving
 from place import Findings, Place
 
+from support import npm
+
 GUARD = 120  # seconds
 PROMPT = "go to work"
+MISTAKE = Call("queue_get_job_status", {"job_id": "no-such-job"})
 Prepared = tuple[list[str], Mapping[str, str]]
 """A command line and its environment."""
 
@@ -63,11 +66,33 @@ def opencode(place: Place, url: str) -> Prepared:
     return [str(place.program), "run", PROMPT], place.environment()
 
 
+def gemini(place: Place, url: str) -> Prepared:
+    program, *arguments = place.server
+    server = {"command": program, "args": arguments, "trust": True}
+    settings = {
+        "mcpServers": {"queue": server},
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "general": {"disableAutoUpdate": True},
+        "privacy": {"usageStatisticsEnabled": False},
+    }
+    folder = place.home / ".gemini"
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(settings))
+    environment = place.environment(
+        GEMINI_API_KEY="none",
+        GOOGLE_GEMINI_BASE_URL=url,
+        GEMINI_CLI_TRUST_WORKSPACE="true",
+        GEMINI_CLI_NO_RELAUNCH="true",
+    )
+    line = [str(npm.node()), str(place.program), "-p", PROMPT, "--yolo", "-m", "gemini-2.5-flash"]
+    return line, environment
+
+
 def handle_and_wait(place: Place, prepare: Callable[[Place, str], Prepared]) -> Findings:
-    """The model calls, reads the handle, waits for the job by its id and reads the result."""
+    """The model calls, reads the handle, waits for the job by its id, reads result and error."""
     with Serving() as serving:
         line, environment = prepare(place, serving.url)
-        serving.model.script(Call("work", {"seconds": 1}), _wait_for_it, "Done.")
+        serving.model.script(Call("work", {"seconds": 1}), _wait_for_it, MISTAKE, "Done.")
         done = subprocess.run(
             line,
             env=environment,
@@ -81,9 +106,9 @@ def handle_and_wait(place: Place, prepare: Callable[[Place, str], Prepared]) -> 
         assert done.returncode == 0, done.stdout + done.stderr
         handle = serving.model.wait_for("has been queued for execution")
         result = serving.model.wait_for("worked for 1 s")
-    place.show("handle", handle.news)
-    place.show("result", result.news)
-    for name, asked in (("handle", handle), ("result of the wait", result)):
+        error = serving.model.wait_for("job_not_found")
+    for name, asked in (("handle", handle), ("result", result), ("error", error)):
+        place.show(name, asked.news)
         yield f"bytes of the {name}, as the model gets it", str(_bytes_of_last(asked))
     yield from place.described()
 
@@ -96,7 +121,10 @@ def _wait_for_it(asked: Asked) -> Call:
 def _bytes_of_last(asked: Asked) -> int:
     """The size of the texts in the last tool result that the model was shown."""
     last = asked.news[-1]
-    content = last.get("output") or last["content"]
+    if "parts" in last:
+        content = "".join(last["parts"][-1]["functionResponse"]["response"].values())
+    else:
+        content = last.get("output") or last["content"]
     if isinstance(content, list) and content[-1].get("type") == "tool_result":
         content = content[-1]["content"]
     texts = [part["text"] for part in content] if isinstance(content, list) else [content]
