@@ -227,7 +227,9 @@ async def plain_wrong(*, job: Job) -> str:
 @command(use_queue=True)
 def asks_for_choices(*, job: Job) -> Any:
     """Ask for a titled choice, then for several."""
-    titled: dict[str, Any] = {"oneOf": [{"const": "r", "title": "Red"}, {"const": "b", "title": "Blue"}]}
+    titled: dict[str, Any] = {
+        "oneOf": [{"const": "r", "title": "Red"}, {"const": "b", "title": "Blue"}]
+    }
     one = {"colour": Annotated[str, Field(json_schema_extra={**titled, "default": "b"})]}
     first = job.ask("Which colour?", one)
     second = job.ask("Which days?", {"days": list[Literal["mo", "tu"]]})
