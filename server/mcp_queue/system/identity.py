@@ -1,13 +1,18 @@
 """Which process a pid means: boot id, pid namespace, pid and start ticks, as one string.
 
 A pid alone is reused; psutil's ``create_time`` moves with the wall clock, raw start ticks do not.
-Outside Linux the start time of psutil stands in for the ticks.
+Outside Linux the raw start time that psutil knows stands in for the ticks; the time of the boot,
+which moves when the clock is set, is in the identity and does not count when two are compared.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ALIVE = "alive"
 DEAD = "dead"
@@ -30,7 +35,7 @@ def identity_of(pid: int) -> str | None:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        return f"{psutil.boot_time():.0f}||{pid}|{process.create_time():.3f}"
+        return f"{psutil.boot_time():.0f}||{pid}|{_start_time(process):.3f}"
     except psutil.NoSuchProcess:
         return None
 
@@ -66,7 +71,23 @@ def state_of(identity: str) -> str:
             return DEAD
         if namespace != own_namespace:
             return UNKNOWN
-    return ALIVE if identity_of(int(pid)) == identity else DEAD
+    now = identity_of(int(pid))
+    return ALIVE if now is not None and _same(now, identity) else DEAD
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two identities of one machine mean the same process."""
+    if sys.platform == "linux":
+        return one == other
+    return one.split("|")[2:] == other.split("|")[2:]
+
+
+def _start_time(process: Any) -> float:
+    """When it started, as it was written down then: psutil's public answer follows a set clock."""
+    try:
+        return process._proc.create_time(monotonic=True)
+    except TypeError:  # Windows, whose answer does not, and psutil before 7.1
+        return process.create_time()
 
 
 def _place() -> tuple[str, str]:

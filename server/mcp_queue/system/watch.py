@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 
-from mcp_queue.system.identity import DEAD, UNKNOWN, identity_of, pid_of, state_of
+from mcp_queue.system.identity import ALIVE, DEAD, UNKNOWN, pid_of, state_of
 
 
 class Watch:
@@ -33,7 +33,7 @@ class Watch:
         try:
             if sys.platform == "linux" and self._is_pidfd:
                 signal.pidfd_send_signal(self._descriptor, number)
-            elif identity_of(pid_of(self.identity)) == self.identity:
+            elif state_of(self.identity) == ALIVE:
                 os.kill(pid_of(self.identity), number)
             else:
                 return False

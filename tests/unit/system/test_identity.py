@@ -83,3 +83,19 @@ def test_a_moved_clock_moves_no_identity(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(identity.os, "times", lambda: None)
     monkeypatch.setattr("time.time", lambda: 0.0)
     assert own_identity() == before
+
+
+def test_without_start_ticks_a_set_clock_makes_nobody_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done on macOS and Windows, with psutil."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with sleeper() as process:
+        known = identity_of(process.pid)
+        assert known is not None
+        _, _, pid, start = known.split("|")
+        assert pid_of(known) == process.pid
+        assert state_of(f"1||{pid}|{start}") == ALIVE  # the boot seems to have been another time
+        assert state_of(f"1||{pid}|{float(start) - 1:.3f}") == DEAD
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert identity_of(process.pid) is None
+        assert state_of(known) == DEAD
