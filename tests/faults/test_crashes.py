@@ -15,7 +15,7 @@ from mcp_queue.manager import QueueManager
 from mcp_queue.system import crash as points
 from support import harm, invariants
 from support.processes import Lifelines
-from support.queues import done
+from support.queues import done, until
 from support.rawclient import RawClient
 from support.scenes import call, greet
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SITE = Path(__file__).parents[1] / "support" / "site_powercut"
 
+YES = {"confirm": True}
 LARGE = 100_000  # bytes of a result that goes to a file of its own
 LOST = {("failed", "signal"), ("failed", "interrupted")}
 WHOLE = {("completed", None)}
@@ -54,6 +55,10 @@ ENDINGS: dict[str, tuple[set[Any], set[Any]]] = {
     "delete.after_commit": (DELETED, DELETED),
     "evict.before_commit": (WHOLE | LOST, LOST),
     "evict.after_commit": (DELETED, DELETED),
+    "answer.before_commit": (WHOLE | LOST, LOST),
+    "answer.after_commit": (WHOLE | LOST, WHOLE | LOST),
+    "deliver.before_record": (WHOLE | LOST, WHOLE | LOST),
+    "deliver.after_record": (WHOLE | LOST, WHOLE | LOST),
     "retain.before_commit": (WHOLE | {None}, WHOLE | {None}),
     "retain.after_commit": (WHOLE | {None}, WHOLE | {None}),
     "leave.before_commit": (WHOLE, WHOLE),
@@ -109,6 +114,11 @@ class Story:
             )
             self.gate.take()
             client.post("tools/call", {"name": "add", "arguments": {"a": 2, "b": 3}})
+        elif verb in ("answer", "deliver"):
+            self.take(call(client, "note_and_ask", path=str(self.notes))["job_id"])
+            call(client, "queue_wait_job", job_ids=[self.job_id])
+            arguments = {"job_id": self.job_id, "content": YES}
+            client.post("tools/call", {"name": "queue_answer_job", "arguments": arguments})
         else:
             answer = call(client, "notes_and_returns", path=str(self.notes), size=LARGE)
             self.take(answer["job_id"])
@@ -131,6 +141,8 @@ class Story:
                 assert len(more) <= 1
             if self.job_id is None:
                 return None
+            if self.point.startswith(("answer.", "deliver.")):
+                await self.answer(queue)
             try:
                 record = await done(queue, await queue.get_job_status(self.job_id))
             except JobNotFoundError:
@@ -138,8 +150,19 @@ class Story:
             await self.check_result(queue, record)
             return record.status, record.error.code if record.error is not None else None
 
+    async def answer(self, queue: QueueManager) -> None:
+        """Answer what the job asks, if it still does; an answer that was given stays given."""
+        job = await queue.get_job_status(str(self.job_id))
+        asks = (await until(queue, job, lambda now: now.questions or now.terminal)).questions
+        if asks and not self.point.endswith("before_commit"):
+            raise AssertionError("an answer that was stored is lost")
+        if asks:
+            await queue.answer_job(job.job_id, None, "accept", YES)
+
     async def check_result(self, queue: QueueManager, record: JobRecord) -> None:
         """A result that is told of is there, whole."""
+        if record.status == "completed" and record.command == "note_and_ask":
+            assert record.result == "accept"
         if record.status == "completed" and record.command == "notes_and_returns":
             assert len(await queue.result_of(record.job_id)) == LARGE - 2
 

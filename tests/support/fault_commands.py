@@ -47,6 +47,14 @@ def blocks_in_c(port: int) -> None:
 
 
 @command(use_queue=True)
+def note_and_ask(path: str, *, job: Job) -> str:
+    """Append a line to a file, then ask."""
+    with Path(path).open("a") as file:
+        file.write("ran\n")
+    return job.ask("Go on?").action
+
+
+@command(use_queue=True)
 def note_and_meet(path: str, port: int) -> str:
     """Append a line to a file, then wait for the test: what runs twice writes twice."""
     with Path(path).open("a") as file:

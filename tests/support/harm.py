@@ -79,7 +79,7 @@ def cut_power(path: str) -> None:
         elif file != path:
             Path(file).unlink(missing_ok=True)
     Path(path + "-shm").unlink(missing_ok=True)
-    files = set(Path(RegistryFolder(path).runs).glob("*/*"))
+    files = {file for file in Path(RegistryFolder(path).runs).glob("*/*") if file.is_file()}
     synced = {file for file in files if file.suffix == SUFFIX}
     for file in files - synced:
         file.write_bytes(b"")

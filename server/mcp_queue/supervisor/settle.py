@@ -51,6 +51,8 @@ def _bury(state: State, run: Run, death: Death) -> None:
     """All that follows a death; once more at the next look, if the registry cannot take it now."""
     _read_news(state, run)
     run.worker.clear()
+    with suppress(OSError):
+        os.unlink(run.folder.bell)  # where it asked something
     log_cap.check(state, run)
     if run.settled:
         run_rows.forget(state.registry, run.run_id)
