@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol import Context
 
 PATH = "/mcp"
-ANSWER = 0.1  # seconds for the answers to open requests when the end has begun
-FLUSH = 0.3  # seconds for clients to read what is on its way after that
+LET_GO = 0.3  # seconds for open requests to end when the end has begun
+ANSWER = 0.05  # seconds for their answers to be written
+FLUSH = 0.2  # seconds for clients to read what is on its way after that
 DATE = 1.0  # seconds between two updates of the header ``Date``
 TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 
@@ -103,27 +104,33 @@ class OpenRequests:
     """The requests that are being served, to be ended all at once."""
 
     def __init__(self) -> None:
-        self._scopes: set[anyio.CancelScope] = set()
+        self._scopes: dict[anyio.CancelScope, str] = {}
+        self._fewer = anyio.Event()
 
     async def serve(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Middleware: an error for what is ended first. The hub ends subscriptions, with a result.
 
         A handler that the SDK itself cancels, at the end of a session, takes a second for that.
         """
-        if ctx.method == "subscriptions/listen":
-            return await call_next(ctx)
         with anyio.CancelScope() as scope:
-            self._scopes.add(scope)
+            self._scopes[scope] = ctx.method
             try:
                 return await call_next(ctx)
             finally:
-                self._scopes.discard(scope)
+                del self._scopes[scope]
+                self._fewer.set()
         raise MCPError(CONNECTION_CLOSED, "The server has ended")
 
-    def end(self) -> None:
-        """End all that are open now."""
-        for scope in self._scopes:
-            scope.cancel()
+    async def end(self) -> None:
+        """End all that are open now, and give their answers time to be written."""
+        for scope, method in self._scopes.items():
+            if method != "subscriptions/listen":
+                scope.cancel()
+        with anyio.move_on_after(LET_GO):
+            while self._scopes:
+                self._fewer = anyio.Event()
+                await self._fewer.wait()
+        await anyio.sleep(ANSWER)
 
 
 class _Web(uvicorn.Server):
@@ -161,8 +168,7 @@ class _Web(uvicorn.Server):
         """Answer what is open, then let go of the clients as if they had gone."""
         for server in self.servers:
             server.close()
-        self._requests.end()
-        await anyio.sleep(ANSWER)
+        await self._requests.end()
         for connection in list(self.server_state.connections):
             connection.transport.close()
         if self.server_state.tasks:
