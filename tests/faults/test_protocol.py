@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies
 
 from support import schemas
-from support.hostile import BATCHES, Due, Line, lines
+from support.hostile import BATCHES, QUESTIONS, Due, Line, lines
 from support.rawclient import RawClient
 from support.schemas import ERAS, MODERN
 from support.serving import ENVELOPE, HANDSHAKE
@@ -61,6 +61,14 @@ class Stranger:
         job_id = answer.get("taskId") or answer["structuredContent"]["job_id"]
         [view] = self.call("queue_wait_job", job_ids=[job_id])["structuredContent"]["jobs"]
         assert view["result"] == 5
+        return job_id
+
+    def asking_job(self) -> str:
+        """A job that asks two questions, which nobody answers as they want it."""
+        answer = self.call("asks_many")
+        job_id = answer.get("taskId") or answer["structuredContent"]["job_id"]
+        waited = self.call("queue_wait_job", job_ids=[job_id])["structuredContent"]
+        assert [each["key"] for each in waited["jobs"][0]["questions"]] == QUESTIONS
         return job_id
 
     def write(self, batch: list[Line]) -> None:
@@ -130,10 +138,11 @@ async def test_row_32_malformed_messages(
 ) -> None:
     """An answer each where one is due, by the era's schema; no crash, no growth, quick after."""
     batches = (10_000 if thorough else 1_000) // BATCH
+    server.commands.append("support.asking_commands")
     with RawClient(server.command) as client:
         client.takes_batches = era == BATCHES
         stranger = Stranger(client, era)
-        job_id = stranger.finished_job()
+        job_id, asking = stranger.finished_job(), stranger.asking_job()
         log = stranger.call("queue_get_job_logs", job_id=job_id)["structuredContent"]
         process = psutil.Process(client.pid)
         files = outside(tmp_path)
@@ -145,9 +154,18 @@ async def test_row_32_malformed_messages(
             database=None,
             derandomize=True,
             phases=[Phase.generate],
-            suppress_health_check=[*HealthCheck.__members__.values()],
+            suppress_health_check=[
+                HealthCheck.too_slow,
+                HealthCheck.data_too_large,
+                HealthCheck.filter_too_much,
+                HealthCheck.large_base_example,
+            ],
         )
-        @given(strategies.lists(lines(era, job_id, log["cursor"]), min_size=BATCH, max_size=BATCH))
+        @given(
+            strategies.lists(
+                lines(era, [job_id, asking], log["cursor"]), min_size=BATCH, max_size=BATCH
+            )
+        )
         def write(batch: list[Line]) -> None:
             stranger.write(batch)
             sizes.append(process.memory_info().rss)
@@ -156,6 +174,7 @@ async def test_row_32_malformed_messages(
         write()
         quickest = min(timed(stranger, client) for _ in range(20))
         stranger.finished_job()
+        stranger.call("queue_delete_job", job_id=asking)
         health = stranger.call("queue_health")["structuredContent"]
         assert health["status"] == "healthy"
         assert outside(tmp_path) == files

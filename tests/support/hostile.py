@@ -22,6 +22,7 @@ Message = dict[str, Any]
 Values = SearchStrategy[Any]
 
 
+QUESTIONS = ["a1.q1.name", "a1.q1.colour"]  # keys of what `asks_many` asks first
 BATCHES = "2025-03-26"  # the era that has them
 
 
@@ -119,19 +120,30 @@ JSON: Values = strategies.recursive(
     max_leaves=6,
 )
 IDS = strategies.sampled_from(list(ID_KINDS))
+ANSWERS = strategies.fixed_dictionaries({"action": JSON}, optional={"content": JSON})
+SHOWS_FORMS = {
+    **ENVELOPE,
+    f"{META_PREFIX}clientCapabilities": {
+        "elicitation": {"form": {}},
+        "extensions": {"io.modelcontextprotocol/tasks": {}},
+    },
+}
 
 
-def lines(era: str, job_id: str, cursor: str) -> SearchStrategy[Line]:
-    """Hostile lines of an era; ``job_id`` has ended, ``cursor`` is one of its log."""
+def lines(era: str, jobs: list[str], cursor: str) -> SearchStrategy[Line]:
+    """Hostile lines of an era; the first of ``jobs`` has ended, ``cursor`` is one of its log.
+
+    The others ask `QUESTIONS`.
+    """
     return strategies.one_of(
         no_json(),
         strategies.sampled_from(_BROKEN).map(lambda data: Line(Due.ERROR, data=data)),
         no_message(),
         batches(era),
         notifications(),
-        requests(era, job_id, cursor),
-        requests(era, job_id, cursor),
-        *([envelopes(), streams(job_id)] if era == MODERN else [foreign(), greetings()]),
+        requests(era, jobs, cursor),
+        requests(era, jobs, cursor),
+        *([envelopes(), streams(jobs)] if era == MODERN else [foreign(), greetings()]),
     )
 
 
@@ -218,9 +230,17 @@ def notifications() -> SearchStrategy[Line]:
     )
 
 
-def requests(era: str, job_id: str, cursor: str) -> SearchStrategy[Line]:
+def requests(era: str, jobs: list[str], cursor: str) -> SearchStrategy[Line]:
     """Requests of the era with params that are wrong, or strange."""
-    names = strategies.sampled_from([job_id, *NAMES]) | strategies.text(max_size=8)
+    names = strategies.sampled_from([*jobs, *NAMES]) | strategies.text(max_size=8)
+    asked = [*QUESTIONS, *(f"{job}/{key}" for job in jobs for key in QUESTIONS)]
+    keys = names | strategies.sampled_from(asked)
+    answers = _params(
+        name=strategies.just("queue_answer_job"),
+        arguments=_params(
+            job_id=strategies.sampled_from(jobs), content=JSON, key=keys | JSON, action=JSON
+        ),
+    )
     values = JSON | names | strategies.sampled_from(CURSORS) | mutated(cursor)
     arguments = JSON | strategies.dictionaries(strategies.sampled_from(KEYS), values, max_size=4)
     calls = _params(name=strategies.sampled_from(TOOLS) | names, arguments=arguments)
@@ -230,19 +250,25 @@ def requests(era: str, job_id: str, cursor: str) -> SearchStrategy[Line]:
     )
     logs = _params(
         name=strategies.just("queue_get_job_logs"),
-        arguments=_params(job_id=strategies.just(job_id), since=values),
+        arguments=_params(job_id=strategies.just(jobs[0]), since=values),
+    )
+    again = _params(
+        name=strategies.sampled_from(["queue_wait_job", "add"]),
+        arguments=_params(job_ids=strategies.sampled_from(jobs)) | JSON,
+        inputResponses=JSON | strategies.dictionaries(keys, JSON | ANSWERS, max_size=3),
+        requestState=JSON | names,
     )
     resources = strategies.sampled_from(["resources/read", "resources/unsubscribe"])
     uris = values | strategies.sampled_from(URIS) | names.map("queue://jobs/{}".format)
     tasks = _params(
         taskId=names | JSON,
-        inputResponses=JSON | strategies.dictionaries(names, JSON, max_size=3),
+        inputResponses=JSON | strategies.dictionaries(keys, JSON | ANSWERS, max_size=3),
     )
     lists = strategies.sampled_from(["resources/list", "tools/list", "prompts/list"])
     any_method = strategies.sampled_from(METHODS) | strategies.text(max_size=12)
     anything = strategies.dictionaries(strategies.text(max_size=8), JSON, max_size=3)
     return strategies.one_of(
-        _requests(era, strategies.just("tools/call"), calls | waits | logs),
+        _requests(era, strategies.just("tools/call"), calls | waits | logs | again | answers),
         _requests(era, resources, _params(uri=uris)),
         _requests(era, strategies.sampled_from(["tasks/get", "tasks/update"]), tasks),
         _requests(era, lists, _params(cursor=values)),
@@ -260,8 +286,8 @@ def _requests(era: str, methods: SearchStrategy[str], params: Values) -> SearchS
     )
 
     def build(method: str, given: Any, meta: Message, id_kind: str) -> Line:
-        if era == MODERN and method != "initialize":
-            meta = {**meta, **ENVELOPE}
+        if era == MODERN:
+            meta = {**meta, **SHOWS_FORMS}
         if isinstance(given, dict) and meta:
             given = {**given, "_meta": meta}
         return Line(Due.ANSWER, {"method": method, "params": given}, id_kind=id_kind)
@@ -307,10 +333,10 @@ def envelopes() -> SearchStrategy[Line]:
     )
 
 
-def streams(job_id: str) -> SearchStrategy[Line]:
+def streams(jobs: list[str]) -> SearchStrategy[Line]:
     """Subscriptions of 2026-07-28 to what cannot be, or is no job."""
     uris = strategies.lists(strategies.sampled_from([*URIS, "queue://jobs", *NAMES]), max_size=3)
-    ids = strategies.lists(strategies.sampled_from([job_id, *NAMES]), max_size=3)
+    ids = strategies.lists(strategies.sampled_from([*jobs, *NAMES]), max_size=3)
     asked = JSON | strategies.fixed_dictionaries(
         {}, optional={"resourceSubscriptions": uris | JSON, "taskIds": ids | JSON, "x": JSON}
     )
