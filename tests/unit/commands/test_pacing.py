@@ -47,7 +47,7 @@ class Sink:
         self._counts_from = counts_from
 
     def progress(self, percent: float | None, description: str | None) -> None:
-        if description == self._counts_from:
+        if description and description == self._counts_from:
             self._counts_from = None
             self.events.clear()
         self.events.append((percent, description))
