@@ -55,7 +55,7 @@ def test_every_handshake_era_is_served(handshake: Speaker) -> None:
     tools = {tool["name"]: tool for tool in handshake.request("tools/list")["tools"]}
     assert {"add", "sleeps", "queue_wait_job"} <= set(tools)
     built_in = [tool for name, tool in tools.items() if name.startswith("queue_")]
-    assert len(built_in) == 9
+    assert len(built_in) == 10
     assert len(json.dumps(built_in, separators=(",", ":"))) < 6 * 1024
     assert text_of(handshake.call("add", a=1)) == {"result": {"total": 3}}
     result = handshake.call("sleeps", seconds=0)
