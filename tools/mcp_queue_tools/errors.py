@@ -31,3 +31,10 @@ class WrongValueError(QueueError):
 
     code = "invalid_params"
     hint = "Correct the value and call again."
+
+
+class ShellTimeoutError(QueueError):
+    """The command was ended after {timeout:g} s. It had printed: {shown}"""
+
+    code = "timeout"
+    hint = "Give it more time with timeout, or leave that out; queue_stop_job ends it too."
