@@ -224,6 +224,17 @@ async def test_a_plain_command_asks_its_caller(setup: Setup, mode: str) -> None:
         assert "await job.ask_async" in str(answer.content[0])
 
 
+async def test_what_was_filled_in_is_not_asked_again(setup: Setup, mode: str) -> None:
+    person = Person()
+    async with setup.client(mode, elicitation_callback=person) as client:
+        assert (await call(client, "asks_and_asks"))["result"] == "Ada accept accept"
+    assert [message.split(":")[0] for message in person.messages] == [
+        "Asks and asks",
+        "Sure?",
+        "Really?",
+    ]
+
+
 async def test_a_plain_command_without_anybody_to_ask_says_so(setup: Setup, mode: str) -> None:
     async with setup.client(mode) as client:
         error = await client.call_tool("plain", {})

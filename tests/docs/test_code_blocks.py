@@ -178,6 +178,9 @@ def serve_module(block: Block, folder: Path, environment: dict[str, str]) -> Non
             check_checksums(client, folder)
             assert call(client, "checksum_text", text="abc") == {"result": 891568578}
             return
+        if name == "asking_commands.py":
+            check_asking(client, folder)
+            return
         if name == "report_commands.py":
             check_report(client)
             return
@@ -189,6 +192,20 @@ def serve_module(block: Block, folder: Path, environment: dict[str, str]) -> Non
         [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
         assert (job["status"], job["error"]["code"]) == ("failed", "reported")
         assert "no such file" in job["error"]["message"]
+
+
+def check_asking(client: RawClient, folder: Path) -> None:
+    for name in ("a.tmp", "b.bak", "c.txt"):
+        (folder / name).touch()
+    job_id = call(client, "clean_up", folder=str(folder))["job_id"]
+    [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
+    assert job["questions"][0]["message"] == "2 files could go. Which kinds?"
+    for key, content in (("a1.q1.which", {"kinds": [".tmp"]}), ("a1.q1.sure", {"confirm": True})):
+        call(client, "queue_answer_job", job_id=job_id, key=key, content=content)
+    [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
+    assert job["result"] == ["a.tmp"]
+    assert not (folder / "a.tmp").exists()
+    assert "'user_name' is missing" in call(client, "greet")["error"]["message"]
 
 
 def check_report(client: RawClient) -> None:

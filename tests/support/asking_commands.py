@@ -201,6 +201,12 @@ def greets_later(user_name: str) -> str:
     return f"Dear {user_name}"
 
 
+@command(ask_for=("name",))
+def asks_and_asks(name: str, *, job: Job) -> str:
+    """Is asked for what is missing, then asks twice."""
+    return f"{name} {job.ask('Sure?').action} {job.ask('Really?').action}"
+
+
 @command
 def plain(*, job: Job) -> list[Any]:
     """Ask twice, without a queue."""

@@ -414,12 +414,12 @@ def test_what_is_asked_before_a_task_comes_before_it(setup: Setup) -> None:
 def test_a_plain_command_asks_in_rounds_and_its_state_cannot_be_forged(setup: Setup) -> None:
     with speaking(setup, MODERN, **FORMS) as speaker:
         first = input_required(speaker, "plain", arguments={})
-        assert [*first["inputRequests"]] == ["q1.answer"]
+        assert [*first["inputRequests"]] == ["answer"]
         second = input_required(
             speaker,
             "plain",
             arguments={},
-            inputResponses={"q1.answer": YES},
+            inputResponses={"answer": YES},
             requestState=first["requestState"],
         )
         assert [*second["inputRequests"]] == ["q2.answer"]

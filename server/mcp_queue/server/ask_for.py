@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mcp_queue.commands.command import CommandInfo
     from mcp_queue.server.protocol import Context
 
-KEY = "arguments"  # of the form, in an input_required result
+KEY = "call.arguments"  # of the form in an input_required result; no question can have it
 
 
 async def completed(

@@ -29,14 +29,18 @@ Answers = dict[str, "Given"]
 class Caller:
     """Asks within one request (`commands.asking.Asking`), in any thread."""
 
-    def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        context: Context,
+        loop: asyncio.AbstractEventLoop,
+        leaves: Mapping[str, Any] | None = None,
+    ) -> None:
         self._person = Person(context)
         self._loop = loop
+        self._leaves = leaves or {}
         self._asked = 0
-        self._known: Answers = {
-            key: (action, content)
-            for key, (action, content) in request_state.opened(context).items()
-        }
+        before: dict[str, Any] = request_state.opened(context).get("answers") or {}
+        self._known: Answers = {key: (action, given) for key, (action, given) in before.items()}
         self._waiting: set[Future[Answers]] = set()
 
     def stop(self) -> None:
@@ -84,7 +88,7 @@ class Caller:
             else:
                 needed[name] = (_message(form, wrong), form.schema)
         if needed:
-            self._person.need(needed, self._known)
+            self._person.need(needed, {**self._leaves, "answers": self._known})
         return {key: self._known[name] for key, name in names.items()}
 
     async def _shown(self, asked: Mapping[str, Form], timeout: float | None) -> Answers:

@@ -114,7 +114,7 @@ class PlainCalls:
         jobs = [name for name, what in schema.inject.items() if what == "job"]
         if not jobs:
             return await self._run(function, values)
-        async with reporting(context) as job:
+        async with reporting(context, _filled_in(info, arguments, context)) as job:
             return await self._run(function, values | dict.fromkeys(jobs, job))
 
     async def _run(self, function: Callable[..., Any], values: dict[str, Any]) -> Any:
@@ -124,6 +124,17 @@ class PlainCalls:
             lambda: function(**values), abandon_on_cancel=True, limiter=self._threads
         )
         return await outcome if hasattr(outcome, "__await__") else outcome
+
+
+def _filled_in(
+    info: CommandInfo, arguments: dict[str, Any], context: Context
+) -> dict[str, Any] | None:
+    """What `ask_for` has asked for, for the request that follows if the command asks too."""
+    if not info.ask_for or context.params is None:
+        return None
+    given: dict[str, Any] = context.params.get("arguments") or {}
+    names = [name for name in info.ask_for if name in arguments and name not in given]
+    return {"arguments": {name: arguments[name] for name in names}} if names else None
 
 
 def _answer(info: CommandInfo, value: Any, shown: Shown | None = None) -> CallToolResult:

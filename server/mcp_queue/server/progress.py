@@ -102,7 +102,7 @@ class Reporter:
         if self._caller is None and self._context is not None and shows_forms(self._context):
             from mcp_queue.server.caller import Caller
 
-            self._caller = Caller(self._context, self._loop)
+            self._caller = Caller(self._context, self._loop, self._leaves)
         return self._caller
 
     def stop(self) -> None:

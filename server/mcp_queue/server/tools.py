@@ -96,7 +96,7 @@ class Tools:
         if info.task == "required" and not as_task:
             raise tasks_required()
         state = _left(context) if params.request_state is not None else {}
-        arguments = params.arguments or {}
+        arguments = {**(params.arguments or {}), **state.get("arguments", {})}
         if info.ask_for and "job" not in state:
             from mcp_queue.server.ask_for import completed
 
