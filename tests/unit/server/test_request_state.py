@@ -1,0 +1,62 @@
+"""What a request leaves for the one that follows it is read only if nothing was changed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from mcp_queue import clock
+from mcp_queue.server.request_state import LIFETIME, opened, seal
+
+STATE = {"answers": {"answer": ["accept", {"n": 1}]}}
+
+
+def context(state: str | None = None, name: str = "tool", **arguments: Any) -> Any:
+    params = {"name": name, "arguments": arguments}
+    return SimpleNamespace(params=params if state is None else params | {"requestState": state})
+
+
+def test_it_comes_back_as_it_was() -> None:
+    assert opened(context(seal(context(a=1, b=2), STATE), b=2, a=1)) == STATE
+    assert opened(context()) == {}
+    assert opened(SimpleNamespace(params=None)) == {}  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"name": "other"}, {"a": 2}, {"a": 1, "b": 1}, {}],
+    ids=["tool", "value", "more", "less"],
+)
+def test_it_belongs_to_one_call(other: dict[str, Any]) -> None:
+    sealed = seal(context(a=1), STATE)
+    with pytest.raises(MCPError, match="requestState"):
+        opened(context(sealed, **other))
+
+
+def test_each_changed_character_is_noticed() -> None:
+    sealed = seal(context(), STATE)
+    for place, character in enumerate(sealed):
+        other = "A" if character != "A" else "B"
+        forged = sealed[:place] + other + sealed[place + 1 :]
+        if forged.rstrip("=")[:-1] == sealed.rstrip("=")[:-1]:
+            continue  # the last character of base64 has bits that say nothing
+        with pytest.raises(MCPError):
+            opened(context(forged))
+
+
+@pytest.mark.parametrize("forged", ["", ".", "a", "a.b.c", "ä.ö", "e30=.e30=", "💥"])
+def test_what_is_none_of_ours_is_refused(forged: str) -> None:
+    with pytest.raises(MCPError) as caught:
+        opened(context(forged))
+    assert caught.value.error.code == -32602
+
+
+def test_it_grows_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = seal(context(), STATE)
+    now = clock.wall()
+    monkeypatch.setattr(clock, "wall", lambda: now + LIFETIME + 10)
+    with pytest.raises(MCPError, match="too old"):
+        opened(context(sealed))
