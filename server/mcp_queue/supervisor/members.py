@@ -58,6 +58,7 @@ def _meet(state: State, server: Server) -> Watch | None:
         state.hands_over = True
     if watching is not None:
         state.loop.on_readable(watching, partial(_gone, state, server.server_id))
+    bell.ring(server.bell)  # for what changed after it had looked and before it was met
     return watching
 
 
