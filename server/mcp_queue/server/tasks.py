@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp_types import INTERNAL_ERROR, ElicitResult, RequestParams
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from mcp_queue import clock, forms
 from mcp_queue.builtin.views import doing, job_view, next_step
@@ -59,7 +59,7 @@ class TaskParams(RequestParams):
 class UpdateParams(TaskParams):
     """The parameters of ``tasks/update``."""
 
-    input_responses: dict[str, Any] = Field(default_factory=dict)
+    input_responses: dict[str, Any]
 
 
 class Tasks:
