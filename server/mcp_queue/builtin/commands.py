@@ -11,7 +11,7 @@ from mcp_queue.builtin.paging import page
 from mcp_queue.builtin.views import Envelope, brief_view, job_view
 from mcp_queue.builtin.waiting import Mode, wait_for
 from mcp_queue.commands.catalog import registry
-from mcp_queue.commands.command import CommandInfo
+from mcp_queue.commands.info import CommandInfo
 from mcp_queue.errors import InvalidParamsError
 
 if TYPE_CHECKING:

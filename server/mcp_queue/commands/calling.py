@@ -17,7 +17,7 @@ from mcp_queue.errors import InvalidParamsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.info import CommandInfo
     from mcp_queue.commands.job import Sink
 
 _EXPECTED = (

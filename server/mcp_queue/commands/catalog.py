@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.info import CommandInfo
 
 FILE_MODULE = "mcp_queue_file_"  # what the names of modules begin with that are loaded by path
 

@@ -19,7 +19,7 @@ from mcp_queue.errors import InvalidCommandError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.info import CommandInfo
 
 ASKED = "If left out, the user is asked."
 

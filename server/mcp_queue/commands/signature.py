@@ -24,7 +24,7 @@ from mcp_queue.errors import InvalidCommandError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.info import CommandInfo
 
 EMPTY = inspect.Parameter.empty
 _SCALARS = (str, bytes, int, float, bool, list)

@@ -14,7 +14,7 @@ from typing import Any, TypeGuard, cast
 
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.classic import CommandExecutionJob, QueueJobBase
-from mcp_queue.commands.command import CommandInfo
+from mcp_queue.commands.info import CommandInfo
 from mcp_queue.errors import (
     InvalidCommandError,
     InvalidJobClassError,

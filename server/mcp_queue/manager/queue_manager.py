@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mcp_queue.commands.classic import QueueJobBase
-    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.info import CommandInfo
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager.job_calls import JobCall

@@ -12,7 +12,7 @@ from mcp_queue.server.protocol import shows_forms
 
 if TYPE_CHECKING:
     from mcp_queue.commands.asking import Given
-    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol import Context
 
 KEY = "call.arguments"  # of the form in an input_required result; no question can have it

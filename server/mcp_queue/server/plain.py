@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from mcp_types import ContentBlock
 
-    from mcp_queue.commands.command import CommandInfo
     from mcp_queue.commands.contents import Shown
+    from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
 

@@ -35,7 +35,7 @@ from mcp_queue.server.uris import Address, parse
 if TYPE_CHECKING:
     from mcp_types import PaginatedRequestParams, ReadResourceRequestParams
 
-    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.info import CommandInfo
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol import Context

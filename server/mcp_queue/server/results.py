@@ -16,8 +16,8 @@ from mcp_queue.server.protocol import knows_links
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
-    from mcp_queue.commands.command import CommandInfo
     from mcp_queue.commands.contents import Shown
+    from mcp_queue.commands.info import CommandInfo
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.server.protocol import Context
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult
     from mcp_types import InputRequiredResult, PaginatedRequestParams
 
-    from mcp_queue.commands.command import CommandInfo
+    from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
 

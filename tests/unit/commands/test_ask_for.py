@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from mcp_queue.commands.command import Command, CommandInfo, command
+from mcp_queue.commands.command import Command, command
+from mcp_queue.commands.info import CommandInfo
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError, InvalidParamsError
 

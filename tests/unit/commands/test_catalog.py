@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mcp_queue.commands.catalog import Catalog, registry
-from mcp_queue.commands.command import Command, CommandInfo
+from mcp_queue.commands.command import Command
+from mcp_queue.commands.info import CommandInfo
 from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mcp_queue.commands.catalog import registry
-from mcp_queue.commands.command import Command, CommandInfo, command
+from mcp_queue.commands.command import Command, command
+from mcp_queue.commands.info import CommandInfo
 from mcp_queue.commands.results import SuccessResult
 from mcp_queue.errors import InvalidCommandError
 

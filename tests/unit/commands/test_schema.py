@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, Strict
 from typing_extensions import TypedDict  # pydantic refuses typing's before Python 3.12
 
-from mcp_queue.commands.command import Command, CommandInfo
+from mcp_queue.commands.command import Command
+from mcp_queue.commands.info import CommandInfo
 from mcp_queue.commands.job import Job
 from mcp_queue.commands.results import SuccessResult
 from mcp_queue.commands.schema import CommandSchema, python_arguments, schema_of

@@ -1,0 +1,239 @@
+"""What is known of a command before anyone looks at its parameters, and what it may be."""
+
+from __future__ import annotations
+
+import sys
+
+from mcp_queue.commands.catalog import FILE_MODULE, registry
+from mcp_queue.errors import InvalidCommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Literal
+
+    Task = Literal["optional", "required", "never"]
+
+TASKS = ("optional", "required", "never")
+NAME_LIMIT = 128  # characters
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_CO_GENERATOR = 0x20  # inspect.CO_GENERATOR and CO_ASYNC_GENERATOR, without importing inspect
+_CO_ASYNC_GENERATOR = 0x200
+
+
+class CommandInfo:
+    """All that is known of a command without looking at its parameters.
+
+    ``timeout`` and ``inline_wait`` are in seconds, ``memory_limit`` in bytes; ``max_attempts``
+    counts the first one.
+    ``target`` is the function or the Command class, ``parameters_of`` the function whose signature
+    counts. ``source`` says how a worker finds the command: ``{"module": "pkg.mod"}`` or
+    ``{"file": "/abs/path.py"}``, empty if it cannot.
+    """
+
+    __slots__ = (
+        "ask_for",
+        "descr",
+        "destructive",
+        "inline_wait",
+        "max_attempts",
+        "memory_limit",
+        "name",
+        "parameters_of",
+        "read_only",
+        "source",
+        "target",
+        "task",
+        "timeout",
+        "title",
+        "use_queue",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        target: Callable[..., Any],
+        *,
+        descr: str | None = None,
+        title: str | None = None,
+        use_queue: bool = False,
+        timeout: float | None = None,
+        max_attempts: int = 1,
+        memory_limit: int | str | None = None,
+        task: Task = "optional",
+        inline_wait: float | None = None,
+        read_only: bool | None = None,
+        destructive: bool | None = None,
+        ask_for: Sequence[str] = (),
+    ) -> None:
+        _check_name(name)
+        _check_options(name, use_queue, timeout, task)
+        _check_inline_wait(name, inline_wait, use_queue, task)
+        _check_attempts(name, max_attempts)
+        self.name = name
+        self.target = target
+        self.parameters_of: Callable[..., Any] = getattr(target, "execute", target)
+        _check_function(name, self.parameters_of)
+        self.ask_for = _ask_for(name, ask_for, self.parameters_of)
+        self.descr = descr
+        self.title = title or _title(name)
+        self.use_queue = use_queue
+        self.timeout = timeout
+        self.max_attempts = max_attempts
+        self.memory_limit = _memory_limit(name, memory_limit)
+        self.task = task
+        self.inline_wait = inline_wait
+        self.read_only = read_only
+        self.destructive = destructive
+        self.source = _source(target.__module__)
+
+    @property
+    def is_class(self) -> bool:
+        """True for a Command class, False for a function."""
+        return isinstance(self.target, type)
+
+    @property
+    def job_type(self) -> str:
+        """The type that ``per_job_type_limits`` counts by."""
+        return self.name
+
+    @property
+    def docstrings(self) -> list[str]:
+        """The cleaned docstrings, the one nearest to the parameters first."""
+        from inspect import cleandoc
+
+        found = [self.parameters_of.__doc__, self.target.__doc__]
+        return [cleandoc(text) for text in dict.fromkeys(found) if text]
+
+    @property
+    def description(self) -> str:
+        """The text given as description, else the whole docstring, cleaned."""
+        if self.descr:
+            from inspect import cleandoc
+
+            return cleandoc(self.descr)
+        docstrings = self.docstrings
+        return docstrings[-1] if docstrings else ""
+
+    def __repr__(self) -> str:
+        return f"<CommandInfo {self.name!r} from {self.source}>"
+
+
+def accepts(function: Callable[..., Any], parameter: str) -> bool:
+    """Whether the function names such a parameter; ``**kwargs`` does not count."""
+    code = _code(function)
+    if code is None:
+        return False
+    return parameter in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _code(function: Any) -> Any:
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return getattr(function, "__code__", None)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name or not _NAME_CHARACTERS.issuperset(name):
+        reason = "a name consists of letters, digits, '_', '.' and '-'"
+    elif len(name) > NAME_LIMIT:
+        reason = f"a name has at most {NAME_LIMIT} characters"
+    else:
+        return
+    raise InvalidCommandError(command=name, reason=reason)
+
+
+def _check_options(name: str, use_queue: object, timeout: object, task: object) -> None:
+    if not isinstance(use_queue, bool):
+        reason = f"use_queue is True or False, got {use_queue!r}"
+    elif timeout is not None and not _is_duration(timeout):
+        reason = f"timeout is a positive number of seconds or None, got {timeout!r}"
+    elif task not in TASKS:
+        reason = f"task is one of {', '.join(map(repr, TASKS))}, got {task!r}"
+    elif task == "required" and not use_queue:
+        reason = "task='required' needs use_queue=True: only a queued call answers as a task"
+    else:
+        return
+    raise InvalidCommandError(command=name, reason=reason)
+
+
+def _check_inline_wait(name: str, inline_wait: object, use_queue: bool, task: Task) -> None:
+    if inline_wait is None:
+        return
+    if not _is_duration(inline_wait):
+        reason = f"inline_wait is a positive number of seconds or None, got {inline_wait!r}"
+    elif not use_queue:
+        reason = "inline_wait needs use_queue=True: only a queued call can go on without its answer"
+    elif task == "required":
+        reason = "inline_wait says nothing with task='required': a task is answered at once"
+    else:
+        return
+    raise InvalidCommandError(command=name, reason=reason)
+
+
+def _check_attempts(name: str, max_attempts: object) -> None:
+    if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
+        reason = f"max_attempts is a whole number from 1 on, got {max_attempts!r}"
+        raise InvalidCommandError(command=name, reason=reason)
+
+
+def _ask_for(name: str, ask_for: object, function: Callable[..., Any]) -> tuple[str, ...]:
+    given: Any = ask_for
+    if not isinstance(given, (tuple, list)) or not all(isinstance(each, str) for each in given):  # pyright: ignore[reportUnknownVariableType]
+        reason = f"ask_for is a tuple of names of parameters, got {ask_for!r}"
+        raise InvalidCommandError(command=name, reason=reason)
+    for each in given:  # pyright: ignore[reportUnknownVariableType]
+        if _code(function) is not None and not accepts(function, str(each)):  # pyright: ignore[reportUnknownArgumentType]
+            raise InvalidCommandError(command=name, reason=f"ask_for: it has no parameter {each!r}")
+    return tuple(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _memory_limit(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    from mcp_queue.commands.sizes import ALLOWED, parse_size
+
+    try:
+        return parse_size(value)
+    except ValueError:
+        reason = f"memory_limit is None or {ALLOWED}, got {value!r}"
+        raise InvalidCommandError(command=name, reason=reason) from None
+
+
+def _is_duration(value: object) -> bool:
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+    )
+
+
+def _check_function(name: str, function: object) -> None:
+    code = _code(function)
+    if code is not None and code.co_flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
+        raise InvalidCommandError(
+            command=name, reason="it yields; a command returns its result, a list for example"
+        )
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _source(module_name: str) -> dict[str, str]:
+    """How a worker, which has another ``__main__``, finds what ``module_name`` defines."""
+    if registry.source is not None:
+        return dict(registry.source)
+    if module_name.startswith(FILE_MODULE):
+        return {"file": str(sys.modules[module_name].__file__)}
+    if module_name != "__main__":
+        return {"module": module_name}
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name != "__main__":  # a folder or an archive that was started
+        return {"module": spec.name}
+    file = getattr(main, "__file__", None)
+    if file is None:
+        return {}
+    import os.path
+
+    return {"file": os.path.abspath(file)}
