@@ -152,9 +152,10 @@ async def test_a_deleted_job_asks_nothing(queue: QueueManager) -> None:
 
 async def test_the_next_attempt_asks_anew(settings: Settings) -> None:
     async with opened(replace(settings, retry_backoff_seconds=0.01)) as queue:
-        job = await submit(queue, "dies_once")
+        job = await submit(queue, "asks_in_each_attempt")
         [question] = await asked(queue, job)
         assert question.key == "a1.q1.answer"
+        os.kill(await worker_pid(queue, job), signal.SIGKILL)
         await until(queue, job, lambda now: [q.key for q in now.questions] == ["a2.q1.answer"])
         with pytest.raises(QuestionNotOpenError):
             await answer(queue, job, YES, "a1.q1.answer")
