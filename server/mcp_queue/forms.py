@@ -36,7 +36,12 @@ _OWN = {
     "array": frozenset({"minItems", "maxItems", "items"}),
 }
 _TYPES = "text, numbers, yes or no, and choices among texts"
-_SAID = {"string": "text", "number": "a number", "integer": "a whole number", "boolean": "a yes/no"}
+_SAID = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
 
 
 def fault_in(schema: object) -> str | None:

@@ -95,7 +95,7 @@ async def test_a_form_that_does_not_fit_is_shown_again_with_the_reason(
         job_id = (await call(client, "confirms"))["job_id"]
         assert (await ended(client, job_id))["result"] == [True, "accept", YES]
     assert person.messages[0] == "Go on?"
-    assert "'confirm' should be a yes/no" in person.messages[1]
+    assert "'confirm' should be true or false" in person.messages[1]
 
 
 async def test_without_forms_the_wait_returns_with_the_questions_and_what_to_do(

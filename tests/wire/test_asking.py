@@ -274,6 +274,15 @@ def test_a_wait_ends_with_what_it_needs_and_goes_on_with_the_answer(setup: Setup
         assert [view["result"][1] for view in views] == ["accept", "decline"]
 
 
+def test_a_wait_leaves_the_questions_of_a_task_to_the_task(setup: Setup) -> None:
+    with speaking(setup, MODERN, tasks=True, **FORMS) as speaker:
+        task_id = job_of(speaker)
+        becomes(speaker, task_id, "input_required")
+        wait = wait_for(speaker, task_id)
+        speaker.request("tasks/update", taskId=task_id, inputResponses={KEY: YES})
+        assert waited(speaker, wait)["jobs"][0]["result"][0] is True
+
+
 def test_an_answer_that_does_not_fit_is_asked_for_again(setup: Setup) -> None:
     with speaking(setup, MODERN, **FORMS) as speaker:
         job_id = job_of(speaker)
@@ -282,7 +291,7 @@ def test_an_answer_that_does_not_fit_is_asked_for_again(setup: Setup) -> None:
         given = {f"{job_id}/{KEY}": {"action": "accept", "content": {"confirm": "x"}}}
         again = input_required(speaker, "queue_wait_job", arguments=arguments, inputResponses=given)
         [request] = again["inputRequests"].values()
-        assert "'confirm' should be a yes/no" in request["params"]["message"]
+        assert "'confirm' should be true or false" in request["params"]["message"]
 
 
 def test_a_task_needs_input_and_takes_it_in_parts(setup: Setup) -> None:
@@ -325,7 +334,7 @@ def test_a_malformed_answer_to_a_task_is_named_and_changes_nothing(setup: Setup)
             ({"action": "perhaps"}, "no answer"),
             ({"action": "accept", "content": [1]}, "no answer"),
             ({"action": "accept"}, "'confirm' is missing"),
-            ({"action": "accept", "content": {"confirm": "x"}}, "should be a yes/no"),
+            ({"action": "accept", "content": {"confirm": "x"}}, "should be true or false"),
         ):
             error = speaker.refused("tasks/update", taskId=task_id, inputResponses={KEY: response})
             assert error["code"] == -32602

@@ -41,6 +41,10 @@ class Person(Protocol):
         """The answers that came with this request, by the keys of `need`."""
         ...
 
+    def follows(self, job_id: str) -> bool:
+        """Whether the client shows what this job asks by itself, without this request."""
+        ...
+
     def can_see(self, schema: Mapping[str, Any]) -> bool:
         """Whether a form with this schema can be shown."""
         ...
@@ -83,7 +87,7 @@ class Forms:
         if not self._person.calls_again:
             return False
         given, taken = self._person.given, False
-        for name, job_id, question in _open(records):
+        for name, job_id, question in self._open(records):
             if name in given:
                 taken = True
                 if wrong := await self._answer(job_id, question, given[name]):
@@ -92,7 +96,7 @@ class Forms:
 
     def show(self, records: Mapping[str, JobRecord]) -> bool:
         """Bring the forms up to what the jobs ask now; False if a question has no form here."""
-        questions = {name: (job_id, question) for name, job_id, question in _open(records)}
+        questions = {name: (job_id, question) for name, job_id, question in self._open(records)}
         if questions and self._person.calls_again:
             self._person.need(
                 {
@@ -108,6 +112,13 @@ class Forms:
             if name not in self._shown:
                 self._shown[name] = asyncio.create_task(self._ask(job_id, question))
         return True
+
+    def _open(self, records: Mapping[str, JobRecord]) -> Iterator[tuple[str, str, JobQuestion]]:
+        """The open questions that are to be asked here, each with a name of its own."""
+        for job_id, record in records.items():
+            if not self._person.follows(job_id):
+                for question in record.questions:
+                    yield f"{job_id}/{question.key}", job_id, question
 
     async def _ask(self, job_id: str, question: JobQuestion) -> None:
         wrong = None
@@ -134,12 +145,6 @@ class Forms:
         except (QuestionNotOpenError, JobNotFoundError):
             pass  # another answer was quicker, or the job has ended
         return None
-
-
-def _open(records: Mapping[str, JobRecord]) -> Iterator[tuple[str, str, JobQuestion]]:
-    for job_id, record in records.items():
-        for question in record.questions:
-            yield f"{job_id}/{question.key}", job_id, question
 
 
 def _message(question: JobQuestion, wrong: str | None) -> str:

@@ -18,7 +18,7 @@ from mcp_queue.server import request_state
 from mcp_queue.server.protocol import InputNeeded, is_modern
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from mcp_queue.commands.asking import Given
     from mcp_queue.server.protocol import Context
@@ -27,12 +27,23 @@ if TYPE_CHECKING:
 class Person:
     """Asks the person; only for requests of which `protocol.shows_forms` is true."""
 
-    def __init__(self, context: Context, leaves: Mapping[str, Any] | None = None) -> None:
-        """``leaves``: what comes back, as `request_state`, when the request is made again."""
+    def __init__(
+        self,
+        context: Context,
+        leaves: Mapping[str, Any] | None = None,
+        tasks: Collection[str] | None = None,
+    ) -> None:
+        """``leaves``: what comes back, as `request_state`, when the request is made again.
+        ``tasks``: the jobs whose questions this client gets by other requests."""
         self._context = context
         self._leaves = leaves
+        self._tasks = tasks or ()
         self.calls_again = is_modern(context)
         """Whether answers come with another request (`need`), or at once (`ask`)."""
+
+    def follows(self, job_id: str) -> bool:
+        """Whether the client follows the job as a task, and so shows the forms of that."""
+        return job_id in self._tasks
 
     def can_see(self, schema: Mapping[str, Any]) -> bool:
         """Whether this client can show a form with this schema."""

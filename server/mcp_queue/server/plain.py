@@ -16,6 +16,7 @@ from mcp_queue.commands.results import ErrorResult, SuccessResult
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import QueueError
 from mcp_queue.server.progress import reporting
+from mcp_queue.server.protocol import declares_tasks
 from mcp_queue.server.results import (
     NotSerializableError,
     error_shape,
@@ -114,7 +115,8 @@ class PlainCalls:
         jobs = [name for name, what in schema.inject.items() if what == "job"]
         if not jobs:
             return await self._run(function, values)
-        async with reporting(context, _filled_in(info, arguments, context)) as job:
+        tasks = self._state.tasks if declares_tasks(context) else None
+        async with reporting(context, _filled_in(info, arguments, context), tasks) as job:
             return await self._run(function, values | dict.fromkeys(jobs, job))
 
     async def _run(self, function: Callable[..., Any], values: dict[str, Any]) -> Any:

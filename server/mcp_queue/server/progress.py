@@ -14,7 +14,7 @@ from mcp_queue.commands.job import Job
 from mcp_queue.server.protocol import shows_forms, wants_progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 
     from mcp_queue.server.caller import Caller
     from mcp_queue.server.person import Person
@@ -57,10 +57,12 @@ class Reporter:
         send: Send | None,
         context: Context | None = None,
         leaves: Mapping[str, Any] | None = None,
+        tasks: Collection[str] | None = None,
     ) -> None:
         self._send = send
         self._context = context
         self._leaves = leaves
+        self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._started = clock.monotonic()
         self._percent, self._description = 0.0, ""
@@ -95,7 +97,7 @@ class Reporter:
             return None
         from mcp_queue.server.person import Person
 
-        return Person(self._context, self._leaves)
+        return Person(self._context, self._leaves, self._tasks)
 
     def asking(self) -> Caller | None:
         """Who asks for ``job.ask`` (`commands.asking.Asking`); None as of `person`."""
@@ -146,16 +148,18 @@ class Reporter:
 
 @asynccontextmanager
 async def reporting(
-    context: Context, leaves: Mapping[str, Any] | None = None
+    context: Context,
+    leaves: Mapping[str, Any] | None = None,
+    tasks: Collection[str] | None = None,
 ) -> AsyncGenerator[Job]:
     """The job of a command that runs within this request; its progress goes to the client.
 
-    ``leaves``: see `Person`.
+    ``leaves``, ``tasks``: see `Person`.
 
     Nothing is sent after the block, and nothing at all without a progress token.
     """
     asked = wants_progress(context)
-    reporter = Reporter(context.session.report_progress if asked else None, context, leaves)
+    reporter = Reporter(context.session.report_progress if asked else None, context, leaves, tasks)
     # Not a task group: it would wrap what the command raises.
     sender = asyncio.create_task(reporter.run()) if asked else None
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,3 +18,5 @@ class State:
     catalog: Catalog
     queue: QueueManager
     hub: Hub
+    tasks: set[str] = field(default_factory=set[str])
+    """The jobs that clients of this process follow as tasks, which bring their questions along."""

@@ -71,6 +71,8 @@ class Tasks:
     async def get(self, context: Context, params: TaskParams) -> dict[str, Any]:
         """The task now, with the result when it has one."""
         record = await self._find(context, params.task_id)
+        if not record.terminal:
+            self._state.tasks.add(record.job_id)
         return await detailed(context, self._state.queue, record)
 
     async def update(self, context: Context, params: UpdateParams) -> dict[str, Any]:

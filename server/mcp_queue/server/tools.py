@@ -125,6 +125,7 @@ class Tools:
         except QueueError as error:
             return _refused(info, error)
         if as_task:
+            self._state.tasks.add(record.job_id)
             return created(record, queue.settings)
         if info.inline_wait is not None:
             return await answered(context, queue, record, info.inline_wait)
