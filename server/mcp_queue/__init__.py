@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from mcp_queue.errors import QueueJobError as QueueJobError
     from mcp_queue.jobs.record import JobRecord as JobRecord
     from mcp_queue.jobs.record import QueueJobResult as QueueJobResult
-    from mcp_queue.manager import Artifact as Artifact
     from mcp_queue.manager import QueueManager as QueueManager
     from mcp_queue.manager import execute_command as execute_command
     from mcp_queue.manager import get_global_queue_manager as get_global_queue_manager
     from mcp_queue.manager import init_global_queue_manager as init_global_queue_manager
     from mcp_queue.manager import shutdown_global_queue_manager as shutdown_global_queue_manager
+    from mcp_queue.manager.artifacts import Artifact as Artifact
 
 _HOME = {
     "Command": "commands.command",
@@ -67,7 +67,7 @@ _HOME = {
     "CommandExecutionJob": "commands.classic",
     "JobRecord": "jobs.record",
     "QueueJobResult": "jobs.record",
-    "Artifact": "manager",
+    "Artifact": "manager.artifacts",
     "QueueManager": "manager",
     "execute_command": "manager",
     "get_global_queue_manager": "manager",

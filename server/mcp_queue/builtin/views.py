@@ -9,7 +9,8 @@ from mcp_queue.jobs import states
 if TYPE_CHECKING:
     from mcp_queue.jobs.artifact_rows import ArtifactRow
     from mcp_queue.jobs.record import JobRecord
-    from mcp_queue.manager import Artifact, QueueManager
+    from mcp_queue.manager import QueueManager
+    from mcp_queue.manager.artifacts import Artifact
 
 PREVIEW = 1024  # characters of a large result that a view shows
 NULL_SIZE = len("null")  # bytes of the result of a command that returned nothing

@@ -6,8 +6,7 @@ under the same name is another file, so a reader sees the one or the other, neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mcp_queue.jobs import artifact_names
 
@@ -22,8 +21,7 @@ TEXT_LIMIT = 4096  # characters of a title, a description, a media type, an addr
 _COLUMNS = "name, kind, place, mime_type, title, description, uri, file, size"
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactRow:
+class ArtifactRow(NamedTuple):
     """One row. ``kind`` is ``file``, ``image``, ``audio`` or ``link``; ``size`` is in bytes."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mcp_queue.manager.artifacts import Artifact
 from mcp_queue.manager.call import execute_command
 from mcp_queue.manager.global_manager import (
     get_global_queue_manager,
@@ -12,7 +11,6 @@ from mcp_queue.manager.global_manager import (
 from mcp_queue.manager.queue_manager import QueueManager
 
 __all__ = [
-    "Artifact",
     "QueueManager",
     "execute_command",
     "get_global_queue_manager",

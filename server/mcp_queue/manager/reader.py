@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.errors import InvalidJobStateError, InvalidParamsError
 from mcp_queue.jobs import artifact_rows, job_rows, logs, retention, states
-from mcp_queue.manager import artifacts, health
+from mcp_queue.manager import health
 from mcp_queue.manager.membership import Membership
 
 if TYPE_CHECKING:
@@ -75,10 +75,14 @@ class QueueReader:
         Errors: `JobNotFoundError`, `InvalidJobStateError` with the reason when the job is deleted,
         `ArtifactNotFoundError`.
         """
+        from mcp_queue.manager import artifacts
+
         return await self._member.read(artifacts.find, self._member.folder, job_id, name)
 
     async def list_artifacts(self, job_id: str) -> list[Artifact]:
         """All that `get_artifact` finds for a job, in the order of keeping."""
+        from mcp_queue.manager import artifacts
+
         record = await self._kept(job_id)
         rows = [row for row in await self.kept_by(record) if row.file is not None]
         of_row, folder, run_id = artifacts.of_row, self._member.folder, record.run_id or ""

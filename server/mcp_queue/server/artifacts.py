@@ -11,7 +11,7 @@ from mcp_queue.server.contents import resource_contents
 from mcp_queue.server.protocol import invalid_params
 
 if TYPE_CHECKING:
-    from mcp_queue.manager import Artifact
+    from mcp_queue.manager.artifacts import Artifact
 
 LIMIT = 4 << 20  # bytes in one answer
 

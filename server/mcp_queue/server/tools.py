@@ -19,7 +19,6 @@ from mcp_queue.builtin import NAMES
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import CommandNotFoundError, InvalidCommandError, QueueError
 from mcp_queue.manager.call import handle
-from mcp_queue.server.inline import answered
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.plain import PlainCalls
 from mcp_queue.server.protocol import (
@@ -128,6 +127,8 @@ class Tools:
             self._state.tasks.add(record.job_id)
             return created(record, queue.settings)
         if info.inline_wait is not None:
+            from mcp_queue.server.inline import answered
+
             return await answered(context, queue, record, info.inline_wait)
         return success(handle(record), *job_links(context, record))
 
