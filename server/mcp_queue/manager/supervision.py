@@ -34,7 +34,7 @@ main()
 """
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
 YOUNG = 1.0  # seconds; supervisors that die younger, in a row, are replaced less and less soon
-FIRST_REST, LONGEST_REST = 0.1, 10.0  # seconds before the third of them, and before the last
+FIRST_REST, LONGEST_REST = 0.1, 1.0  # seconds before the third of them, and at most
 LONGEST_WAIT = 3600.0  # seconds between looks for jobs that expire while nobody supervises
 EXPECT_INTERVAL = 0.02  # seconds between looks for a started supervisor when we leave
 
