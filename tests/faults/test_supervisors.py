@@ -19,7 +19,7 @@ from mcp_queue.jobs.registry import Registry
 from mcp_queue.manager import supervision
 from support import harm, invariants, queues, scenes
 from support.processes import GUARD, sleeper
-from support.queues import supervisor_pid, worker_pid
+from support.queues import freeze_supervisor, supervisor_pid, worker_pid
 from support.rawclient import RawClient
 from support.scenes import call, failure, greet
 
@@ -70,8 +70,7 @@ async def test_row_19_ended_in_between(scene: Scene, lines: Lifelines) -> None:
     ends, dies = [await scene.submit("gated", port=lines.port, answer=1) for _ in range(2)]
     await lines.arrive(2)
     victim = await worker_pid(scene.queue, dies)
-    supervisor = await supervisor_pid(scene.queue)
-    os.kill(supervisor, signal.SIGSTOP)
+    supervisor = await freeze_supervisor(scene.queue)
     os.kill(victim, signal.SIGKILL)
     lines.let_go()
     run_id = (await scene.queue.get_job_status(ends.job_id)).run_id

@@ -19,7 +19,16 @@ from mcp_queue.manager import QueueManager
 from mcp_queue.system import crash
 from support.asking_commands import AskingJob
 from support.processes import GUARD
-from support.queues import done, opened, run, submit, supervisor_pid, until, worker_pid
+from support.queues import (
+    done,
+    freeze_supervisor,
+    opened,
+    run,
+    submit,
+    supervisor_pid,
+    until,
+    worker_pid,
+)
 
 if TYPE_CHECKING:
     from mcp_queue.config import Settings
@@ -210,8 +219,7 @@ async def test_an_answer_without_a_supervisor_is_delivered_by_the_next(
     async with opened(persistent) as queue:
         job = await submit(queue, "confirms")
         await asked(queue, job)
-        killed = await supervisor_pid(queue)
-        os.kill(killed, signal.SIGSTOP)  # so that it cannot deliver
+        killed = await freeze_supervisor(queue)  # so that it cannot deliver
         await answer(queue, job, YES)
         os.kill(killed, signal.SIGKILL)
         assert (await done(queue, job)).result == [True, "accept", YES]

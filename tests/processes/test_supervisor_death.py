@@ -18,6 +18,7 @@ from support.processes import GUARD
 from support.queues import (
     becomes_true,
     done,
+    freeze_supervisor,
     opened,
     run,
     submit,
@@ -90,8 +91,7 @@ async def test_what_ended_meanwhile_is_settled_from_its_folder(
     job = await submit(queue, "gated", port=lines.port, answer="x" * 100_000)
     await lines.arrive()
     worker = await worker_pid(queue, job)
-    pid = await supervisor_pid(queue)
-    os.kill(pid, signal.SIGSTOP)  # so that nobody sees the end
+    pid = await freeze_supervisor(queue)  # so that nobody sees the end
     lines.let_go()
     await becomes_true(lambda: identity_of(worker) is None)
     os.kill(pid, signal.SIGKILL)
@@ -107,8 +107,7 @@ async def test_a_worker_that_died_unseen_is_interrupted(
     await lines.arrive()
     await until(queue, job, lambda record: record.progress == 10)
     worker = await worker_pid(queue, job)
-    pid = await supervisor_pid(queue)
-    os.kill(pid, signal.SIGSTOP)
+    pid = await freeze_supervisor(queue)
     os.kill(worker, signal.SIGKILL)
     await lines.end()
     os.kill(pid, signal.SIGKILL)
@@ -134,8 +133,7 @@ async def test_a_stop_that_the_dead_one_had_begun_is_finished(
 ) -> None:
     job = await submit(queue, "gated", port=lines.port)
     await lines.arrive()
-    pid = await supervisor_pid(queue)
-    os.kill(pid, signal.SIGSTOP)
+    pid = await freeze_supervisor(queue)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(queue.stop_job, job.job_id)
         await until(queue, job, lambda record: record.stop_requested)
@@ -193,8 +191,7 @@ async def test_deleting_an_adopted_job_leaves_nothing(
 ) -> None:
     job = await submit(queue, "gated", port=lines.port)
     await lines.arrive()
-    pid = await supervisor_pid(queue)
-    os.kill(pid, signal.SIGSTOP)
+    pid = await freeze_supervisor(queue)
     await queue.delete_job(job.job_id)
     os.kill(pid, signal.SIGKILL)
     await lines.end()

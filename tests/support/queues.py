@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import psutil
 
 from mcp_queue import clock
 from mcp_queue.commands.catalog import registry as catalog
-from mcp_queue.errors import JobNotFoundError
+from mcp_queue.errors import JobNotFoundError, RegistryBusyError
 from mcp_queue.jobs import job_rows, member_rows, run_rows, states
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.manager import QueueManager
@@ -99,6 +101,25 @@ async def supervisor_pid(queue: QueueManager, *, other_than: int = 0) -> int:
             if found["running"] and found["pid"] != other_than:
                 return found["pid"]
             await anyio.sleep(0.01)
+
+
+async def freeze_supervisor(queue: QueueManager) -> int:
+    """Stop the supervisor (SIGSTOP), not while it writes, which would lock out all; its pid."""
+    pid = await supervisor_pid(queue)
+    registry = Registry(queue.registry_path, busy_timeout=0.1)
+    try:
+        with anyio.fail_after(GUARD):
+            while True:
+                os.kill(pid, signal.SIGSTOP)
+                await becomes_true(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+                try:
+                    with registry.transaction(durable=False):
+                        return pid
+                except RegistryBusyError:
+                    os.kill(pid, signal.SIGCONT)
+                    await anyio.sleep(0.01)
+    finally:
+        registry.close()
 
 
 async def worker_pid(queue: QueueManager, job: JobRecord) -> int:

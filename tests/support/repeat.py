@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -39,7 +40,10 @@ def thorough(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def _burn(pytestconfig: pytest.Config, session_leak_check: None) -> Iterator[None]:
-    if not pytestconfig.getoption("--burn"):
+    if (
+        not pytestconfig.getoption("--burn")
+        or os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0"
+    ):
         yield
         return
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:

@@ -46,7 +46,7 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
     `JobAlreadyExistsError` when its id is taken, `QueueFullError` when a limit refuses it.
     """
     with registry.transaction("submit"):
-        now = clock.wall()  # after the wait for another's write, so in the order of adding
+        now = clock.wall()  # after the wait for another's write, so times go with the order
         order = registry.next("start_order") if job.start else None
         try:
             registry.execute(
@@ -88,8 +88,8 @@ def request_stop(registry: Registry, job_id: str) -> JobRecord:
 
     A second request changes nothing. `InvalidJobStateError` when the job has ended.
     """
-    now = clock.wall()
     with registry.transaction("stop"):
+        now = clock.wall()
         rev = registry.next("rev")
         if registry.changed(
             "UPDATE jobs SET status = 'stopped', stop_requested = 1, finished_at = ?,"

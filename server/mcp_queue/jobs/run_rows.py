@@ -76,9 +76,10 @@ def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> l
     Durable, since a job that ran must not be found pending after a power cut. A job that rests
     between two attempts waits until its time has come, ``due`` in monotonic seconds (now).
     """
-    now, boot = clock.wall(), boot_of(own_identity())
+    boot = boot_of(own_identity())
     claims: list[Claim] = []
     with registry.transaction("claim"):
+        now = clock.wall()
         waiting = registry.rows(
             "SELECT seq, job_id, command, attempt, timeout, memory_limit, params, call, origin,"
             " run_id FROM jobs WHERE status = 'pending' AND start_order IS NOT NULL"
@@ -162,8 +163,8 @@ def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bo
     stop was asked, it is stopped, and keeps its result. The answer tells whether this call ended
     the job.
     """
-    now = clock.wall()
     with registry.transaction("settle"):
+        now = clock.wall()
         if registry.value("SELECT stop_requested FROM jobs WHERE run_id = ?", (run_id,)):
             ending = replace(ending, status=states.STOPPED, error_code=None, error_message=None)
         decided = registry.changed(
@@ -195,8 +196,8 @@ def put_back(registry: Registry, run_id: str, *, counted: bool = True) -> bool:
     ``counted``: the worker is to blame, not a supervisor that died. False when the job has done so
     `FALSE_STARTS` times in a row, or has ended meanwhile; then nothing is changed.
     """
-    now = clock.wall()
     with registry.transaction():
+        now = clock.wall()
         back = registry.changed(
             "UPDATE jobs SET status = 'pending', false_starts = false_starts + ?, run_id = NULL,"
             " started_at = NULL, updated_at = ?, rev = ? WHERE run_id = ? AND status = 'running'"

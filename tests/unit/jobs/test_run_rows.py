@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mcp_queue import clock
 from mcp_queue.jobs import job_rows, run_rows
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.jobs.run_rows import FALSE_STARTS, Ending
@@ -175,3 +176,24 @@ def test_only_runs_that_are_needed_are_known(registry: Registry, gone: bool) -> 
     if gone:
         run_rows.forget(registry, deleted)
     assert run_rows.known_run_ids(registry) == {kept} | (set() if gone else {deleted})
+
+
+def test_times_go_with_the_order_of_writes(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time taken before the wait for another's write would be older than what that wrote."""
+    waits: list[bool] = []
+
+    def wall() -> float:
+        waits.append(not registry.connection.in_transaction)
+        return 1.0
+
+    monkeypatch.setattr(clock, "wall", wall)
+    add(registry, "ends", "waits", "stops")
+    run_rows.claim(registry, ["r1", "r2"])
+    run_rows.finish(registry, "r1", Ending("completed"), gone=True)
+    run_rows.put_back(registry, "r2")
+    job_rows.request_stop(registry, "stops")
+    job_rows.delete(registry, "waits", "by client")
+    assert waits
+    assert not any(waits)
