@@ -72,36 +72,10 @@ def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> An
 
 
 def _register_function(
-    function: Any,
-    name: str | None,
-    *,
-    use_queue: bool = False,
-    timeout: float | None = None,
-    max_attempts: int = 1,
-    memory_limit: int | str | None = None,
-    task: Task = "optional",
-    inline_wait: float | None = None,
-    title: str | None = None,
-    description: str | None = None,
-    read_only: bool | None = None,
-    destructive: bool | None = None,
-    ask_for: Sequence[str] = (),
+    function: Any, name: str | None, *, description: str | None = None, **options: Any
 ) -> None:
-    info = CommandInfo(
-        getattr(function, "__name__", "") if name is None else name,
-        function,
-        descr=description,
-        title=title,
-        use_queue=use_queue,
-        timeout=timeout,
-        max_attempts=max_attempts,
-        memory_limit=memory_limit,
-        task=task,
-        inline_wait=inline_wait,
-        read_only=read_only,
-        destructive=destructive,
-        ask_for=ask_for,
-    )
+    own = getattr(function, "__name__", "") if name is None else name
+    info = CommandInfo(own, function, descr=description, **options)
     registry.register(info)
     function.__mcp_queue__ = info
 
