@@ -124,8 +124,9 @@ async def test_row_30_damaged_while_in_use(
 async def test_row_30_removed_while_in_use(
     server: Setup, persistent: Settings, lines: Lifelines, gone: str
 ) -> None:
-    """No false success: what nobody would see is refused; after a restart all is well."""
+    """No false success: what nobody would see is refused; whoever starts then finds all well."""
     path = Path(invariants.settings_path(persistent))
+    kept: list[str] = []
     with RawClient(server.command) as client:
         greet(client)
         call(client, "gated", port=lines.port)
@@ -139,11 +140,15 @@ async def test_row_30_removed_while_in_use(
         assert error["code"] == "registry_error"
         assert "removed" in error["message"]
         assert "Restart" in error["hint"]
+        if gone != "folder":
+            with RawClient(server.command) as beside:  # as what was removed is still open
+                greet(beside)
+                kept.append(add_and_wait(beside))
     with RawClient(server.command) as successor:
         greet(successor)
-        job_id = call(successor, "add", a=2, b=3)["job_id"]
-        answer = call(successor, "queue_wait_job", job_ids=[job_id], timeout_seconds=30)
-        assert answer["jobs"][0]["result"] == 5
+        add_and_wait(successor)
+        for job_id in kept:
+            assert call(successor, "queue_get_job_status", job_id=job_id)["result"] == 5
         lines.let_go()
         await lines.end()
         if gone != "folder":
@@ -207,6 +212,13 @@ async def test_row_31_pid_of_another(witness: Witness, persistent: Settings) -> 
             assert (await queues.run(queue, "add", a=2, b=3)).result == 5
             assert await supervisor_pid(queue) != stranger.pid
         assert stranger.poll() is None
+
+
+def add_and_wait(client: RawClient) -> str:
+    job_id = call(client, "add", a=2, b=3)["job_id"]
+    answer = call(client, "queue_wait_job", job_ids=[job_id], timeout_seconds=30)
+    assert answer["jobs"][0]["result"] == 5
+    return job_id
 
 
 HOSTILE = [

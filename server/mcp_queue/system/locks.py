@@ -1,13 +1,18 @@
-"""The lock that makes a supervisor the only one of its registry.
+"""Locks of files and folders, such as the one that makes a supervisor its registry's only one.
 
-The kernel releases it at the holder's death, so there is nothing stale to clean. Its descriptor
-never crosses a spawn (descriptors are not inherited, PEP 446).
+The kernel releases them at the holder's death, so there is nothing stale to clean. A descriptor
+of theirs never crosses a spawn (descriptors are not inherited, PEP 446).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 
 class FileLock:
@@ -40,3 +45,23 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@contextmanager
+def folder_locked(path: str) -> Generator[None]:
+    """One process at a time in this block, for a folder that exists; the others wait.
+
+    Not on Windows, nor on a file system that locks no folders.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
