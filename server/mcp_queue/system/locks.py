@@ -11,6 +11,11 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -27,12 +32,8 @@ class FileLock:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if sys.platform == "win32":
-                import msvcrt
-
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             else:
-                import fcntl
-
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
@@ -56,8 +57,6 @@ def folder_locked(path: str) -> Generator[None]:
     if sys.platform == "win32":
         yield
         return
-    import fcntl
-
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with suppress(OSError):
