@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mcp_queue.errors import RegistryDamagedError
 from mcp_queue.jobs import bell, events, member_rows, run_rows
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mcp_queue.config import Settings
+    from mcp_queue.jobs.run_rows import RunRow
     from support.processes import Lifelines
     from support.serving import Setup
 
@@ -88,6 +90,14 @@ def serves_anew(client: RawClient, path: Path) -> Path:
     assert answer["jobs"][0]["result"] == 5
     assert "Traceback" not in client.stderr
     return kept
+
+
+def runs_of(path: Path) -> list[RunRow]:
+    registry = Registry(str(path))
+    try:
+        return run_rows.all_runs(registry)
+    finally:
+        registry.close()
 
 
 def log_of(registry: Path, run_id: str) -> list[str]:
@@ -236,9 +246,12 @@ async def test_row_30_an_idle_supervisor_leaves_what_is_damaged(
         assert supervisor is not None
         watching = watch(supervisor.identity)
         assert watching is not None
+        await invariants.becomes(lambda: runs_of(path) == [], "the run of a job that has ended")
         spoil_jobs(path)
         registry = Registry(str(path))
         registry.execute("UPDATE counter SET value = value + 1")  # so that nobody trusts a cache
+        with pytest.raises(RegistryDamagedError):
+            registry.rows("SELECT * FROM jobs")
         registry.close()
         bell.ring(RegistryFolder(str(path)).bell)
         assert select.select([watching], [], [], GUARD)[0]

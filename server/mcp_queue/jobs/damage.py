@@ -26,7 +26,7 @@ from mcp_queue import clock
 from mcp_queue.errors import RegistryDamagedError, RegistryError
 from mcp_queue.jobs import bell
 from mcp_queue.jobs.folder import RegistryFolder
-from mcp_queue.jobs.registry import Registry, file_identity
+from mcp_queue.jobs.registry import DAMAGED, Registry, file_identity
 from mcp_queue.system import tree
 from mcp_queue.system.locks import FileLock
 
@@ -94,6 +94,17 @@ def set_aside(path: str) -> str | None:
     finally:
         lock.release()
     return aside
+
+
+def confirm(path: str) -> None:
+    """Look at all of a registry that somebody found damaged.
+
+    Raises `RegistryDamagedError` if it is; else the report is forgotten.
+    """
+    damage = _damage(path)
+    if damage is not None:
+        raise _refusal(path, damage, DAMAGED)
+    _forget(RegistryFolder(path))
 
 
 def kept_aside(path: str) -> list[str]:

@@ -140,12 +140,21 @@ def _look(state: State) -> None:
     questions.deliver(state)
     dispatch.dispatch(state)
     retain.keep_time(state)
+    _look_for_damage(state)
     members.ring_servers(state)
     settle.remove_remains(state)
     members.consider_leaving(state)
     state.trouble = ""
     if shutdown.finished(state):
         state.loop.stop()
+
+
+def _look_for_damage(state: State) -> None:
+    """Meet the damage that somebody met: if nothing runs, we are to leave (`_in_trouble`)."""
+    if not state.runs and os.path.exists(state.folder.damaged):
+        from mcp_queue.jobs import damage  # rarely needed
+
+        damage.confirm(state.registry.path)
 
 
 def _look_now_and_then(state: State) -> None:

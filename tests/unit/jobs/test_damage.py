@@ -83,6 +83,17 @@ def test_what_is_marked_and_sound_stays(made: str) -> None:
     assert not marked.exists()
 
 
+def test_a_report_is_confirmed_or_forgotten(made: str) -> None:
+    marked = mark(made)
+    damage.confirm(made)
+    assert not marked.exists()
+    content = spoil(made, root_of(made, "jobs_by_rev"), 4096)
+    with pytest.raises(RegistryDamagedError, match="damaged"):
+        damage.confirm(made)
+    assert Path(made).read_bytes() == content
+    assert damage.kept_aside(made) == []
+
+
 def test_an_index_that_lost_a_job_is_damage(made: str) -> None:
     spoil(made, root_of(made, "jobs_by_rev"), 4096)
     registry = Registry(made)
