@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mcp_queue.commands.contents import Image as Image
     from mcp_queue.commands.contents import Link as Link
     from mcp_queue.commands.job import Job as Job
+    from mcp_queue.commands.prompt import prompt as prompt
+    from mcp_queue.commands.resource import resource as resource
     from mcp_queue.commands.results import ErrorResult as ErrorResult
     from mcp_queue.commands.results import SuccessResult as SuccessResult
     from mcp_queue.errors import ArtifactNotFoundError as ArtifactNotFoundError
@@ -53,6 +55,8 @@ _HOME = {
     "Command": "commands.command",
     "command": "commands.command",
     "registry": "commands.catalog",
+    "prompt": "commands.prompt",
+    "resource": "commands.resource",
     "Job": "commands.job",
     "Answer": "commands.asking",
     "Question": "commands.asking",

@@ -169,14 +169,14 @@ class NotGuardedError(QueueError):
 
 
 class InvalidCommandError(QueueError):
-    """The command {command!r} is not well defined: {reason}."""
+    """{command!r} is not well defined: {reason}."""
 
     code = "invalid_command"
     hint = "Correct the definition and start the server again."
 
 
 class DuplicateCommandError(QueueError):
-    """Two commands are named {command!r}: one in {first}, one in {second}."""
+    """Two {what} are named {command!r}: one in {first}, one in {second}."""
 
     code = "duplicate_command"
     hint = "Give one of them another name."

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from mcp_queue import Answer, Audio, File, Image, Job, Question, command
+from mcp_queue import Answer, Audio, File, Image, Job, Question, command, prompt, resource
 
 PIXEL = base64.b64decode(  # a PNG
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/q842"
@@ -93,10 +93,24 @@ class address(BaseModel):  # noqa: N801 (the suite wants this name)
     city: str = ""
 
 
-@command
-def json_schema_2020_12_tool(name: str = "", address: address | None = None) -> str:
-    """Take an address."""
-    return f"{name} {address}"
+CONTACT = {
+    "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+    "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+    "then": {"required": ["phone"]},
+    "else": {"required": ["email"]},
+}
+
+
+@command(conditions=CONTACT)
+def json_schema_2020_12_tool(
+    name: str = "",
+    address: address | None = None,
+    contactMethod: Literal["phone", "email"] | None = None,  # noqa: N803
+    phone: str = "",
+    email: str = "",
+) -> str:
+    """Take an address and a way to reach somebody."""
+    return f"{name} {address} {contactMethod} {phone} {email}"
 
 
 # Commands that ask the person within the request.
@@ -189,3 +203,65 @@ def test_input_required_result_multi_round(*, job: Job) -> str:
     name = job.ask("Step 1: What is your name?", {"name": str})
     color = job.ask("Step 2: What is your favorite color?", {"color": str})
     return f"{name.content['name']} likes {color.content['color']}"
+
+
+# What clients read.
+
+
+@resource("test://static-text")
+def static_text() -> str:
+    """A text."""
+    return "This is the content of the static text resource."
+
+
+@resource("test://static-binary", mime_type="image/png")
+def static_binary() -> bytes:
+    """A red pixel."""
+    return PIXEL
+
+
+@resource("test://template/{id}/data")
+def template_data(id: str) -> dict[str, object]:  # noqa: A002 (the suite wants this name)
+    """The data of an id."""
+    return {"id": id, "templateTest": True, "data": f"Data for ID: {id}"}
+
+
+@resource("test://watched-resource", updated_by="test_simple_text")
+def watched_resource() -> str:
+    """What a command changes."""
+    return "watched"
+
+
+# What a person asks for.
+
+
+@prompt
+def test_simple_prompt() -> str:
+    """Nothing but a text."""
+    return "This is a simple prompt for testing."
+
+
+@prompt
+def test_prompt_with_arguments(arg1: str, arg2: str) -> str:
+    """A text with two arguments."""
+    return f"Prompt with arguments: arg1={arg1!r}, arg2={arg2!r}"
+
+
+@prompt
+def test_prompt_with_embedded_resource(resourceUri: str) -> list[object]:  # noqa: N803
+    """A file and what to do with it."""
+    file = File("Embedded resource content for testing.", name=resourceUri.rpartition("/")[2])
+    return [file, "Please process the embedded resource above."]
+
+
+@prompt
+def test_prompt_with_image() -> list[object]:
+    """An image and what to do with it."""
+    return [Image(PIXEL), "Please analyze the image above."]
+
+
+@prompt
+def test_input_required_result_prompt(*, job: Job) -> str:
+    """A text that the person completes."""
+    answer = job.ask("What context should the prompt use?", {"context": str})
+    return f"Context: {answer.content['context']}"

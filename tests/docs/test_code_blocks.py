@@ -184,6 +184,9 @@ def serve_module(block: Block, folder: Path, environment: dict[str, str]) -> Non
         if name == "report_commands.py":
             check_report(client)
             return
+        if name == "notes_commands.py":
+            check_notes(client)
+            return
         job_id = call(client, "count_lines", path=str(folder / name))["job_id"]
         [job] = call(client, "queue_wait_job", job_ids=[job_id])["jobs"]
         lines = len(block.text.splitlines())
@@ -218,6 +221,23 @@ def check_report(client: RawClient) -> None:
     [content] = client.request("resources/read", {"uri": rows["uri"]})["result"]["contents"]
     assert content["text"] == "1\n2\n"
     assert "done" in envelope["text"]
+
+
+def check_notes(client: RawClient) -> None:
+    assert "error" in client.request("resources/read", {"uri": "notes://2026-11-25"})
+    client.request("resources/subscribe", {"uri": "notes://2026-11-25"})
+    assert (
+        call(client, "write_note", day="2026-11-25", text="# Rain")["result"]
+        == "notes://2026-11-25"
+    )
+    client.wait_for(lambda received: received.method == "notifications/resources/updated")
+    [note] = client.request("resources/read", {"uri": "notes://2026-11-25"})["result"]["contents"]
+    assert (note["mimeType"], note["text"]) == ("text/markdown", "# Rain")
+    prompt = {"name": "summarize_note", "arguments": {"day": "2026-11-25"}}
+    [message] = client.request("prompts/get", prompt)["result"]["messages"]
+    assert message["content"]["text"] == "Read notes://2026-11-25 and give me a short summary."
+    listed = client.request("prompts/list")["result"]["prompts"]
+    assert "describe_picture" in {each["name"] for each in listed}
 
 
 def run_script(block: Block, folder: Path, environment: dict[str, str]) -> None:

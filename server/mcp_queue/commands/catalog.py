@@ -1,4 +1,4 @@
-"""The commands that this process knows, by name."""
+"""The commands, prompts and resources that this process knows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.resource import ResourceInfo
 
 FILE_MODULE = "mcp_queue_file_"  # what the names of modules begin with that are loaded by path
 
 
 class Catalog:
-    """Commands by name, in the order of their registration.
+    """Commands by name, ``prompts`` by name and ``resources`` by URI, in the order they came.
 
     While commands are loaded, ``source`` says where from (``{"module": …}`` or ``{"file": …}``),
     and ``gives_way`` that what is loaded yields to commands of the same name that came before.
@@ -26,8 +27,10 @@ class Catalog:
     def __init__(self) -> None:
         self.source: dict[str, str] | None = None
         self.gives_way = False
+        self.prompts: dict[str, CommandInfo] = {}
+        self.resources: dict[str, ResourceInfo] = {}
         self._commands: dict[str, CommandInfo] = {}
-        self._gave_way: set[str] = set()
+        self._gave_way: set[CommandInfo] = set()
 
     def register(self, command: CommandInfo | Any, kind: str | None = None) -> None:
         """Add a command, or one that its definition has added already, by its class or function.
@@ -37,19 +40,29 @@ class Catalog:
         DuplicateCommandError if another command has the name.
         """
         info: CommandInfo = getattr(command, "__mcp_queue__", command)
-        known = self._commands.get(info.name)
-        if known is not None and not _same_definition(known, info):
-            if self.gives_way and info.name not in self._gave_way:
-                return
-            raise DuplicateCommandError(command=info.name, first=_place(known), second=_place(info))
-        self._commands[info.name] = info
-        if self.gives_way:
-            self._gave_way.add(info.name)
+        self._put(self._commands, "commands", info.name, info)
+
+    def register_prompt(self, info: CommandInfo) -> None:
+        """Add a prompt; see `register`."""
+        self._put(self.prompts, "prompts", info.name, info)
+
+    def register_resource(self, info: ResourceInfo) -> None:
+        """Add a resource, which its URI tells from others; see `register`."""
+        self._put(self.resources, "resources", info.uri, info)
 
     def unregister(self, name: str) -> None:
         """Forget the command; a name that is not known is no error."""
         self._commands.pop(name, None)
-        self._gave_way.discard(name)
+
+    def everything(self) -> set[CommandInfo]:
+        """All commands, prompts and resources."""
+        return {info for table in self._tables() for info in table.values()}
+
+    def forget(self, unwanted: set[CommandInfo]) -> None:
+        """Forget these commands, prompts and resources."""
+        for table in self._tables():
+            for key in [key for key, info in table.items() if info in unwanted]:
+                del table[key]
 
     def find(self, name: str) -> CommandInfo | None:
         """The command, or None."""
@@ -78,6 +91,21 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self._commands)
+
+    def _tables(self) -> tuple[dict[str, Any], ...]:
+        return self._commands, self.prompts, self.resources
+
+    def _put(self, table: dict[str, Any], what: str, name: str, info: CommandInfo) -> None:
+        known = table.get(name)
+        if known is not None and not _same_definition(known, info):
+            if self.gives_way and known not in self._gave_way:
+                return
+            raise DuplicateCommandError(
+                what=what, command=name, first=_place(known), second=_place(info)
+            )
+        table[name] = info
+        if self.gives_way:
+            self._gave_way.add(info)
 
     def _near(self, name: str) -> str:
         from difflib import get_close_matches

@@ -12,7 +12,7 @@ from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, ClassVar, TypeVar, overload
 
     from mcp_queue.commands.info import Task
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         read_only: bool | None = None,
         destructive: bool | None = None,
         ask_for: Sequence[str] = (),
+        conditions: Mapping[str, Any] | None = None,
     ) -> Callable[[Function], Function]: ...
 
 
@@ -54,7 +55,10 @@ def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> An
     answer as an MCP task. ``inline_wait``: seconds for which a call that is answered without a
     task waits for its job; the answer is the result if the job ends in time, else the handle.
     ``ask_for``: the parameters that the person is asked for, by a form, when the caller leaves
-    them out. ``title``, ``description``, ``read_only`` and ``destructive`` are shown to clients.
+    them out. ``conditions``: JSON Schema keywords between parameters, such as
+    ``{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}``, that the types cannot say;
+    they are shown to clients and checked before the call. ``title``, ``description``,
+    ``read_only`` and ``destructive`` are shown to clients.
 
     Raises InvalidCommandError, or DuplicateCommandError if another command has the name.
     """
@@ -99,6 +103,7 @@ class Command:
     read_only: ClassVar[bool | None] = None
     destructive: ClassVar[bool | None] = None
     ask_for: ClassVar[Sequence[str]] = ()
+    conditions: ClassVar[Mapping[str, Any] | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -141,6 +146,7 @@ def _register_class(cls: type[Command]) -> None:
         read_only=cls.read_only,
         destructive=cls.destructive,
         ask_for=cls.ask_for,
+        conditions=cls.conditions,
     )
     registry.register(info)
     cls.__mcp_queue__ = info  # pyright: ignore[reportAttributeAccessIssue]

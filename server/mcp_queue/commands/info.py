@@ -9,13 +9,28 @@ from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Literal
 
     Task = Literal["optional", "required", "never"]
 
 TASKS = ("optional", "required", "never")
 NAME_LIMIT = 128  # characters
+CONDITIONS = frozenset(
+    {
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "dependentRequired",
+        "dependentSchemas",
+        "minProperties",
+        "maxProperties",
+    }
+)
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _CO_GENERATOR = 0x20  # inspect.CO_GENERATOR and CO_ASYNC_GENERATOR, without importing inspect
 _CO_ASYNC_GENERATOR = 0x200
@@ -33,6 +48,7 @@ class CommandInfo:
 
     __slots__ = (
         "ask_for",
+        "conditions",
         "descr",
         "destructive",
         "inline_wait",
@@ -65,6 +81,7 @@ class CommandInfo:
         read_only: bool | None = None,
         destructive: bool | None = None,
         ask_for: Sequence[str] = (),
+        conditions: Mapping[str, Any] | None = None,
     ) -> None:
         _check_name(name)
         _check_options(name, use_queue, timeout, task)
@@ -75,6 +92,7 @@ class CommandInfo:
         self.parameters_of: Callable[..., Any] = getattr(target, "execute", target)
         _check_function(name, self.parameters_of)
         self.ask_for = _ask_for(name, ask_for, self.parameters_of)
+        self.conditions = _conditions(name, conditions)
         self.descr = descr
         self.title = title or _title(name)
         self.use_queue = use_queue
@@ -186,6 +204,16 @@ def _ask_for(name: str, ask_for: object, function: Callable[..., Any]) -> tuple[
         if _code(function) is not None and not accepts(function, str(each)):  # pyright: ignore[reportUnknownArgumentType]
             raise InvalidCommandError(command=name, reason=f"ask_for: it has no parameter {each!r}")
     return tuple(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _conditions(name: str, given: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or not CONDITIONS.issuperset(given):  # pyright: ignore[reportUnknownArgumentType]
+        known = ", ".join(sorted(CONDITIONS))
+        reason = f"conditions is a dict of JSON Schema keywords among {known}, got {given!r:.200}"
+        raise InvalidCommandError(command=name, reason=reason)
+    return dict(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _memory_limit(name: str, value: object) -> int | None:

@@ -115,7 +115,7 @@ def _is_path(spec: str) -> bool:
 
 
 def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -> None:
-    outer, before = registry.source, {info.name: info for info in registry}
+    outer, before = registry.source, registry.everything()
     registry.source = source
     try:
         if "file" in source:
@@ -167,16 +167,16 @@ def _module_name(path: str) -> str:
     return f"{FILE_MODULE}{plain}_{crc32(os.fsencode(path)):08x}"
 
 
-def _forget_unfinished(before: dict[str, CommandInfo]) -> None:
+def _forget_unfinished(before: set[CommandInfo]) -> None:
     """Drop what a failed module registered, but keep what its imports did: those are complete."""
-    for info in registry:
-        if before.get(info.name) is info:
-            continue
+    unfinished: set[CommandInfo] = set()
+    for info in registry.everything() - before:
         module = info.target.__module__
         if module in sys.modules and module.partition(".")[0] in sys.modules:
             info.source = {"module": module}
         else:
-            registry.unregister(info.name)
+            unfinished.add(info)
+    registry.forget(unfinished)
 
 
 def _load_error(spec: str, source: dict[str, str], error: BaseException) -> CommandLoadError:

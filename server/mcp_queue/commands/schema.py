@@ -19,11 +19,12 @@ from mcp_queue.errors import InvalidCommandError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mcp_queue.commands.conditions import Conditions
     from mcp_queue.commands.info import CommandInfo
 
 ASKED = "If left out, the user is asked."
 
-_schemas: dict[str, CommandSchema] = {}
+_schemas: dict[CommandInfo, CommandSchema] = {}
 
 
 def schema_of(info: CommandInfo) -> CommandSchema:
@@ -31,9 +32,9 @@ def schema_of(info: CommandInfo) -> CommandSchema:
 
     Raises InvalidCommandError if the command cannot be offered as a tool.
     """
-    schema = _schemas.get(info.name)
-    if schema is None or schema.info is not info:
-        schema = _schemas[info.name] = CommandSchema(info)
+    schema = _schemas.get(info)
+    if schema is None:
+        schema = _schemas[info] = CommandSchema(info)
     return schema
 
 
@@ -55,7 +56,10 @@ class CommandSchema:
         self.summary = summary(info.description) or info.title
         self._arguments = Arguments(info.name, signature, parameter_descriptions(info.docstrings))
         self.plain = self._arguments.plain
-        self.input_schema = self._arguments.schema
+        self.input_schema: dict[str, Any] = self._arguments.schema
+        self._conditions = _conditions(info, self.input_schema)
+        if self._conditions is not None:
+            self.input_schema = {**self.input_schema, **self._conditions.keywords}
         self.offered_schema = self.input_schema
         if info.ask_for:
             _check_form(info, self.form_for(info.ask_for))
@@ -84,14 +88,22 @@ class CommandSchema:
 
         Raises InvalidParamsError, which lists what is wrong and says what is allowed.
         """
-        return self._arguments.for_json(params)
+        values = self._arguments.for_json(params)
+        self._check(params)
+        return values
 
     def call_arguments(self, params: object) -> dict[str, Any]:
         """The parameters given, checked, as Python values for a call in this process.
 
         Raises InvalidParamsError, which lists what is wrong and says what is allowed.
         """
-        return self._arguments.for_python(params)
+        values = self._arguments.for_python(params)
+        self._check(params)
+        return values
+
+    def _check(self, params: Any) -> None:
+        if self._conditions is not None:
+            self._conditions.check(params)
 
 
 def python_arguments(function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +114,14 @@ def python_arguments(function: Callable[..., Any], params: dict[str, Any]) -> di
     name = getattr(function, "__name__", repr(function))
     signature = read_signature(name, function, method=True)
     return Arguments(name, signature, {}).for_python(params)
+
+
+def _conditions(info: CommandInfo, schema: dict[str, Any]) -> Conditions | None:
+    if not info.conditions:
+        return None
+    from mcp_queue.commands.conditions import Conditions
+
+    return Conditions(info, schema)
 
 
 def _check_form(info: CommandInfo, form: dict[str, Any]) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from mcp_types import CompleteResult, Completion, PromptReference
 
+from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import states
 from mcp_queue.jobs.logs import STREAMS
-from mcp_queue.server.prompts import PROMPTS
 from mcp_queue.server.protocol import invalid_params
+from mcp_queue.server.queue_prompts import PROMPTS
 from mcp_queue.server.resources import TEMPLATES
 
 if TYPE_CHECKING:
     from mcp_types import CompleteRequestParams
 
+    from mcp_queue.commands.info import CommandInfo
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
@@ -26,13 +29,16 @@ MOST = 100  # values in one answer, by the specification
 async def complete(
     state: State, _context: Context, params: CompleteRequestParams
 ) -> CompleteResult:
-    """``completion/complete``: job ids newest first, streams, states and artifacts by prefix.
+    """``completion/complete``: job ids newest first, streams, states and artifacts by prefix; of
+    what authors wrote, the values of a ``Literal``, an enum or a bool.
 
     An unknown prompt or template is a protocol error, as the specification wants it; an argument
     that it does not have completes to nothing.
     """
-    known = _arguments_of(params)
     name, prefix = params.argument.name, params.argument.value
+    if (info := _authored(state, params)) is not None:
+        return _result([value for value in choices(info, name) if value.startswith(prefix)])
+    known = _arguments_of(params)
     if name not in known:
         return _result([])
     if name == "job_id":
@@ -45,6 +51,27 @@ async def complete(
     given = (params.context.arguments if params.context is not None else None) or {}
     names = await _artifacts(state.queue, given.get("job_id", ""))
     return _result([found for found in names if found.startswith(prefix)])
+
+
+def choices(info: CommandInfo, argument: str) -> list[str]:
+    """The values that an argument of an author's prompt or resource may have, if they are known."""
+    schema = schema_of(info).input_schema
+    part = schema["properties"].get(argument, {})
+    found: list[str] = []
+    for branch in part.get("anyOf") or [part]:
+        resolved = schema.get("$defs", {}).get(branch.get("$ref", "").rpartition("/")[2], branch)
+        values = resolved.get("enum") or [resolved[key] for key in ("const",) if key in resolved]
+        found += [value if isinstance(value, str) else json.dumps(value) for value in values]
+        if resolved.get("type") == "boolean":
+            found += ["true", "false"]
+    return found
+
+
+def _authored(state: State, params: CompleteRequestParams) -> CommandInfo | None:
+    ref = params.ref
+    if isinstance(ref, PromptReference):
+        return state.catalog.prompts.get(ref.name)
+    return state.catalog.resources.get(ref.uri)
 
 
 def _arguments_of(params: CompleteRequestParams) -> set[str]:

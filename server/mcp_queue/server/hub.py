@@ -26,9 +26,14 @@ RETRY = 1.0  # seconds before a watch that failed is tried again
 REMEMBERED = 4096  # ids by which a new job is told from a known one
 EVERY_JOB = ""  # the interest in the change of any job
 THE_SET = "/"  # the interest in jobs that come and go
-"""Interests are job ids, one of these two, or `log_of` a job; no job id can be one of those."""
+"""Interests are job ids, one of these two, `log_of` a job, or `ran`; no job id can be one."""
 
 log = logging.getLogger(__name__)
+
+
+def ran(command: str) -> str:
+    """The interest in a command: each time that it has run."""
+    return f"/ran/{command}"
 
 
 class Listener:
@@ -72,7 +77,7 @@ class Hub:
         self._wanted, self._watched = anyio.Event(), anyio.Event()
         self._watching: anyio.CancelScope | None = None
         self._missed = self._ended = False
-        self._logs = LogGrowth(queue, self._mark)
+        self._logs = LogGrowth(queue, self.mark)
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -136,14 +141,15 @@ class Hub:
         try:
             async with aclosing(self._queue.watch(None, begin)) as changes:
                 async for record in changes:
-                    self._mark(self._changed(record))
+                    self.mark(self._changed(record))
         except QueueError as error:
             log.warning("%s %s", error.message, error.hint)
             self._missed = True
             watched.set()  # a broken registry holds up nobody
             await anyio.sleep(RETRY)
 
-    def _mark(self, changed: set[str]) -> None:
+    def mark(self, changed: set[str]) -> None:
+        """Tell the listeners whom it concerns."""
         for listener in self._listeners:
             listener.mark(changed)
 
@@ -156,4 +162,6 @@ class Hub:
                 del self._known[next(iter(self._known))]
         if record.status == states.DELETED:
             changed.add(THE_SET)
+        elif record.terminal:
+            changed.add(ran(record.command))
         return changed

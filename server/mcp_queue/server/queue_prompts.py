@@ -1,4 +1,4 @@
-"""Prompts: what a person may ask a model to do with the queue."""
+"""The queue's own prompts: why did a job end as it did, and what happened altogether?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mcp_types import (
     EmbeddedResource,
     GetPromptResult,
-    ListPromptsResult,
     Prompt,
     PromptArgument,
     PromptMessage,
@@ -18,19 +17,13 @@ from mcp_types import (
 
 from mcp_queue.builtin.paging import page
 from mcp_queue.builtin.views import brief_view, doing, job_uri, job_view
-from mcp_queue.errors import QueueError
 from mcp_queue.jobs import states
-from mcp_queue.server.paging import page_of
-from mcp_queue.server.protocol import FRESH, PAGE, invalid_params
+from mcp_queue.server.protocol import invalid_params
 from mcp_queue.server.results import compact
 
 if TYPE_CHECKING:
-    from mcp_types import GetPromptRequestParams, PaginatedRequestParams
-
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
-    from mcp_queue.server.protocol import Context
-    from mcp_queue.server.state import State
 
     Arguments = dict[str, str]
 
@@ -75,28 +68,9 @@ cause (run it again) and a fault of the command (show the line and propose the c
 it again without asking me."""
 
 
-async def listed(
-    _state: State, _context: Context, params: PaginatedRequestParams | None
-) -> ListPromptsResult:
-    """``prompts/list``."""
-    shown, following = page_of(PROMPTS, params, PAGE)
-    return ListPromptsResult(
-        prompts=shown, next_cursor=following, ttl_ms=FRESH, cache_scope="public"
-    )
-
-
-async def got(state: State, _context: Context, params: GetPromptRequestParams) -> GetPromptResult:
-    """``prompts/get``. What is unknown or missing is a protocol error that says what it is."""
-    arguments = params.arguments or {}
-    try:
-        if params.name == DIAGNOSE.name:
-            return await _diagnosis(state.queue, arguments)
-        if params.name == SUMMARIZE.name:
-            return await _summary(state.queue, arguments)
-    except QueueError as error:
-        raise invalid_params(f"{error.message} {error.hint}") from None
-    names = ", ".join(prompt.name for prompt in PROMPTS)
-    raise invalid_params(f"Unknown prompt: {params.name[:200]!r}. There are {names}.")
+async def got(queue: QueueManager, name: str, arguments: Arguments) -> GetPromptResult:
+    """One of ``PROMPTS``. Raises QueueError, or a protocol error that says what is wrong."""
+    return await (_diagnosis if name == DIAGNOSE.name else _summary)(queue, arguments)
 
 
 async def _diagnosis(queue: QueueManager, arguments: Arguments) -> GetPromptResult:

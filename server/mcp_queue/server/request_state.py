@@ -44,12 +44,18 @@ def opened(context: Context) -> dict[str, Any]:
                 return found["state"]
     except ValueError:
         pass
-    raise invalid_params("requestState is not of this call, or too old: call the tool without it")
+    raise invalid_params("requestState is not of this call, or too old: call again without it")
 
 
 def _signature(context: Context, body: bytes) -> bytes:
     params = _params(context)
-    call = json.dumps([params.get("name"), params.get("arguments") or {}], sort_keys=True).encode()
+    what: list[Any] = [
+        context.method,
+        params.get("name"),
+        params.get("uri"),
+        params.get("arguments") or {},
+    ]
+    call = json.dumps(what, sort_keys=True).encode()
     return hmac.digest(_KEY, hashlib.sha256(call).digest() + body, "sha256")
 
 

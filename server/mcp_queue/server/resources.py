@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from mcp_types import (
@@ -26,16 +27,25 @@ from mcp_queue.errors import (
     QueueError,
 )
 from mcp_queue.jobs import states
+from mcp_queue.server import authored_resources
 from mcp_queue.server.paging import page_of
-from mcp_queue.server.protocol import FRESH, PAGE, invalid_params, no_such_resource
+from mcp_queue.server.protocol import (
+    FRESH,
+    PAGE,
+    InputNeeded,
+    invalid_params,
+    no_such_resource,
+)
 from mcp_queue.server.results import compact, output_schema_of
 from mcp_queue.server.tasks import find
+from mcp_queue.server.uri_templates import match
 from mcp_queue.server.uris import Address, parse
 
 if TYPE_CHECKING:
-    from mcp_types import PaginatedRequestParams, ReadResourceRequestParams
+    from mcp_types import InputRequiredResult, PaginatedRequestParams, ReadResourceRequestParams
 
     from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.resource import ResourceInfo
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol import Context
@@ -78,12 +88,20 @@ class Resources:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    @cached_property
+    def _fixed(self) -> list[Resource]:
+        return FIXED + authored_resources.fixed(self._state.catalog)
+
+    @cached_property
+    def _templates(self) -> list[ResourceTemplate]:
+        return TEMPLATES + authored_resources.templates(self._state.catalog)
+
     async def list(
         self, context: Context, params: PaginatedRequestParams | None
     ) -> ListResourcesResult:
         """The fixed resources, then the jobs, newest first, in pages."""
         cursor = params.cursor if params is not None else None
-        fixed = FIXED if cursor is None else []
+        fixed = self._fixed if cursor is None else []
         try:
             records, following = await page(self._state.queue, limit=JOBS, cursor=cursor)
         except QueueError as error:
@@ -96,15 +114,19 @@ class Resources:
     async def templates(
         self, context: Context, params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        """The resources of each job."""
-        shown, following = page_of(TEMPLATES, params, PAGE)
+        """The resources of each job, and those of authors that have parameters."""
+        shown, following = page_of(self._templates, params, PAGE)
         return ListResourceTemplatesResult(
             resource_templates=shown, next_cursor=following, ttl_ms=FRESH, cache_scope="public"
         )
 
-    async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        """The text of a resource. A URI that leads nowhere is a protocol error."""
+    async def read(
+        self, context: Context, params: ReadResourceRequestParams
+    ) -> ReadResourceResult | InputRequiredResult:
+        """The contents of a resource. A URI that leads nowhere is a protocol error."""
         uri = str(params.uri)
+        if (found := match(self._state.catalog, uri)) is not None:
+            return await self._read_authored(context, uri, *found)
         address = parse(uri)
         try:
             if address is not None and address.name:
@@ -122,6 +144,19 @@ class Resources:
         content = TextResourceContents(uri=uri, mime_type=mime_type, text=text)
         fresh = FRESH if uri == COMMANDS else 0  # the others change at any time
         return ReadResourceResult(contents=[content], ttl_ms=fresh, cache_scope="private")
+
+    async def _read_authored(
+        self, context: Context, uri: str, info: ResourceInfo, values: dict[str, str]
+    ) -> ReadResourceResult | InputRequiredResult:
+        try:
+            result = await authored_resources.read(self._state, info, values, uri, context)
+        except InputNeeded as needed:
+            return needed.result
+        except QueueError as error:
+            raise invalid_params(f"{error.message} {error.hint}") from None
+        if result is None:
+            raise no_such_resource(context, uri)
+        return result
 
     async def _read(self, address: Address) -> tuple[str, str] | None:
         if address.kind == "commands":

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import anyio
+
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.hub import Hub
+
+THREADS = 32  # functions of authors without async that run at once
 
 
 @dataclass(frozen=True)
@@ -20,3 +24,5 @@ class State:
     hub: Hub
     tasks: set[str] = field(default_factory=set[str])
     """The jobs that clients of this process follow as tasks, which bring their questions along."""
+    threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
+    """What authors wrote without async runs in these."""

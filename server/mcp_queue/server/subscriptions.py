@@ -23,7 +23,7 @@ from mcp_types import (
 )
 
 from mcp_queue.jobs import states
-from mcp_queue.server.hub import EVERY_JOB, THE_SET
+from mcp_queue.server.hub import EVERY_JOB, THE_SET, ran
 from mcp_queue.server.log_growth import log_of
 from mcp_queue.server.protocol import (
     connection_of,
@@ -33,6 +33,7 @@ from mcp_queue.server.protocol import (
     tasks_required,
 )
 from mcp_queue.server.tasks import detailed, find
+from mcp_queue.server.uri_templates import match
 from mcp_queue.server.uris import parse
 
 if TYPE_CHECKING:
@@ -65,13 +66,13 @@ class Subscription:
 
     tools: bool
     resources: bool
-    uris: dict[str, str | None]
-    """URIs and what they wait for; None for a resource that does not change."""
+    uris: dict[str, set[str]]
+    """URIs and what they wait for; nothing for a resource that does not change."""
     task_ids: list[str] | None
 
     def interests(self) -> set[str]:
         """What a listener for all of it waits for."""
-        wanted = {interest for interest in self.uris.values() if interest is not None}
+        wanted = {interest for interests in self.uris.values() for interest in interests}
         return wanted | set(self.task_ids or ()) | ({THE_SET} if self.resources else set())
 
     def acknowledged(self) -> SubscriptionFilter:
@@ -94,14 +95,15 @@ class Subscriptions:
     async def subscribe(self, context: Context, params: SubscribeRequestParams) -> EmptyResult:
         """Send ``notifications/resources/updated`` for the URI from now on."""
         uri = str(params.uri)
+        interests = self._interests_of(uri)
         address = parse(uri)
-        known = address is not None and (not address.job_id or await self._knows(address.job_id))
-        if not known:
+        if interests is None or (
+            address is not None and address.job_id and not await self._knows(address.job_id)
+        ):
             raise no_such_resource(context, uri)
-        interest = _interest_of(uri)
         pumps = _pumps(context)
-        if interest is not None and uri not in pumps:
-            pump = pumps[uri] = _Pump(uri, interest)
+        if interests and uri not in pumps:
+            pump = pumps[uri] = _Pump(uri, interests)
             self._state.hub.start_soon(pump.run, self._state.hub, context.session)
         if uri in pumps:
             await pumps[uri].listening.wait()
@@ -131,13 +133,26 @@ class Subscriptions:
         task_ids = (asked.model_extra or {}).get("taskIds")
         if task_ids is not None:
             task_ids = await self._known_tasks(context, task_ids)
-        uris = [uri for uri in asked.resource_subscriptions or () if parse(uri) is not None]
+        uris = {uri: self._interests_of(uri) for uri in asked.resource_subscriptions or ()}
         return Subscription(
             tools=bool(asked.tools_list_changed),
             resources=bool(asked.resources_list_changed),
-            uris={uri: _interest_of(uri) for uri in uris},
+            uris={uri: interests for uri, interests in uris.items() if interests is not None},
             task_ids=task_ids,
         )
+
+    def _interests_of(self, uri: str) -> set[str] | None:
+        """What a subscription waits for, which may be nothing; None for no resource of ours."""
+        if (found := match(self._state.catalog, uri)) is not None:
+            return {ran(command) for command in found[0].updated_by}
+        address = parse(uri)
+        if address is None:
+            return None
+        if address.kind == "commands":
+            return set()
+        if address.part.startswith("logs"):
+            return {log_of(address.job_id)}
+        return {address.job_id or EVERY_JOB}
 
     async def _known_tasks(self, context: Context, task_ids: object) -> list[str]:
         if not declares_tasks(context):
@@ -154,8 +169,8 @@ class Subscriptions:
 class _Pump:
     """Sends the changes of one URI until its scope is cancelled; of the handshake era."""
 
-    def __init__(self, uri: str, interest: str) -> None:
-        self._uri, self._interest = uri, interest
+    def __init__(self, uri: str, interests: set[str]) -> None:
+        self._uri, self._interests = uri, interests
         self.scope = anyio.CancelScope()
         self.listening = anyio.Event()
 
@@ -163,7 +178,7 @@ class _Pump:
         """Set ``listening`` when no change is missed any more, or when it is over."""
         try:
             with self.scope:
-                async with hub.listener({self._interest}) as listener:
+                async with hub.listener(self._interests) as listener:
                     self.listening.set()
                     while await listener.changes() is not None:
                         await session.send_resource_updated(self._uri)
@@ -196,8 +211,8 @@ class _Stream:
         if THE_SET in changed:
             params = NotificationParams(_meta=self._meta)
             await self._send(ResourceListChangedNotification(params=params))
-        for uri, interest in self._subscription.uris.items():
-            if interest in changed:
+        for uri, interests in self._subscription.uris.items():
+            if interests & changed:
                 updated = ResourceUpdatedNotificationParams(uri=uri, _meta=self._meta)
                 await self._send(ResourceUpdatedNotification(params=updated))
         await self.send_tasks(changed.intersection(self._subscription.task_ids or ()))
@@ -230,13 +245,3 @@ def _pumps(context: Context) -> dict[str, _Pump]:
 def _end(pumps: dict[str, _Pump]) -> None:
     for pump in pumps.values():
         pump.scope.cancel()
-
-
-def _interest_of(uri: str) -> str | None:
-    """What a subscription to ``uri`` waits for; None if the resource never changes."""
-    address = parse(uri)
-    if address is None or address.kind == "commands":
-        return None
-    if address.part.startswith("logs"):
-        return log_of(address.job_id)
-    return address.job_id or EVERY_JOB

@@ -19,6 +19,7 @@ from mcp_queue.builtin import NAMES
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import CommandNotFoundError, InvalidCommandError, QueueError
 from mcp_queue.manager.call import handle
+from mcp_queue.server.hub import ran
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.plain import PlainCalls
 from mcp_queue.server.protocol import (
@@ -104,7 +105,9 @@ class Tools:
             except QueueError as error:
                 return _refused(info, error)
         if not info.use_queue:
-            return await self._plain.call(info, arguments, context)
+            result = await self._plain.call(info, arguments, context)
+            self._state.hub.mark({ran(info.name)})
+            return result
         return await self._queue(info, arguments, context, as_task=as_task, waits=state.get("job"))
 
     async def _queue(

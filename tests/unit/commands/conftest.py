@@ -26,5 +26,4 @@ def empty_catalog() -> Iterator[None]:
 
 
 def _clear() -> None:
-    for info in registry:
-        registry.unregister(info.name)
+    registry.forget(registry.everything())

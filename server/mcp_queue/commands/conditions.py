@@ -1,0 +1,63 @@
+"""Conditions between the parameters of a command, which their types cannot say (server side).
+
+They are keywords of JSON Schema 2020-12 in the command's input schema (specification 2026-07-28,
+server/tools). It imports jsonschema, so it is imported for commands that have some.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from mcp_queue.commands import problems
+from mcp_queue.errors import InvalidCommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp_queue.commands.info import CommandInfo
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class Conditions:
+    """The conditions of one command. Raises InvalidCommandError for what is no JSON Schema."""
+
+    def __init__(self, info: CommandInfo, schema: Mapping[str, Any]) -> None:
+        keywords = info.conditions
+        try:
+            Draft202012Validator.check_schema(keywords)
+        except SchemaError as error:
+            where = "/".join(map(str, error.absolute_path))
+            raise InvalidCommandError(
+                command=info.name, reason=f"conditions/{where}: {error.message:.200}"
+            ) from None
+        self._command = info.name
+        self._schema = schema
+        definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+        self._validator: Any = Draft202012Validator({**definitions, **keywords})
+        self.keywords = {"$schema": DIALECT, **keywords}
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Raise InvalidParamsError unless all of them hold; defaults are not looked at."""
+        found = [_sentence(error) for error in self._validator.iter_errors(params)]
+        if found:
+            raise problems.invalid(self._command, list(dict.fromkeys(found)), dict(self._schema))
+
+
+def _sentence(error: Any) -> str:
+    """What is wrong, or what is wrong with each of several alternatives."""
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        ways: dict[object, list[str]] = {}
+        for each in error.context:
+            ways.setdefault(each.schema_path[0], []).append(_sentence(each))
+        return ", or ".join(" and ".join(way) for way in ways.values())
+    path = "".join(f"[{step!r}]" for step in error.absolute_path)
+    message = (
+        problems.short(error.instance) + " is not allowed"
+        if (error.validator == "not")
+        else str(error.message)
+    )
+    return f"{path}: {message}" if path else message

@@ -1,0 +1,61 @@
+"""Prompts: what an author lets a person ask of a model, as a function."""
+
+from __future__ import annotations
+
+from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.info import CommandInfo
+from mcp_queue.errors import InvalidCommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar, overload
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
+OF_THE_QUEUE = ("diagnose_job", "summarize_jobs")
+
+if TYPE_CHECKING:
+
+    @overload
+    def prompt(fn: Function, /) -> Function: ...
+
+    @overload
+    def prompt(
+        *, name: str | None = None, title: str | None = None, description: str | None = None
+    ) -> Callable[[Function], Function]: ...
+
+
+def prompt(
+    fn: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    description: str | None = None,
+) -> Any:
+    """Make a function a prompt, bare (``@prompt``) or with options; the function stays as it is.
+
+    It returns what the model is told: a text, an `Image`, an `Audio`, a `File`, a `Link`, or a list
+    of them, each a message of the user; `mcp_types.PromptMessage` and `GetPromptResult` go out as
+    they are. Its parameters are the arguments that the person fills in; they come as texts and
+    are made what their annotations say, and a ``Literal`` completes. It runs in the server, so it
+    had better be quick. ``name``: the function's, unless given; ``title`` and ``description`` (the
+    docstring) are shown to the person.
+
+    Raises InvalidCommandError, or DuplicateCommandError if another prompt has the name.
+    See specification 2026-07-28, server/prompts.
+    """
+
+    def register(function: Any) -> Any:
+        own = name or getattr(function, "__name__", repr(function))
+        if isinstance(function, type) or not callable(function):
+            raise InvalidCommandError(command=own, reason="@prompt is for functions")
+        if own in OF_THE_QUEUE:
+            raise InvalidCommandError(
+                command=own, reason="the queue has a prompt of this name; choose another"
+            )
+        registry.register_prompt(CommandInfo(own, function, title=title, descr=description))
+        return function
+
+    return register if fn is None else register(fn)

@@ -1,0 +1,118 @@
+"""The resources that authors write (``@resource``): how they are listed, read and completed."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from mcp_types import ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
+
+from mcp_queue.commands.contents import Content, mime_type_of
+from mcp_queue.commands.schema import schema_of
+from mcp_queue.errors import InvalidCommandError
+from mcp_queue.server.contents import resource_contents
+from mcp_queue.server.invoke import invoke, protocol_errors
+from mcp_queue.server.results import compact
+
+if TYPE_CHECKING:
+    from mcp_types import BlobResourceContents
+
+    from mcp_queue.commands.catalog import Catalog
+    from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.server.protocol import Context
+    from mcp_queue.server.state import State
+
+JSON, TEXT = "application/json", "text/plain"
+
+log = logging.getLogger(__name__)
+
+
+def fixed(catalog: Catalog) -> list[Resource]:
+    """Those without parameters."""
+    return [
+        Resource(
+            uri=info.uri,
+            name=info.name,
+            title=info.title,
+            description=_summary(info),
+            mime_type=info.mime_type,
+        )
+        for info in catalog.resources.values()
+        if not info.variables and _is_sound(info)
+    ]
+
+
+def templates(catalog: Catalog) -> list[ResourceTemplate]:
+    """Those with parameters."""
+    return [
+        ResourceTemplate(
+            uri_template=info.uri,
+            name=info.name,
+            title=info.title,
+            description=_summary(info),
+            mime_type=info.mime_type,
+        )
+        for info in catalog.resources.values()
+        if info.variables and _is_sound(info)
+    ]
+
+
+async def read(
+    state: State, info: ResourceInfo, values: dict[str, str], uri: str, context: Context
+) -> ReadResourceResult | None:
+    """What the function returns for these parameters; None if it says that there is none.
+
+    Raises InvalidParamsError, a protocol error for what the function raises, and InputNeeded.
+    """
+    with protocol_errors(info):
+        value = await invoke(state, info, values, context)
+        if value is None or isinstance(value, ReadResourceResult):
+            return value
+        content = await anyio.to_thread.run_sync(
+            lambda: _content(info, value, uri), limiter=state.threads
+        )
+    return ReadResourceResult(contents=[content], ttl_ms=0, cache_scope="private")
+
+
+def _content(
+    info: ResourceInfo, value: Any, uri: str
+) -> TextResourceContents | BlobResourceContents:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)  # pyright: ignore[reportUnknownArgumentType]
+        name = uri.rpartition("/")[2]
+        return resource_contents(uri, info.mime_type or mime_type_of(name, data), data)
+    if isinstance(value, Content):
+        return _stored(info, value, uri)
+    text, mime_type = (value, TEXT) if isinstance(value, str) else (compact(value), JSON)
+    return TextResourceContents(uri=uri, mime_type=info.mime_type or mime_type, text=text)
+
+
+def _stored(
+    info: ResourceInfo, content: Content, uri: str
+) -> TextResourceContents | BlobResourceContents:
+    data = content.source
+    if data is None:
+        raise TypeError("a resource has contents; a Link is for results of commands")
+    if isinstance(data, str):
+        with open(data, "rb") as file:
+            data = file.read()
+    return resource_contents(uri, info.mime_type or content.mime_type or TEXT, data)
+
+
+def _is_sound(info: ResourceInfo) -> bool:
+    """Whether it can be read at all; said in the log if not."""
+    try:
+        required = schema_of(info).input_schema.get("required", ())
+    except InvalidCommandError as error:
+        log.error("%s %s", error.message, error.hint)
+        return False
+    for name in required:
+        if name not in info.variables:
+            log.error("%r is not well defined: nobody gives its parameter %r", info.name, name)
+            return False
+    return True
+
+
+def _summary(info: ResourceInfo) -> str:
+    return schema_of(info).summary

@@ -1,0 +1,69 @@
+"""Which resource an address means; no parameter leads a path out of its folder."""
+
+from __future__ import annotations
+
+import posixpath
+from urllib.parse import quote
+
+from hypothesis import given, strategies
+
+from mcp_queue.commands.catalog import Catalog
+from mcp_queue.commands.resource import ResourceInfo
+from mcp_queue.server.uri_templates import match
+
+
+def give(day: str = "", path: str = "") -> str:
+    return day + path
+
+
+CATALOG = Catalog()
+for uri in ("notes://today", "notes://{day}", "notes://{day}.txt", "notes://{day}/files/{+path}"):
+    CATALOG.register_resource(ResourceInfo(uri, "give", give))
+
+
+def meant(uri: str) -> tuple[str, dict[str, str]] | None:
+    found = match(CATALOG, uri)
+    return found and (found[0].uri, found[1])
+
+
+def test_what_has_no_parameters_comes_first_then_what_was_defined_first() -> None:
+    assert meant("notes://today") == ("notes://today", {})
+    assert meant("notes://1") == ("notes://{day}", {"day": "1"})
+    assert meant("notes://1.txt") == ("notes://{day}", {"day": "1.txt"})
+    assert meant("notes://a%20b") == ("notes://{day}", {"day": "a b"})
+    assert meant("notes://a%2520b") == ("notes://{day}", {"day": "a%20b"})
+    files = ("notes://{day}/files/{+path}", {"day": "1", "path": "a/b c"})
+    assert meant("notes://1/files/a/b%20c") == files
+
+
+def test_literal_parts_are_no_patterns() -> None:
+    catalog = Catalog()
+    catalog.register_resource(ResourceInfo("a.b://(x)/{day}", "give", give))
+    assert match(catalog, "a.b://(x)/1") is not None
+    assert match(catalog, "aab://(x)/1") is None
+    assert match(catalog, "a.b://x/1") is None
+    assert match(catalog, "a.b://(x)/{day}") is not None
+
+
+@given(strategies.text() | strategies.text(alphabet="./\\%25eEfF\x00a"))
+def test_no_path_leaves_its_folder(path: str) -> None:
+    for written in (path, quote(path), quote(path, safe="")):
+        found = meant(f"notes://1/files/{written}")
+        if found is None:
+            continue
+        values = found[1]
+        for value in values.values():
+            assert "\x00" not in value
+            for separated in (value, value.replace("\\", "/")):
+                joined = posixpath.normpath(posixpath.join("/folder", separated))
+                assert joined.startswith("/folder/")
+
+
+@given(strategies.text(min_size=1, alphabet=strategies.characters(exclude_categories=("Cc", "Cs"))))
+def test_a_quoted_segment_comes_through(day: str) -> None:
+    climbs = day in (".", "..") or "/" in day or "\\" in day
+    found = meant(f"notes://{quote(day, safe='')}")
+    if climbs:
+        assert found is None
+    elif day != "today":
+        assert found == ("notes://{day}", {"day": day})
