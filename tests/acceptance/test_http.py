@@ -91,6 +91,36 @@ def test_each_session_has_subscriptions_of_its_own(
         stream.close()
 
 
+def test_who_lost_the_connection_takes_the_stream_up_again(setup: Setup, server: WebServer) -> None:
+    headers, others = session(server), session(server)
+    job_id = gated(setup, server, headers)
+    arguments = {"job_ids": [job_id], "timeout_seconds": GUARD}
+    wait = request(7, "tools/call", name="queue_wait_job", arguments=arguments)
+    wait["params"]["_meta"] = {"progressToken": "p"}
+    lost = Stream(server, wait, headers=headers)
+    assert lost.event()["params"]["progressToken"] == "p"
+    lost.close()
+    setup.gate("gate").touch()
+    answered = again(server, headers, lost.last_event_id)
+    while (told := answered.event()).get("id") != 7:
+        assert told["params"]["progressToken"] == "p"
+    answered.close()
+    [job] = told["result"]["structuredContent"]["jobs"]
+    assert job["status"] == "completed"
+    # Another session has no such event.
+    for headers_of, event in ((others, lost.last_event_id), (headers, "9999"), (headers, "x")):
+        stream = again(server, headers_of, event)
+        with pytest.raises(AssertionError, match="has ended"):
+            stream.event()
+        stream.close()
+
+
+def again(server: WebServer, headers: dict[str, str], last_event_id: str) -> Stream:
+    """A stream that is taken up again after an event."""
+    last = {"Last-Event-ID": last_event_id}
+    return Stream(server, method="GET", headers={**headers, **last})
+
+
 def test_a_subscription_of_the_stateless_era(setup: Setup, server: WebServer) -> None:
     job_id = gated(setup, server, session(server))
     filters = {"resourceSubscriptions": [f"queue://jobs/{job_id}"], "taskIds": [job_id]}

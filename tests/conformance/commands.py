@@ -74,6 +74,12 @@ def test_tool_with_progress(*, job: Job) -> str:
 
 
 @command
+def test_reconnection() -> str:
+    """Answer on a stream that could be taken up again."""
+    return "done"
+
+
+@command
 def test_logging_tool(*, job: Job) -> str:
     """Write lines to the server's log, of which no client is told."""
     job.log("a line")

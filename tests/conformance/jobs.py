@@ -45,3 +45,8 @@ def multi_input(*, job: Job) -> dict[str, str]:
 def test_tool_with_task(name: str) -> str:
     """Greet in a job who was asked for a name before it."""
     return f"Hello, {name}!"
+
+
+@command(use_queue=True, task="required")
+def test_missing_capability() -> None:
+    """Need a capability that the suite does not declare."""

@@ -159,16 +159,20 @@ class Stream:
         given = {**ACCEPT, **(headers or {})}
         self._connection.request(method, path, body, given)
         self._response = self._connection.getresponse()
+        self.last_event_id = ""
 
     @property
     def status(self) -> int:
         return self._response.status
 
     def event(self) -> dict[str, Any]:
-        """The message of the next event."""
+        """The message of the next event; an event without one only begins a stream."""
         while line := self._response.readline():
-            if line.startswith(b"data:"):
-                return json.loads(line.removeprefix(b"data:"))
+            if line.startswith(b"id:"):
+                self.last_event_id = line.removeprefix(b"id:").strip().decode()
+            data = line.removeprefix(b"data:").strip()
+            if data and line.startswith(b"data:"):
+                return json.loads(data)
         raise AssertionError("the stream has ended")
 
     def answer(self) -> Answer:

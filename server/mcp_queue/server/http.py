@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
@@ -30,6 +30,7 @@ from mcp_queue.server.app import build, opened
 from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
 from mcp_queue.server.listening import url_of
 from mcp_queue.server.protocol import is_modern
+from mcp_queue.server.resumption import RETRY, Sessions
 
 if TYPE_CHECKING:
     import socket
@@ -67,7 +68,7 @@ async def serve(settings: Settings, catalog: Catalog, listener: socket.socket) -
         tasks.start_soon(state.hub.end_with, ending)
         server, requests = build(state), OpenRequests()
         server.middleware[:0] = [requests.serve, compare_task_name]
-        sessions = StreamableHTTPSessionManager(server, security_settings=allowed(listener))
+        sessions = Sessions(server, security_settings=allowed(listener), retry_interval=RETRY)
         app = Starlette(routes=[Route(PATH, endpoint=StreamableHTTPASGIApp(sessions))])
         async with sessions.run():
             print(f"mcp-queue: serving on {url_of(listener)}", file=sys.stderr, flush=True)
