@@ -18,6 +18,7 @@ from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.manager import QueueManager
 from mcp_queue.system import crash
 from support.asking_commands import AskingJob
+from support.invariants import becomes
 from support.processes import GUARD
 from support.queues import (
     done,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.record import JobQuestion, JobRecord
 
 YES = {"confirm": True}
+VALUES = {"a1.q1.a": {"n": 4}, "a1.q1.b": YES, "a1.q1.answer": YES}
 
 
 async def asked(queue: QueueManager, job: JobRecord, count: int = 1) -> tuple[JobQuestion, ...]:
@@ -120,6 +122,28 @@ async def test_time_that_is_up_withdraws_the_question_and_keeps_what_came(
         {"a": {"n": 4}},
         "accept",
     ]
+
+
+@pytest.mark.parametrize("name", ["gives_up", "gives_up_async"])
+@pytest.mark.parametrize("dies", [False, True])
+async def test_an_answer_that_was_taken_before_the_question_was_withdrawn_counts(
+    persistent: Settings, name: str, dies: bool
+) -> None:
+    async with opened(persistent) as queue:
+        job = await submit(queue, name, seconds=0.5)
+        questions = await asked(queue, job, 2 if name == "gives_up" else 1)
+        supervisor = await freeze_supervisor(queue)  # so that it learns all of it at once
+        for question in questions:
+            await answer(queue, job, VALUES[question.key], question.key)
+        run_id = (await queue.record_of(job.job_id)).run_id
+        folder = RegistryFolder(queue.registry_path).run(str(run_id))
+        await becomes(
+            lambda: events.WITHDRAW in [line["e"] for line in events.read(folder.events, 0)[0]],
+            "a job whose time is not up",
+        )
+        os.kill(supervisor, signal.SIGKILL if dies else signal.SIGCONT)
+        record = await done(queue, job)
+        assert (record.status, record.result) == ("completed", [] if name == "gives_up" else None)
 
 
 async def test_a_timeout_that_is_not_caught_is_the_error_of_the_job(queue: QueueManager) -> None:

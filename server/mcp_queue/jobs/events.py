@@ -3,7 +3,7 @@
 Append-only JSON lines with a version ``v`` and a kind ``e``. A reader ignores keys and kinds it
 does not know and leaves a line without its newline for later. Kinds upwards: ``started`` (before
 any user code), ``progress``, ``artifact``, ``ask`` and ``withdraw`` (of questions), and last
-``outcome``; downwards: ``stop`` and ``answer``.
+``outcome``; downwards: ``stop``, ``answer``, and ``withdrawn`` when nobody can answer any more.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ ARTIFACT = "artifact"
 OUTCOME = "outcome"
 STOP = "stop"
 ANSWER = "answer"
+WITHDRAWN = "withdrawn"
 
 INLINE_RESULT = 16 * 1024  # bytes; larger results stand in result.json
 INLINE_DEPTH = 100  # deeper ones too: who lists jobs must be able to parse every one

@@ -36,7 +36,8 @@ def store(
 ) -> None:
     """Inside a transaction: note what a running job asks, and forget what it asks no more.
 
-    What is stored already stays as it is: its run's events may be read twice.
+    What is stored already stays as it is: its run's events may be read twice. So does what was
+    answered before it was withdrawn: its run waits for that answer.
     """
     now = clock.wall()
     for question in asked:
@@ -46,7 +47,9 @@ def store(
             (question.key, question.message, json.dumps(question.schema), now, run_id),
         )
     for key in withdrawn:
-        registry.execute("DELETE FROM questions WHERE run_id = ? AND key = ?", (run_id, key))
+        registry.execute(
+            "DELETE FROM questions WHERE run_id = ? AND key = ? AND action IS NULL", (run_id, key)
+        )
     registry.execute(
         "UPDATE jobs SET updated_at = ?, rev = ? WHERE run_id = ? AND status = 'running'",
         (now, registry.next("rev"), run_id),
@@ -84,6 +87,14 @@ def to_deliver(registry: Registry) -> list[Delivery]:
         " WHERE action IS NOT NULL AND NOT delivered ORDER BY id"
     )
     return [Delivery(*row) for row in rows]
+
+
+def answered(registry: Registry, run_id: str) -> set[str]:
+    """The keys of a run's questions that have an answer."""
+    rows = registry.rows(
+        "SELECT key FROM questions WHERE run_id = ? AND action IS NOT NULL", (run_id,)
+    )
+    return {row[0] for row in rows}
 
 
 def delivered(registry: Registry, answers: Sequence[Delivery]) -> None:

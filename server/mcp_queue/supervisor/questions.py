@@ -16,7 +16,7 @@ from mcp_queue.jobs.record import JobQuestion
 from mcp_queue.system import crash
 
 if TYPE_CHECKING:
-    from mcp_queue.supervisor.state import State
+    from mcp_queue.supervisor.state import Run, State
 
 KEY = re.compile(r"a[0-9]{1,9}\.q[0-9]{1,9}\.[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -58,6 +58,19 @@ def deliver(state: State) -> None:
         crash.point("deliver.before_record")
         question_rows.delivered(state.registry, told)
         crash.point("deliver.after_record")
+
+
+def confirm(state: State, run: Run, withdrawn: list[str]) -> None:
+    """Tell a run which of the questions that it withdraws nobody can answer any more.
+
+    It waits for that, or for the answer that came first, but not for ever: should we die before.
+    """
+    if withdrawn:
+        answered = question_rows.answered(state.registry, run.run_id)
+        keys: list[object] = [key for key in withdrawn if key not in answered]
+        with suppress(OSError):
+            events.append(run.folder.control, events.WITHDRAWN, {"keys": keys})
+            bell.ring(run.folder.bell)
 
 
 def _question(given: object) -> JobQuestion | None:

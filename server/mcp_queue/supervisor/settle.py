@@ -142,6 +142,7 @@ def _read_news(state: State, run: Run) -> None:
         artifacts=told.artifacts,
     )
     run.offset = offset
+    questions.confirm(state, run, told.withdrawn)
     for file in replaced:
         with suppress(OSError):
             os.unlink(os.path.join(run.folder.artifacts, file))

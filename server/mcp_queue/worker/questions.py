@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mcp_queue.worker.reporter import Reporter
 
 
+SETTLED = 10.0  # seconds at most for the supervisor to say what became of a withdrawn question
+
+
 class Questions:
     """All that a run asks (`commands.asking.Asking`); safe to use from several threads."""
 
@@ -47,7 +50,8 @@ class Questions:
         done = threading.Event()
         asked = self._ask(forms, done.set)
         try:
-            done.wait(timeout)
+            if not done.wait(timeout) and self._withdraw(asked):
+                done.wait(SETTLED)
         finally:
             self._close(asked)
         return self._answers(asked, timeout)
@@ -57,10 +61,13 @@ class Questions:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         asked = self._ask(forms, lambda: loop.call_soon_threadsafe(done.set))
         try:
-            async with asyncio.timeout(timeout):
-                await done.wait()
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await done.wait()
+            if not done.is_set() and self._withdraw(asked):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SETTLED):
+                        await done.wait()
         finally:
             self._close(asked)
         return self._answers(asked, timeout)
@@ -89,12 +96,23 @@ class Questions:
         """Nobody waits any more; what is not answered is withdrawn."""
         with self._lock:
             self._open.discard(asked)
-            left = list(asked.missing)
-        if left:
-            try:
-                self._reporter.say(events.WITHDRAW, {"keys": left})
-            except OSError:  # a full disk; the end of the job withdraws all
-                pass
+        self._withdraw(asked)
+
+    def _withdraw(self, asked: _Open) -> bool:
+        """Say, once, that nobody waits for what is missing; False when there is nothing to say.
+
+        What becomes of it the supervisor says: an answer may have come first.
+        """
+        with self._lock:
+            left = [] if asked.withdrawn else list(asked.missing)
+            asked.withdrawn = True
+        if not left:
+            return False
+        try:
+            self._reporter.say(events.WITHDRAW, {"keys": left})
+        except OSError:  # a full disk; the end of the job withdraws all
+            return False
+        return True
 
     def _answers(self, asked: _Open, timeout: float | None) -> dict[str, Given]:
         if not asked.missing:
@@ -115,7 +133,7 @@ class Questions:
                 for line in lines:
                     self._take(line)
                 for asked in self._open:
-                    if not asked.missing or self._reporter.stop_asked:
+                    if asked.settled or self._reporter.stop_asked:
                         with suppress(RuntimeError):  # its event loop is closed
                             asked.wake()
 
@@ -126,6 +144,9 @@ class Questions:
         elif line.get("e") == events.ANSWER:
             for asked in self._open:
                 asked.take(line)
+        elif line.get("e") == events.WITHDRAWN:
+            for asked in self._open:
+                asked.gone.update(line["keys"])
 
 
 class _Open:
@@ -134,7 +155,14 @@ class _Open:
     def __init__(self, missing: dict[str, str], wake: Callable[[], object]) -> None:
         self.missing = missing  # keys as they travel: keys of the command
         self.answers: dict[str, Given] = {}
+        self.withdrawn = False
+        self.gone: set[str] = set()  # keys that nobody can answer any more
         self.wake = wake
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more can come."""
+        return self.gone.issuperset(self.missing)
 
     def take(self, line: dict[str, Any]) -> None:
         key = self.missing.pop(line["key"], None)

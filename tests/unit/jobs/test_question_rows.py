@@ -136,6 +136,16 @@ def test_what_is_withdrawn_is_no_longer_asked(running: Registry) -> None:
     assert keys(running) == [SECOND.key]
 
 
+def test_what_was_answered_before_it_is_withdrawn_stays(running: Registry) -> None:
+    say(running, FIRST, SECOND)
+    question_rows.answer(running, "j", FIRST.key, "decline", None)
+    say(running, withdrawn=[FIRST.key, SECOND.key])
+    [delivery] = question_rows.to_deliver(running)
+    assert delivery.key == FIRST.key
+    assert question_rows.answered(running, delivery.run_id) == {FIRST.key}
+    assert question_rows.answered(running, "another") == set()
+
+
 @pytest.mark.parametrize("way", ["finish", "put_back", "delete"])
 def test_all_questions_go_with_the_run(running: Registry, way: str) -> None:
     say(running, FIRST, SECOND)

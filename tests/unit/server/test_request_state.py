@@ -14,9 +14,13 @@ from mcp_queue.server.request_state import LIFETIME, opened, seal
 STATE = {"answers": {"answer": ["accept", {"n": 1}]}}
 
 
-def context(state: str | None = None, name: str = "tool", **arguments: Any) -> Any:
+def context(
+    state: str | None = None, name: str = "tool", method: str = "tools/call", **arguments: Any
+) -> Any:
     params = {"name": name, "arguments": arguments}
-    return SimpleNamespace(params=params if state is None else params | {"requestState": state})
+    return SimpleNamespace(
+        method=method, params=params if state is None else params | {"requestState": state}
+    )
 
 
 def test_it_comes_back_as_it_was() -> None:
@@ -27,8 +31,8 @@ def test_it_comes_back_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"name": "other"}, {"a": 2}, {"a": 1, "b": 1}, {}],
-    ids=["tool", "value", "more", "less"],
+    [{"name": "other"}, {"a": 1, "method": "prompts/get"}, {"a": 2}, {"a": 1, "b": 1}, {}],
+    ids=["tool", "method", "value", "more", "less"],
 )
 def test_it_belongs_to_one_call(other: dict[str, Any]) -> None:
     sealed = seal(context(a=1), STATE)
