@@ -92,14 +92,15 @@ def test_wrong_prompts_say_what_is_wrong(server: Setup, version: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_prompt_may_ask_the_person(server: Setup, mode: str) -> None:
+async def test_prompts_and_resources_may_ask_the_person(server: Setup, mode: str) -> None:
     async def fill_in(_context: Any, _params: Any) -> ElicitResult:
         return ElicitResult(action="accept", content={"language": "Latin"})
 
     async with server.client(mode, elicitation_callback=fill_in) as client:
-        result = await client.get_prompt("asks")
-    [message] = result.messages
+        [message] = (await client.get_prompt("asks")).messages
+        [content] = (await client.read_resource("asked://tongue")).contents
     assert message.content.text == "Answer in Latin."  # pyright: ignore[reportAttributeAccessIssue]
+    assert content.text == "tongue: Latin"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize("version", ERAS)

@@ -89,6 +89,13 @@ def kinds(what: str, *, queue: QueueManager, job: Job) -> Any:
     raise LookupError(f"there is no {what}")
 
 
+@resource("asked://{what}")
+async def asked(what: str, *, job: Job) -> str:
+    """What the person says."""
+    answer = await job.ask_async(f"Which {what}?", {"language": str})
+    return f"{what}: {answer.content['language']}"
+
+
 @prompt
 def plain() -> str:
     """Say hello."""

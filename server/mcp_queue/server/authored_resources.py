@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 from mcp_types import ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
 
-from mcp_queue.commands.contents import Content, mime_type_of
+from mcp_queue.commands.contents import FALLBACK, Content, mime_type_of
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError
 from mcp_queue.server.contents import resource_contents
@@ -97,7 +97,7 @@ def _stored(
     if isinstance(data, str):
         with open(data, "rb") as file:
             data = file.read()
-    return resource_contents(uri, info.mime_type or content.mime_type or TEXT, data)
+    return resource_contents(uri, info.mime_type or content.mime_type or FALLBACK, data)
 
 
 def _is_sound(info: ResourceInfo) -> bool:
