@@ -22,7 +22,6 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
-from mcp_queue.jobs import states
 from mcp_queue.server.hub import EVERY_JOB, THE_SET, ran
 from mcp_queue.server.log_growth import log_of
 from mcp_queue.server.protocol import (
@@ -193,6 +192,7 @@ class _Stream:
         self._context = context
         self._state = state
         self._subscription = subscription
+        self._ended: set[str] = set()
         self._meta: Any = {SUBSCRIPTION_ID_META_KEY: context.request_id}
 
     async def acknowledge(self) -> None:
@@ -218,11 +218,13 @@ class _Stream:
         await self.send_tasks(changed.intersection(self._subscription.task_ids or ()))
 
     async def send_tasks(self, task_ids: set[str]) -> None:
-        """Send each task as it is now; a deleted one is no task any more."""
-        for task_id in task_ids:
+        """Send each task as it is now; no more of one that has ended, should it be deleted."""
+        for task_id in task_ids - self._ended:
             record = await find(self._state.queue, task_id)
-            if record is None or record.status == states.DELETED:
+            if record is None:
                 continue
+            if record.terminal:
+                self._ended.add(task_id)
             view = await detailed(self._context, self._state.queue, record)
             await self._send(TaskNotification(params={"_meta": self._meta, **view}))
 

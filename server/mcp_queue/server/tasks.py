@@ -45,7 +45,12 @@ POLLS = 20  # polls in a task's life so far, which bounds what a poll adds to th
 POLL_LIMITS = (250, 5000)  # milliseconds
 ACKNOWLEDGE = 0.25  # seconds in which a stop is recorded, and most jobs have ended
 LOST = frozenset({"interrupted", "import_error"})  # failures that are ours, not the command's
-STATUS = {states.COMPLETED: "completed", states.FAILED: "completed", states.STOPPED: "cancelled"}
+STATUS = {
+    states.COMPLETED: "completed",
+    states.FAILED: "completed",
+    states.STOPPED: "cancelled",
+    states.DELETED: "cancelled",  # as who follows it is told; who asks for it finds no task
+}
 
 log = logging.getLogger(__name__)
 

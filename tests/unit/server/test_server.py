@@ -218,6 +218,24 @@ def test_listening(modern: Speaker) -> None:
     modern.request("tools/list")
 
 
+def test_who_follows_a_task_learns_that_it_is_deleted(modern: Speaker) -> None:
+    runs, ended = modern.job(30), modern.job(0)
+    modern.call("queue_wait_job", job_ids=[ended])
+    filters = {"taskIds": [runs, ended]}
+    modern.client.post("subscriptions/listen", modern.params(notifications=filters))
+    modern.told("notifications/tasks", taskId=ended, status="completed")
+    for task_id in (ended, runs):
+        modern.call("queue_delete_job", job_id=task_id)
+    told = modern.told("notifications/tasks", taskId=runs, status="cancelled")
+    assert told["statusMessage"] == "deleted: by client"
+    statuses = [
+        note["params"]["status"]
+        for note in modern.client.notifications
+        if note["params"].get("taskId") == ended
+    ]
+    assert statuses == ["completed"]
+
+
 def test_handshake_subscriptions(legacy: Speaker) -> None:
     job_id = legacy.job(0.3)
     uri = f"queue://jobs/{job_id}"
