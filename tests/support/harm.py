@@ -9,11 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from mcp_queue.jobs import member_rows, run_rows
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.system.identity import DEAD, identity_of, pid_of, state_of
 from mcp_queue.system.watch import watch
+from support.leaks import marked_processes
 from support.processes import GUARD
 
 if TYPE_CHECKING:
@@ -43,13 +46,27 @@ def kill_all(path: str, *, more: Iterable[int] = ()) -> None:
     for pid in more:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    while living := [i for i in identities(path) if state_of(i) != DEAD and pid_of(i) != own]:
+    while living := [
+        identity
+        for identity in (*identities(path), *unrecorded(path))
+        if state_of(identity) != DEAD and pid_of(identity) != own
+    ]:
         for identity in living:
-            watching = watch(identity)
-            assert watching is not None
-            watching.send(signal.SIGKILL)
-            select.select([watching], [], [], GUARD)
-            watching.close()
+            if (watching := watch(identity)) is not None:
+                watching.send(signal.SIGKILL)
+                select.select([watching], [], [], GUARD)
+                watching.close()
+
+
+def unrecorded(path: str) -> list[str]:
+    """Supervisors of a registry that may not have taken charge yet."""
+    found: list[str] = []
+    for process in marked_processes():
+        with suppress(psutil.Error):
+            identity = identity_of(process.pid) if path in process.cmdline() else None
+            if identity is not None:
+                found.append(identity)
+    return found
 
 
 def rewrite(path: str, change: Callable[[str], str]) -> None:
