@@ -1,24 +1,27 @@
-"""The resources that authors write (``@resource``): how they are listed, read and completed."""
+"""The resources that authors write (``@resource``): how they are listed and read.
+
+Imported by a server that has some.
+"""
 
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from mcp_types import ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
 
-from mcp_queue.commands.contents import FALLBACK, Content, mime_type_of
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError
-from mcp_queue.server.contents import resource_contents
-from mcp_queue.server.invoke import invoke, protocol_errors
+from mcp_queue.server.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.server.results import compact
 
 if TYPE_CHECKING:
     from mcp_types import BlobResourceContents
 
     from mcp_queue.commands.catalog import Catalog
+    from mcp_queue.commands.contents import Content
     from mcp_queue.commands.resource import ResourceInfo
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
@@ -79,25 +82,33 @@ def _content(
     info: ResourceInfo, value: Any, uri: str
 ) -> TextResourceContents | BlobResourceContents:
     if isinstance(value, (bytes, bytearray, memoryview)):
-        data = bytes(value)  # pyright: ignore[reportUnknownArgumentType]
-        name = uri.rpartition("/")[2]
-        return resource_contents(uri, info.mime_type or mime_type_of(name, data), data)
-    if isinstance(value, Content):
-        return _stored(info, value, uri)
+        return _bytes(info, bytes(value), uri)  # pyright: ignore[reportUnknownArgumentType]
+    if CONTENTS in sys.modules:
+        from mcp_queue.commands.contents import Content
+
+        if isinstance(value, Content):
+            return _bytes(info, _data(value), uri, value.mime_type)
     text, mime_type = (value, TEXT) if isinstance(value, str) else (compact(value), JSON)
     return TextResourceContents(uri=uri, mime_type=info.mime_type or mime_type, text=text)
 
 
-def _stored(
-    info: ResourceInfo, content: Content, uri: str
+def _bytes(
+    info: ResourceInfo, data: bytes, uri: str, mime_type: str | None = None
 ) -> TextResourceContents | BlobResourceContents:
-    data = content.source
-    if data is None:
+    from mcp_queue.commands.contents import mime_type_of
+    from mcp_queue.server.contents import resource_contents
+
+    kind = info.mime_type or mime_type or mime_type_of(uri.rpartition("/")[2], data)
+    return resource_contents(uri, kind, data)
+
+
+def _data(content: Content) -> bytes:
+    if content.source is None:
         raise TypeError("a resource has contents; a Link is for results of commands")
-    if isinstance(data, str):
-        with open(data, "rb") as file:
-            data = file.read()
-    return resource_contents(uri, info.mime_type or content.mime_type or FALLBACK, data)
+    if isinstance(content.source, bytes):
+        return content.source
+    with open(content.source, "rb") as file:
+        return file.read()
 
 
 def _is_sound(info: ResourceInfo) -> bool:

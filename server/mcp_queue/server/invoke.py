@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mcp_queue.server.state import State
 
 MESSAGE_LIMIT = 2000  # characters of an exception's text
+CONTENTS = "mcp_queue.commands.contents"  # imported by who makes images, files and the like
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from mcp_types import CallToolResult
 from mcp_queue.builtin import Envelope
 from mcp_queue.commands.results import ErrorResult, SuccessResult
 from mcp_queue.errors import QueueError
-from mcp_queue.server.invoke import invoke, said
+from mcp_queue.server.invoke import CONTENTS, invoke, said
 from mcp_queue.server.results import (
     NotSerializableError,
     error_shape,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mcp_queue.server.state import State
 
 _CHECK = "{!r} raised it; check the arguments."
-_CONTENTS = "mcp_queue.commands.contents"  # imported by who makes contents
 
 
 class PlainCalls:
@@ -52,7 +51,7 @@ class PlainCalls:
                 value = await invoke(self._state, info, arguments, context)
             if isinstance(value, Envelope):
                 return await self._envelope(value, context)
-            if _CONTENTS in sys.modules:  # it may hold files that are to be read
+            if CONTENTS in sys.modules:  # it may hold files that are to be read
                 return await self._with_contents(info, value, context)
             return _answer(info, value)
         except QueueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio.to_thread
@@ -18,8 +19,8 @@ from mcp_types import (
 from mcp_queue.commands.problems import type_words
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError, QueueError
-from mcp_queue.server import contents, queue_prompts
-from mcp_queue.server.invoke import invoke, protocol_errors
+from mcp_queue.server import queue_prompts
+from mcp_queue.server.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.protocol import FRESH, PAGE, InputNeeded, invalid_params
 from mcp_queue.server.results import compact
@@ -126,14 +127,21 @@ def _messages(context: Context, value: Any) -> list[PromptMessage]:
     """What an author's prompt returned, each item as one message of the user."""
     items = cast("list[Any]", value) if isinstance(value, list) else [value]
     messages: list[PromptMessage] = []
-    blocks: list[ContentBlock] = []
-    shown = contents.of_value(context, blocks)
     for item in items:
         if isinstance(item, PromptMessage):
             messages.append(item)
-            continue
-        if shown(item) is None:
-            blocks.append(TextContent(text=item if isinstance(item, str) else compact(item)))
-        messages += [PromptMessage(role="user", content=block) for block in blocks]
-        blocks.clear()
+        else:
+            block = _content(context, item)
+            messages.append(PromptMessage(role="user", content=block))
     return messages
+
+
+def _content(context: Context, item: Any) -> ContentBlock:
+    """A text, an image and the like as it is, anything else as JSON."""
+    if CONTENTS in sys.modules:
+        from mcp_queue.server import contents
+
+        blocks: list[ContentBlock] = []
+        if contents.of_value(context, blocks)(item) is not None:
+            return blocks[0]
+    return TextContent(text=item if isinstance(item, str) else compact(item))

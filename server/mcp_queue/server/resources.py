@@ -27,7 +27,6 @@ from mcp_queue.errors import (
     QueueError,
 )
 from mcp_queue.jobs import states
-from mcp_queue.server import authored_resources
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.protocol import (
     FRESH,
@@ -89,19 +88,20 @@ class Resources:
         self._state = state
 
     @cached_property
-    def _fixed(self) -> list[Resource]:
-        return FIXED + authored_resources.fixed(self._state.catalog)
+    def _authored(self) -> tuple[list[Resource], list[ResourceTemplate]]:
+        if not self._state.catalog.resources:
+            return [], []
+        from mcp_queue.server import authored_resources as authored
 
-    @cached_property
-    def _templates(self) -> list[ResourceTemplate]:
-        return TEMPLATES + authored_resources.templates(self._state.catalog)
+        catalog = self._state.catalog
+        return authored.fixed(catalog), authored.templates(catalog)
 
     async def list(
         self, context: Context, params: PaginatedRequestParams | None
     ) -> ListResourcesResult:
         """The fixed resources, then the jobs, newest first, in pages."""
         cursor = params.cursor if params is not None else None
-        fixed = self._fixed if cursor is None else []
+        fixed = FIXED + self._authored[0] if cursor is None else []
         try:
             records, following = await page(self._state.queue, limit=JOBS, cursor=cursor)
         except QueueError as error:
@@ -115,7 +115,7 @@ class Resources:
         self, context: Context, params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
         """The resources of each job, and those of authors that have parameters."""
-        shown, following = page_of(self._templates, params, PAGE)
+        shown, following = page_of(TEMPLATES + self._authored[1], params, PAGE)
         return ListResourceTemplatesResult(
             resource_templates=shown, next_cursor=following, ttl_ms=FRESH, cache_scope="public"
         )
@@ -148,6 +148,8 @@ class Resources:
     async def _read_authored(
         self, context: Context, uri: str, info: ResourceInfo, values: dict[str, str]
     ) -> ReadResourceResult | InputRequiredResult:
+        from mcp_queue.server import authored_resources
+
         try:
             result = await authored_resources.read(self._state, info, values, uri, context)
         except InputNeeded as needed:
