@@ -59,13 +59,18 @@ def kill_all(path: str, *, more: Iterable[int] = ()) -> None:
 
 
 def unrecorded(path: str) -> list[str]:
-    """Supervisors of a registry that may not have taken charge yet."""
-    found: list[str] = []
+    """The identities of supervisors that may not have taken charge yet."""
+    found = (identity_of(process.pid) for process in supervisors_of(path))
+    return [identity for identity in found if identity is not None]
+
+
+def supervisors_of(path: str) -> list[psutil.Process]:
+    """The processes of supervisors of a registry, those that come and go too."""
+    found: list[psutil.Process] = []
     for process in marked_processes():
-        with suppress(psutil.Error):
-            identity = identity_of(process.pid) if path in process.cmdline() else None
-            if identity is not None:
-                found.append(identity)
+        with suppress(psutil.NoSuchProcess):
+            if path in process.cmdline():
+                found.append(process)
     return found
 
 
