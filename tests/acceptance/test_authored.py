@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from mcp_types import ElicitResult
 
-from support.authored_commands import PNG
 from support.conversation import SUBSCRIPTION
 from support.serving import Setup
 from support.speaking import ERAS, HANDSHAKES, MODERN, Speaker, speaking
 
+PNG = b"\x89PNG\r\n\x1a\n" + b"no real picture"  # as in the commands
 COMMANDS = Path(__file__).parents[1] / "support" / "authored_commands.py"
 
 
@@ -169,7 +169,7 @@ def test_who_subscribed_hears_when_its_commands_have_run(server: Setup, version:
     with speaking(server, version) as speaker:
         for uri in ("notes://today", "folder://a", "notes://1/long"):
             speaker.request("resources/subscribe", uri=uri)
-        speaker.call("turns", to=1)
+        speaker.call("changes_notes", to=1)
         speaker.told("notifications/resources/updated", uri="notes://today")
         assert not updates(speaker, "folder://a")
         speaker.call("builds")
@@ -211,7 +211,7 @@ def test_conditions_are_shown_and_hold(server: Setup, version: str) -> None:
         schema = tools["reaches"]["inputSchema"]
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
         assert {"anyOf", "if", "then", "properties"} <= schema.keys()
-        assert "$schema" not in tools["turns"]["inputSchema"]
+        assert "$schema" not in tools["changes_notes"]["inputSchema"]
         assert not speaker.call("reaches", phone="1").get("isError")
         for arguments, words in (
             ({}, "'phone' is a required property, or 'email' is a required property"),

@@ -15,7 +15,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"no real picture"
 
 
 @command
-def turns(to: int) -> int:
+def changes_notes(to: int) -> int:
     """Change what a resource says, at once."""
     return to
 
@@ -47,7 +47,7 @@ def ranges(since: int = 0, until: int = 0) -> int:
     return until - since
 
 
-@resource("notes://today", title="Today's notes", updated_by=("builds", "turns"))
+@resource("notes://today", title="Today's notes", updated_by=("builds", "changes_notes"))
 def notes() -> str:
     """What there is to do."""
     return "water the plants"
