@@ -47,6 +47,8 @@ def test_prompts_are_listed_and_filled_in(server: Setup, version: str) -> None:
         assert completed(speaker, ref, "depth", "d") == ["deep"]
         assert completed(speaker, ref, "path", "") == []
         assert completed(speaker, ref, "nothing", "") == []
+        not_offered = {"type": "ref/prompt", "name": "takes_no_such_type"}
+        assert completed(speaker, not_offered, "it", "") == []
     assert [*prompts] == ["plain", "review", "whole", "asks", "breaks", "diagnose_job",
                           "summarize_jobs"]  # fmt: skip
     assert "the parameter 'paths' is an array" in speaker.client.stderr

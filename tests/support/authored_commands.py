@@ -138,6 +138,12 @@ def breaks() -> str:
 
 
 @prompt
+def takes_no_such_type(it: NoSuchType) -> str:  # pyright: ignore[reportUndefinedVariable, reportUnknownParameterType]  # noqa: F821
+    """Not offered either."""
+    return str(it)  # pyright: ignore[reportUnknownArgumentType]
+
+
+@prompt
 def takes_a_list(paths: list[str]) -> str:
     """Not offered."""
     return str(paths)

@@ -55,9 +55,7 @@ def _sentence(error: Any) -> str:
             ways.setdefault(each.schema_path[0], []).append(_sentence(each))
         return ", or ".join(" and ".join(way) for way in ways.values())
     path = "".join(f"[{step!r}]" for step in error.absolute_path)
-    message = (
-        problems.short(error.instance) + " is not allowed"
-        if (error.validator == "not")
-        else str(error.message)
-    )
+    message = str(error.message)
+    if error.validator == "not":
+        message = f"{problems.short(error.instance)} is not allowed"
     return f"{path}: {message}" if path else message

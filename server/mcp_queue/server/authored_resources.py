@@ -34,13 +34,7 @@ log = logging.getLogger(__name__)
 def fixed(catalog: Catalog) -> list[Resource]:
     """Those without parameters."""
     return [
-        Resource(
-            uri=info.uri,
-            name=info.name,
-            title=info.title,
-            description=_summary(info),
-            mime_type=info.mime_type,
-        )
+        Resource(uri=info.uri, **_about(info))
         for info in catalog.resources.values()
         if not info.variables and _is_sound(info)
     ]
@@ -49,13 +43,7 @@ def fixed(catalog: Catalog) -> list[Resource]:
 def templates(catalog: Catalog) -> list[ResourceTemplate]:
     """Those with parameters."""
     return [
-        ResourceTemplate(
-            uri_template=info.uri,
-            name=info.name,
-            title=info.title,
-            description=_summary(info),
-            mime_type=info.mime_type,
-        )
+        ResourceTemplate(uri_template=info.uri, **_about(info))
         for info in catalog.resources.values()
         if info.variables and _is_sound(info)
     ]
@@ -125,5 +113,10 @@ def _is_sound(info: ResourceInfo) -> bool:
     return True
 
 
-def _summary(info: ResourceInfo) -> str:
-    return schema_of(info).summary
+def _about(info: ResourceInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "title": info.title,
+        "description": schema_of(info).summary,
+        "mime_type": info.mime_type,
+    }

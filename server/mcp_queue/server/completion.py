@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_types import CompleteResult, Completion, PromptReference
 
@@ -55,15 +55,20 @@ async def complete(
 
 def choices(info: CommandInfo, argument: str) -> list[str]:
     """The values that an argument of an author's prompt or resource may have, if they are known."""
-    schema = schema_of(info).input_schema
+    try:
+        schema = schema_of(info).input_schema
+    except QueueError:  # it is not offered, which the log says
+        return []
     part = schema["properties"].get(argument, {})
     found: list[str] = []
     for branch in part.get("anyOf") or [part]:
         resolved = schema.get("$defs", {}).get(branch.get("$ref", "").rpartition("/")[2], branch)
-        values = resolved.get("enum") or [resolved[key] for key in ("const",) if key in resolved]
-        found += [value if isinstance(value, str) else json.dumps(value) for value in values]
+        values: list[Any] = list(resolved.get("enum", ()))
+        if "const" in resolved:
+            values.append(resolved["const"])
         if resolved.get("type") == "boolean":
-            found += ["true", "false"]
+            values += [True, False]
+        found += [value if isinstance(value, str) else json.dumps(value) for value in values]
     return found
 
 
