@@ -22,14 +22,14 @@ def main() -> None:
     if not _pass_gate():
         os._exit(0)
     job = _read_job(run)
-    tree.become_subreaper()
     if job["dies_with_supervisor"]:
         tree.die_with_parent(parent)
     _give_way(job["niceness"])
+    reporter = Reporter(run, job["bell"], job["attempt"], _events())
+    reporter.prepare_end()
     # Fields that a spawned child must not take for its own.
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
-    reporter = Reporter(run, job["bell"], job["attempt"])
     crash.point("worker.before_started")
     reporter.send(events.STARTED, {"pid": own})
     crash.point("worker.after_started")
@@ -52,6 +52,15 @@ def _pass_gate() -> bool:
     return bool(opened)
 
 
+def _events() -> int | None:
+    """The descriptor of the run's events, which is locked for as long as this process lives."""
+    if sys.platform == "win32":
+        return None
+    descriptor = int(sys.argv[2])
+    os.set_inheritable(descriptor, False)
+    return descriptor
+
+
 def _read_job(run: RunFolder) -> dict[str, Any]:
     import json
 
@@ -60,14 +69,14 @@ def _read_job(run: RunFolder) -> dict[str, Any]:
 
 
 def _give_way(niceness: int) -> None:
-    """Leave the processor to the server. Linux groups processes by session, each with a
-    niceness of its own; best effort, since a user may set it once in 100 ms only."""
+    """Leave the processor to others. Linux groups processes by session, and a group has a niceness
+    of its own; best effort, since a user may set one group's in 100 ms only."""
     if sys.platform == "win32" or niceness == 0:
         return
     try:
         os.nice(niceness)
         with open("/proc/self/autogroup", "w", encoding="ascii") as file:
-            file.write("19")
+            file.write(str(niceness))
     except OSError:
         pass
 

@@ -72,3 +72,7 @@ class Executor(Protocol):
     def adopt(self, run_id: str, identity: str) -> Worker | None:
         """Take over a worker of a dead supervisor; None when it cannot be seen from here."""
         ...
+
+    def reap(self) -> None:
+        """Take leave of what ended after its worker had; after each signal that a child ended."""
+        ...
