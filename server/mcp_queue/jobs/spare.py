@@ -20,7 +20,7 @@ def fits(line: bytes, result: bytes) -> bool:
 
 
 def write(descriptor: int, line: bytes, result: bytes) -> None:
-    """Write an outcome into the open ``result.json``. Raises `OSError` and `ValueError`."""
+    """Write an outcome into the open ``result.json``. Raises `OSError`."""
     import mmap
 
     with mmap.mmap(descriptor, SIZE) as room:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import signal
 import sys
 
+HANGUP = frozenset({signal.SIGHUP}) if sys.platform != "win32" else frozenset[int]()
+"""Ignored on purpose by who starts a program with nohup."""
+
 
 def make_ordinary(*, keep: frozenset[int] = frozenset()) -> None:
     """Unblock every signal, and give those that are ignored their default action.

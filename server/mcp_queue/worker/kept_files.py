@@ -13,16 +13,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SPARE = 4  # descriptors that are kept free for what is imported after user code
+EVENTS, RESULT = 250, 251  # their descriptors, where a job's own do not come at first
+SPARE = range(28, 32)  # descriptors kept free for what is imported after user code; low, so that
+# they are of use though the job lowered the limit
 
 
 class KeptFile:
-    """An open file. If user code closed it, it is opened again by its name."""
+    """An open file. If user code closed it, it is opened again by its name.
 
-    def __init__(self, path: str, flags: int, descriptor: int | None = None) -> None:
+    ``place``: the descriptor that it gets, if that is free. ``descriptor``: where it is open now.
+    """
+
+    def __init__(
+        self, path: str, flags: int, place: int | None = None, descriptor: int | None = None
+    ) -> None:
         self.path = path
         self._flags = flags
-        self._descriptor = self._open() if descriptor is None else descriptor
+        opened = self._open() if descriptor is None else descriptor
+        self._descriptor = opened if place is None else _moved(opened, place)
         self._identity = _identity(self._descriptor)
 
     @property
@@ -53,7 +61,7 @@ class Room:
     """Descriptors that are held for nothing, to be given back when user code has ended."""
 
     def __init__(self) -> None:
-        self._held = [KeptFile(os.devnull, os.O_RDONLY) for _ in range(SPARE)]
+        self._held = [KeptFile(os.devnull, os.O_RDONLY, place) for place in SPARE]
 
     def make(self) -> None:
         """Give them back."""
@@ -91,6 +99,21 @@ def _lift_limits() -> bool:
             except (OSError, ValueError):
                 continue
     return True
+
+
+def _moved(descriptor: int, place: int) -> int:
+    """The same file at another descriptor; where it was, if that is taken or beyond the limit."""
+    os.set_inheritable(descriptor, False)
+    try:
+        os.fstat(place)
+    except OSError:
+        try:
+            os.dup2(descriptor, place, inheritable=False)
+        except OSError:
+            return descriptor
+        os.close(descriptor)
+        return place
+    return descriptor
 
 
 def _identity(descriptor: int) -> tuple[int, int]:

@@ -25,8 +25,8 @@ def main() -> None:
     if job["dies_with_supervisor"]:
         tree.die_with_parent(parent)
     _give_way(job["niceness"])
-    reporter = Reporter(run, job["bell"], job["attempt"], _events())
-    reporter.prepare_end()
+    reporter = Reporter(run, job["bell"], job["attempt"])
+    reporter.open(_events())
     # Fields that a spawned child must not take for its own.
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
@@ -56,9 +56,7 @@ def _events() -> int | None:
     """The descriptor of the run's events, which is locked for as long as this process lives."""
     if sys.platform == "win32":
         return None
-    descriptor = int(sys.argv[2])
-    os.set_inheritable(descriptor, False)
-    return descriptor
+    return int(sys.argv[2])
 
 
 def _read_job(run: RunFolder) -> dict[str, Any]:

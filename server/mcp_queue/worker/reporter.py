@@ -12,6 +12,7 @@ from time import monotonic
 from mcp_queue.jobs import bell, events, spare
 from mcp_queue.jobs.folder import RunFolder
 from mcp_queue.system import crash
+from mcp_queue.worker import kept_files
 from mcp_queue.worker.kept_files import KeptFile, Room, despite_limits
 
 TYPE_CHECKING = False
@@ -23,23 +24,19 @@ if TYPE_CHECKING:
 INTERVAL = 0.02  # seconds between two progress events; the last one is never dropped
 
 
+APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 BURST = 50  # progress events that a child may send at once: it may end without a last word
 
 
 class Reporter:
-    """Where a job's calls go (`commands.job.Sink`). Safe to use from several threads.
+    """Where a job's calls go (`commands.job.Sink`). Safe to use from several threads."""
 
-    ``descriptor``: of ``events.jsonl``, where it is open already.
-    """
-
-    def __init__(
-        self, run: RunFolder, supervisor_bell: str, attempt: int = 1, descriptor: int | None = None
-    ) -> None:
+    def __init__(self, run: RunFolder, supervisor_bell: str, attempt: int = 1) -> None:
         self.run = run
         self.kept: set[str] = set()  # names of artifacts
         self._attempt = attempt
         self._bell = supervisor_bell
-        self._events = KeptFile(run.events, os.O_WRONLY | os.O_APPEND | os.O_CREAT, descriptor)
+        self._events: KeptFile | None = None
         self._result: KeptFile | None = None
         self._room: Room | None = None
         self._unstored = b""  # the result, where only the spare room takes it
@@ -54,9 +51,13 @@ class Reporter:
         self._control_size = 0  # bytes of control.jsonl that were looked at
         self.stop_asked = False
 
-    def prepare_end(self) -> None:
-        """Open, before user code runs, what the end of the job needs."""
-        self._result = KeptFile(self.run.result, os.O_RDWR | os.O_CREAT)
+    def open(self, events_file: int | None) -> None:
+        """Open, before user code runs, what the end of the job needs.
+
+        ``events_file``: the descriptor of ``events.jsonl``, where it is open already.
+        """
+        self._events = KeptFile(self.run.events, APPEND, kept_files.EVENTS, events_file)
+        self._result = KeptFile(self.run.result, os.O_RDWR | os.O_CREAT, kept_files.RESULT)
         os.ftruncate(self._result.descriptor, spare.SIZE)
         self._room = Room()
 
@@ -76,6 +77,8 @@ class Reporter:
 
     def send(self, kind: str, fields: dict[str, object]) -> None:
         """Append one event and ring."""
+        if self._events is None:
+            self._events = KeptFile(self.run.events, APPEND)
         events.append_to(self._events.descriptor, events.line_of(kind, fields))
         bell.ring(self._bell)
 
@@ -165,9 +168,9 @@ class Reporter:
         self._result = result
 
         def write() -> None:
-            os.ftruncate(result.descriptor, 0)
             os.lseek(result.descriptor, 0, os.SEEK_SET)
             events.write_all(result.descriptor, data)
+            os.ftruncate(result.descriptor, len(data))
 
         try:
             despite_limits(write)
