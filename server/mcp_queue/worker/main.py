@@ -24,7 +24,6 @@ def main() -> None:
     job = _read_job(run)
     if job["dies_with_supervisor"]:
         tree.die_with_parent(parent)
-    _give_way(job["niceness"])
     reporter = Reporter(run, job["bell"], job["attempt"])
     reporter.open(_events())
     # Fields that a spawned child must not take for its own.
@@ -64,19 +63,6 @@ def _read_job(run: RunFolder) -> dict[str, Any]:
 
     with open(run.job, encoding="utf-8") as file:
         return json.load(file)
-
-
-def _give_way(niceness: int) -> None:
-    """Leave the processor to others. Linux groups processes by session, and a group has a niceness
-    of its own; best effort, since a user may set one group's in 100 ms only."""
-    if sys.platform == "win32" or niceness == 0:
-        return
-    try:
-        os.nice(niceness)
-        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
-            file.write(str(niceness))
-    except OSError:
-        pass
 
 
 def _flush() -> None:

@@ -29,6 +29,10 @@ class Worker(Protocol):
         """Readable once the worker is dead."""
         ...
 
+    def stand_back(self, niceness: int) -> bool:
+        """Let other programs go first; False when it has to be tried again."""
+        ...
+
     def open_gate(self) -> None:
         """Let it go on: it is recorded."""
         ...

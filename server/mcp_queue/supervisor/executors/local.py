@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue.supervisor.executors import Death
-from mcp_queue.system import marks, signals, tree
+from mcp_queue.system import marks, priority, signals, tree
 from mcp_queue.system.identity import identity_of, pid_of
 from mcp_queue.system.memory import resident_size
 from mcp_queue.system.spawn import spawn_gated
@@ -86,6 +86,10 @@ class LocalWorker:
     def fileno(self) -> int:
         """Readable once it is dead."""
         return self._watch.fileno()
+
+    def stand_back(self, niceness: int) -> bool:
+        """Give it this niceness; False when it has to be tried again."""
+        return priority.stand_back(pid_of(self.identity), niceness)
 
     def open_gate(self) -> None:
         """Write the byte that it waits for."""
