@@ -70,7 +70,7 @@ def test_a_file_is_loaded_by_its_path(tmp_path: Path) -> None:
     loading.load(str(file))
     info = registry.get("one")
     assert info.source == {"file": str(file)}
-    assert info.target.__module__.startswith("mcp_queue_file_my_tools_v2_")
+    assert info.target.__module__.startswith("mcp_queue.files.my_tools_v2_")
     assert sys.modules[info.target.__module__].__file__ == str(file)
 
 
@@ -92,7 +92,7 @@ def test_a_file_may_import_its_siblings(tmp_path: Path) -> None:
     file = write(tmp_path / "tools.py", "import authored_sibling\n" + COMMAND.format(name="one"))
     loading.load(str(file))
     assert registry.get("from_sibling").source == {"file": str(file)}
-    assert sys.path[0] == str(tmp_path)
+    assert sys.path[-1] == str(tmp_path)
 
 
 def test_loading_twice_is_no_error(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_two_entry_points_of_one_name_are_reported(
 def test_resolve_finds_a_command_again(tmp_path: Path, modules: Path) -> None:
     file = str(write(tmp_path / "tools.py", COMMAND.format(name="one")))
     write(modules / "authored_a.py", COMMAND.format(name="two"))
-    assert loading.resolve({"file": file}, "one").target().startswith("one of mcp_queue_file")
+    assert loading.resolve({"file": file}, "one").target().startswith("one of mcp_queue.files")
     assert loading.resolve({"module": "authored_a"}, "two").target() == "two of authored_a"
 
 
@@ -304,7 +304,7 @@ def test_a_script_is_loaded_once_under_another_name(
     source = {"file": str(write(tmp_path / name, JOBS))}
     found = loading.resolve_class(source, "Top")
     assert loading.resolve_class(source, "Top") is found
-    assert capsys.readouterr().out.startswith("loaded as mcp_queue_file_script_")
+    assert capsys.readouterr().out.startswith("loaded as mcp_queue.files.script_")
     assert sys.modules[found.__module__].Top is found
 
 
