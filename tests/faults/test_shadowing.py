@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import os
 import sys
 from pathlib import Path
@@ -185,9 +186,10 @@ PACKAGE = {
 }
 
 
-@pytest.mark.parametrize(
-    "text", [RELATIVE, RELATIVE.replace("from .", "from own_pack.").replace("own_pack. ", "own_pack ")]
-)  # fmt: skip
+ABSOLUTE = RELATIVE.replace("from . ", "from own_pack ").replace("from .", "from own_pack.")
+
+
+@pytest.mark.parametrize("text", [RELATIVE, ABSOLUTE])
 def test_row_41_a_file_of_a_package(tmp_path: Path, text: str) -> None:
     write(tmp_path / "own_pack", {**PACKAGE, "cmds.py": text})
     with RawClient(serve("--commands", tmp_path / "own_pack" / "cmds.py")) as client:
@@ -203,6 +205,4 @@ def test_row_41_a_package_whose_name_is_taken(tmp_path: Path) -> None:
         [line] = [line for line in client.stderr.splitlines() if "belongs to" in line]
         assert "'email'" in line
         assert str(tmp_path / "email" / "__init__.py") in line
-        import email
-
         assert str(email.__file__) in line

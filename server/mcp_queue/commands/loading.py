@@ -172,14 +172,17 @@ def _forget_unfinished(before: set[CommandInfo]) -> None:
 
 
 def _load_error(spec: str, source: dict[str, str], error: BaseException) -> CommandLoadError:
-    return CommandLoadError(spec=spec, cause=_cause(error), place=_place(source, error))
+    cause = _cause(error)
+    if "," in spec and isinstance(error, (FileNotFoundError, ModuleNotFoundError)):
+        cause += "; of several sources, give each a --commands of its own"
+    return CommandLoadError(spec=spec, cause=cause, place=_place(source, error))
 
 
 def _cause(error: BaseException) -> str:
     if isinstance(error, QueueError):
         return error.message.rstrip(".")
-    if isinstance(error, ImportError) and f"{error.name}." == FILE_MODULE:
-        return "a relative import, but no __init__.py stands beside the file; import siblings as such"
+    if isinstance(error, ImportError) and f"{error.name}.".startswith(FILE_MODULE):
+        return f"{error.msg}: a relative import, but no __init__.py stands beside the file"
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -52,7 +52,8 @@ def name_of(path: str) -> str:
 
 def _stem(path: str) -> str:
     stem = os.path.splitext(os.path.basename(path))[0]
-    return "".join(letter if letter.isalnum() else "_" for letter in stem)
+    # Old forms of pickle write no name that is not ASCII.
+    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stem)
 
 
 _known: dict[str, str] = {}
