@@ -137,7 +137,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     from mcp_queue.config import read_settings
 
     flags = {
-        "commands": ",".join(options.commands) if options.commands else None,
+        "commands": options.commands,
         "in_memory": options.in_memory,
         "registry_path": options.registry_path,
         "max_concurrent_jobs": options.max_concurrent_jobs,
