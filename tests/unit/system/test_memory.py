@@ -36,8 +36,9 @@ for _ in range(%d):
         for place in range(0, %d, 4096):
             pages[place]
         break
-print("ready", flush=True)
+os.write(1, b"!")
 sys.stdin.read()
+os._exit(0)
 """
 
 
@@ -50,12 +51,13 @@ def sharing(making: str) -> Iterator[int]:
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
-    for _ in range(FORKS + 1):
-        assert process.stdout.readline() == b"ready\n"
-    below = psutil.Process(process.pid).children()
-    yield process.pid
-    process.communicate(timeout=GUARD)  # the end of its input ends them all
-    psutil.wait_procs(below, GUARD)
+    try:
+        assert process.stdout.read(FORKS + 1) == b"!" * (FORKS + 1)
+        yield process.pid
+    finally:
+        below = psutil.Process(process.pid).children()
+        process.communicate(timeout=GUARD)  # the end of its input ends them all
+        psutil.wait_procs(below, GUARD)
 
 
 @pytest.mark.parametrize(
