@@ -111,10 +111,10 @@ def test_where_the_kernel_does_not_tell_each_counts(monkeypatch: pytest.MonkeyPa
     meter = Meter(os.getpid())
     opened = open
 
-    def refuse(path: str, **options: str):
+    def refuse(path: str, encoding: str):
         if "smaps" in path:
             raise PermissionError(path)
-        return opened(path, **options)
+        return opened(path, encoding=encoding)
 
     monkeypatch.setattr(memory, "open", refuse, raising=False)
     own = psutil.Process().memory_info().rss
