@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from mcp_queue import __version__, builtin
 from mcp_queue.commands.catalog import registry
 from mcp_queue.manager import QueueManager
+from mcp_queue.server import event_loop
 from mcp_queue.server.claim import claim
+from mcp_queue.server.containment import note, passes_handlers
 from mcp_queue.server.hub import Hub
 from mcp_queue.server.icon import ICON
 from mcp_queue.server.instructions import INSTRUCTIONS
@@ -55,7 +57,7 @@ def run(settings: Settings, claimed: Claimed) -> None:
     """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
     builtin.register(registry)
     try:
-        anyio.run(partial(serve, settings, registry, claimed=claimed))
+        event_loop.run(partial(serve, settings, registry, claimed=claimed))
     finally:
         ignore_signals()
 
@@ -125,13 +127,16 @@ def _late(module: str, function: str, state: State) -> Any:
 
 
 async def contain(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Middleware: no exception leaves a handler, and nothing internal reaches the client."""
+    """Middleware: no exception leaves a handler, whatever it is, and nothing internal reaches the
+    client."""
     try:
         return await call_next(ctx)
     except (MCPError, ValidationError):
         raise
-    except Exception:
-        log.exception("%s failed", ctx.method)
+    except BaseException as error:
+        if passes_handlers(error):
+            raise
+        note(ctx.method, error)
         raise MCPError(INTERNAL_ERROR, "Internal error; the server's log says more") from None
 
 

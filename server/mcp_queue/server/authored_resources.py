@@ -9,11 +9,11 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 from mcp_types import ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
 
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError
+from mcp_queue.server.containment import in_thread
 from mcp_queue.server.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.server.results import compact
 
@@ -60,9 +60,7 @@ async def read(
         value = await invoke(state, info, values, context)
         if value is None or isinstance(value, ReadResourceResult):
             return value
-        content = await anyio.to_thread.run_sync(
-            lambda: _content(info, value, uri), limiter=state.threads
-        )
+        content = await in_thread(lambda: _content(info, value, uri), state.threads)
     return ReadResourceResult(contents=[content], ttl_ms=0, cache_scope="private")
 
 

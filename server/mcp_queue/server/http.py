@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from mcp_queue import builtin
 from mcp_queue.commands.catalog import registry
+from mcp_queue.server import event_loop
 from mcp_queue.server.app import build, opened
 from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
 from mcp_queue.server.listening import url_of
@@ -55,7 +56,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
     builtin.register(registry)
     try:
-        anyio.run(partial(serve, settings, registry, listener))
+        event_loop.run(partial(serve, settings, registry, listener))
     finally:
         ignore_signals()
 

@@ -6,7 +6,6 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio.to_thread
 from mcp_types import (
     GetPromptResult,
     ListPromptsResult,
@@ -20,6 +19,7 @@ from mcp_queue.commands.problems import type_words
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError, QueueError
 from mcp_queue.server import queue_prompts
+from mcp_queue.server.containment import in_thread
 from mcp_queue.server.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.protocol import FRESH, PAGE, InputNeeded, invalid_params
@@ -117,9 +117,7 @@ async def _authored(
         value = await invoke(state, info, arguments, context)
         if isinstance(value, GetPromptResult):
             return value
-        messages = await anyio.to_thread.run_sync(
-            lambda: _messages(context, value), limiter=state.threads
-        )
+        messages = await in_thread(lambda: _messages(context, value), state.threads)
     return GetPromptResult(description=schema_of(info).summary, messages=messages)
 
 
