@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.errors import QueueError
 
 FILE_MODULE = "mcp_queue_file_"  # what the names of modules begin with that are loaded by path
 
@@ -22,11 +23,13 @@ class Catalog:
 
     While commands are loaded, ``source`` says where from (``{"module": …}`` or ``{"file": …}``),
     and ``gives_way`` that what is loaded yields to commands of the same name that came before.
+    ``problems`` are what could not be loaded, and what is wrong with what surrounds the commands.
     """
 
     def __init__(self) -> None:
         self.source: dict[str, str] | None = None
         self.gives_way = False
+        self.problems: list[QueueError] = []
         self.prompts: dict[str, CommandInfo] = {}
         self.resources: dict[str, ResourceInfo] = {}
         self._commands: dict[str, CommandInfo] = {}
@@ -129,7 +132,9 @@ def _file(info: CommandInfo) -> str:
 
 
 def _place(info: CommandInfo) -> str:
-    return f"{_file(info)} ({info.target.__qualname__})"
+    code = getattr(info.parameters_of, "__code__", None)
+    line = f", line {code.co_firstlineno}" if code is not None else ""
+    return f"{_file(info)}{line} ({info.target.__qualname__})"
 
 
 registry = Catalog()

@@ -12,9 +12,10 @@ from pydantic import TypeAdapter
 
 from mcp_queue import forms
 from mcp_queue.commands.arguments import Arguments, JsonSchema, trimmed
+from mcp_queue.commands.definitions import place_of
 from mcp_queue.commands.docstrings import parameter_descriptions, summary
 from mcp_queue.commands.signature import EMPTY, read_signature, signature_of
-from mcp_queue.errors import InvalidCommandError
+from mcp_queue.errors import CheckFailedError, InvalidCommandError, QueueError, cause_of, interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 ASKED = "If left out, the user is asked."
 
-_schemas: dict[CommandInfo, CommandSchema] = {}
+_schemas: dict[CommandInfo, CommandSchema | InvalidCommandError] = {}
 
 
 def schema_of(info: CommandInfo) -> CommandSchema:
@@ -34,8 +35,25 @@ def schema_of(info: CommandInfo) -> CommandSchema:
     """
     schema = _schemas.get(info)
     if schema is None:
-        schema = _schemas[info] = CommandSchema(info)
+        schema = _schemas[info] = _built(info)
+    if isinstance(schema, InvalidCommandError):
+        raise schema.with_traceback(None)
     return schema
+
+
+def _built(info: CommandInfo) -> CommandSchema | InvalidCommandError:
+    """An annotation, a default or a type runs code of the author's, which may raise anything."""
+    try:
+        return CommandSchema(info)
+    except InvalidCommandError as error:
+        fault = error
+    except BaseException as error:
+        if interrupts(error):
+            raise
+        reason = f"its parameters cannot be described: {cause_of(error)}"
+        fault = InvalidCommandError(command=info.name, reason=reason)
+    fault.place = place_of(info)
+    return fault
 
 
 class CommandSchema:
@@ -77,33 +95,43 @@ class CommandSchema:
     def validate_without(self, names: Sequence[str], params: dict[str, Any]) -> None:
         """Check what is given before the parameters ``names`` are asked for.
 
-        Raises InvalidParamsError.
+        Raises InvalidParamsError and CheckFailedError.
         """
         kept = [each for each in self._signature.parameters if each.name not in names]
         signature = replace(self._signature, parameters=kept)
-        Arguments(self.info.name, signature, {}).for_json(params)
+        self._checked(lambda: Arguments(self.info.name, signature, {}).for_json(params))
 
     def validate(self, params: object) -> dict[str, Any]:
         """The parameters given, checked and ready to be written as JSON; defaults are left out.
 
-        Raises InvalidParamsError, which lists what is wrong and says what is allowed.
+        Raises InvalidParamsError, which lists what is wrong and says what is allowed, and
+        CheckFailedError.
         """
-        values = self._arguments.for_json(params)
-        self._check(params)
-        return values
+        return self._checked(lambda: self._conditioned(self._arguments.for_json(params), params))
 
     def call_arguments(self, params: object) -> dict[str, Any]:
         """The parameters given, checked, as Python values for a call in this process.
 
-        Raises InvalidParamsError, which lists what is wrong and says what is allowed.
+        Raises InvalidParamsError, which lists what is wrong and says what is allowed, and
+        CheckFailedError.
         """
-        values = self._arguments.for_python(params)
-        self._check(params)
-        return values
+        return self._checked(lambda: self._conditioned(self._arguments.for_python(params), params))
 
-    def _check(self, params: Any) -> None:
+    def _checked(self, check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The types' own checks are code of authors, which may raise anything."""
+        try:
+            return check()
+        except QueueError:
+            raise
+        except BaseException as error:
+            if interrupts(error):
+                raise
+            raise CheckFailedError(command=self.info.name, cause=cause_of(error)) from error
+
+    def _conditioned(self, values: dict[str, Any], params: Any) -> dict[str, Any]:
         if self._conditions is not None:
             self._conditions.check(params)
+        return values
 
 
 def python_arguments(function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:

@@ -53,11 +53,11 @@ CLOSE = 0.4  # seconds for the manager to leave in order, within the limit of th
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, claimed: Claimed) -> None:
+def run(settings: Settings, claimed: Claimed, status: int = 0) -> None:
     """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
     builtin.register(registry)
     try:
-        event_loop.run(partial(serve, settings, registry, claimed=claimed))
+        event_loop.run(partial(serve, settings, registry, claimed=claimed, status=status))
     finally:
         ignore_signals()
 
@@ -67,14 +67,15 @@ async def serve(
     catalog: Catalog,
     *,
     claimed: Claimed | None = None,
+    status: int = 0,
 ) -> None:
     """Serve one client over standard input and output until it, its process or a signal ends it.
 
     ``claimed`` are the streams that ``claim`` took before any user code was imported.
     This process is over within one second after the end has begun, and signals that ask for it
-    do nothing any more.
+    do nothing any more. ``status`` is its exit status where it has to be ended by force.
     """
-    ending = Ending(Watchdog())
+    ending = Ending(Watchdog(status))
     end_on_signals(ending)
     async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
         tasks.start_soon(end_with_parent, ending)

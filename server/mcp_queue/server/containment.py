@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import anyio
 import anyio.to_thread
 
+from mcp_queue.errors import cause_of
 from mcp_queue.server.protocol import InputNeeded
 
 if TYPE_CHECKING:
@@ -112,12 +113,9 @@ def said(error: BaseException) -> str:
     """An exception of an author's as a text for the client."""
     if isinstance(error, AuthorError):
         error = error.error
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except BaseException:  # noqa: BLE001 - a broken __str__ is the author's own
-        text = ""
-    return (f"{name}: {text}" if text else name)[:MESSAGE_LIMIT]
+    if isinstance(error, asyncio.CancelledError) and not error.args:
+        return "CancelledError: the call was cancelled from within"
+    return cause_of(error)[:MESSAGE_LIMIT]
 
 
 def note(what: str, error: BaseException) -> None:
