@@ -32,11 +32,8 @@ class QueueError(Exception):
     @property
     def text(self) -> str:
         """All of it, for a person to read: place, message and hint."""
-        return (
-            f"{self.place}: {self.message} {self.hint}"
-            if self.place
-            else f"{self.message} {self.hint}"
-        )
+        begin = f"{self.place}: " if self.place else ""
+        return f"{begin}{self.message} {self.hint}"
 
     def to_dict(self) -> dict[str, str]:
         """The error as clients see it: ``code``, ``message``, ``hint``."""
@@ -228,8 +225,8 @@ class ModuleMissingError(CommandLoadError):
     """Cannot load commands from {spec!r}: {cause} ({place})."""
 
     hint = (
-        "It was looked for in {folders}. Name a file by its path, such as ./{spec}.py, or add the "
-        "folder that holds the module to PYTHONPATH, or install its package where {python} finds it."
+        "It was looked for in {folders}. Name a file by its path, such as ./{spec}.py, add the "
+        "folder that holds the module to PYTHONPATH, or install its package for {python}."
     )
 
 

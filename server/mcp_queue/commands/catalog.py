@@ -132,9 +132,9 @@ def _file(info: CommandInfo) -> str:
 
 
 def _place(info: CommandInfo) -> str:
-    code = getattr(info.parameters_of, "__code__", None)
-    line = f", line {code.co_firstlineno}" if code is not None else ""
-    return f"{_file(info)}{line} ({info.target.__qualname__})"
+    file, code = _file(info), getattr(info.parameters_of, "__code__", None)
+    line = f", line {code.co_firstlineno}" if code and code.co_filename == file else ""
+    return f"{file}{line} ({info.target.__qualname__})"
 
 
 registry = Catalog()

@@ -97,12 +97,11 @@ def _register_function(function: Any, name: str | None, options: dict[str, Any])
         )
     own = getattr(function, "__name__", "") if name is None else name
     check_options(own, options, {*OPTIONS, "description"})
-    given = {**options, "descr": options.get("description")}
-    given.pop("description", None)
-    info = CommandInfo(own, function, **given)
+    given: dict[str, Any] = {**options}
+    info = CommandInfo(own, function, descr=given.pop("description", None), **given)
     _refuse_names_of_the_queue(own)
     registry.register(info)
-    function.__mcp_queue__ = info
+    setattr(function, "__mcp_queue__", info)  # noqa: B010 - a function of any kind
 
 
 def _refuse_names_of_the_queue(name: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.commands.resource import ResourceInfo
 
+    Fault = InvalidCommandError | None
     Info = TypeVar("Info", bound=CommandInfo)
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,7 @@ def problems(catalog: Catalog) -> list[str]:
     return [each.text for each in (*catalog.problems, *faults) if each is not None]
 
 
-def sound(
-    infos: Iterable[Info], fault_of: Callable[[Info], InvalidCommandError | None]
-) -> list[Info]:
+def sound(infos: Iterable[Info], fault_of: Callable[[Info], Fault]) -> list[Info]:
     """Those that can be offered; what is wrong with each of the others is said in the log, once."""
     found: list[Info] = []
     for info in infos:
@@ -49,7 +48,7 @@ def sound(
     return found
 
 
-def fault(info: CommandInfo) -> InvalidCommandError | None:
+def fault(info: CommandInfo) -> Fault:
     """Why a command cannot be offered: its schema cannot be made."""
     try:
         schema_of(info)
@@ -58,7 +57,7 @@ def fault(info: CommandInfo) -> InvalidCommandError | None:
     return None
 
 
-def fault_of_prompt(info: CommandInfo) -> InvalidCommandError | None:
+def fault_of_prompt(info: CommandInfo) -> Fault:
     """Why a prompt cannot be offered: the arguments of one are texts."""
     if (error := fault(info)) is not None:
         return error
@@ -71,7 +70,7 @@ def fault_of_prompt(info: CommandInfo) -> InvalidCommandError | None:
     return None
 
 
-def fault_of_resource(info: ResourceInfo) -> InvalidCommandError | None:
+def fault_of_resource(info: ResourceInfo) -> Fault:
     """Why a resource cannot be offered: its address has to give all that it needs."""
     if (error := fault(info)) is not None:
         return error

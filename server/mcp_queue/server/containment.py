@@ -92,16 +92,22 @@ def attempt(function: Callable[[], T]) -> T:
 def contained(error: BaseException) -> BaseException:
     """``error`` as an `Exception` that may leave a coroutine; `InputNeeded` as it is, also out of
     a group of nothing else (an author asked within a task group)."""
-    if isinstance(error, BaseExceptionGroup):
-        needed, rest = error.split(InputNeeded)
-        while rest is None and isinstance(needed, BaseExceptionGroup):
-            needed, error = needed.exceptions[0], needed.exceptions[0]
-    if isinstance(error, InputNeeded):
-        return error
+    if (needed := _needed(error)) is not None:
+        return needed
     # A coroutine that raises StopIteration raises a RuntimeError that says nothing (PEP 479).
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     return AuthorError(error)
+
+
+def _needed(error: BaseException) -> InputNeeded | None:
+    if isinstance(error, InputNeeded):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    parts: tuple[BaseException, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    found = [needed for part in parts if (needed := _needed(part)) is not None]
+    return found[0] if len(found) == len(parts) else None
 
 
 def passes_handlers(error: BaseException) -> bool:

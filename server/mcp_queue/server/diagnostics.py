@@ -30,8 +30,10 @@ _store: Store | None = None
 
 
 def put_in_place(real: int) -> Store:
-    """Lead descriptors 1 and 2, ``sys.stdout`` and ``sys.stderr`` to ``real``, the descriptor of the
-    client's standard error, which is ours from now on. To be called once."""
+    """Lead descriptors 1 and 2, ``sys.stdout`` and ``sys.stderr`` to ``real``.
+
+    That is a descriptor of the client's standard error, and ours from now on. To be called once.
+    """
     global _store  # noqa: PLW0603 - there is one standard error
     store = _store = Store(real)
     _keep_crash_reports(real)
@@ -263,7 +265,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _is_writable(descriptor: int, seconds: float | None = 0.0) -> bool:
-    """Whether a few bytes can be written, within so many seconds. Where nobody can say, they can."""
+    """Whether a few bytes can be written within so many seconds. Where nobody can say, they can."""
     if sys.platform == "win32":
         return True
     import select

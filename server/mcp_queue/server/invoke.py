@@ -57,7 +57,7 @@ def protocol_errors(info: CommandInfo) -> Generator[None]:
         yield
     except (QueueError, MCPError):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it raised
         note(repr(info.name), error)
         message = f"{info.name!r} failed: {said(error)}"
         raise MCPError(INTERNAL_ERROR, message) from None

@@ -46,7 +46,7 @@ def compact(value: object, shown: Shown | None = None) -> str:
     def fallback(value: object) -> object:
         said = shown(value) if shown is not None else None
         if said is None and isinstance(value, (bytes, bytearray, memoryview)):
-            raise NotSerializableError(f"{type(value).__name__} has no JSON form; {BYTES}")
+            raise NotSerializableError(f"{type(value).__name__} has no JSON form; {BYTES}")  # pyright: ignore[reportUnknownArgumentType]
         if said is None:
             raise TypeError(f"Unable to serialize unknown type: {type(value)}")
         return said

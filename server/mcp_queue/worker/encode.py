@@ -74,7 +74,7 @@ def _plain(value: Any, shown: Callable[[object], Any] | None) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (bytes, bytearray, memoryview)):
-        raise TypeError(f"{type(value).__name__} has no JSON form; {BYTES}")
+        raise TypeError(f"{type(value).__name__} has no JSON form; {BYTES}")  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
