@@ -144,7 +144,7 @@ def in_error(name: str) -> Failed:
 
 
 class Dumped(BaseModel):
-    name: Annotated[str, PlainSerializer(lambda name: fussy(name))]
+    name: Annotated[str, PlainSerializer(fussy)]
 
 
 @command
@@ -308,7 +308,7 @@ def forks_and_returns(status: int) -> int:
 async def forks_in_the_loop() -> int:
     if (child := os.fork()) == 0:
         raise PanicException("in the child")
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])  # noqa: ASYNC222
 
 
 @command
