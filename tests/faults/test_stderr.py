@@ -59,14 +59,17 @@ class Deaf(RawClient):
         assert not answer["result"].get("isError"), answer
         return answer["result"]["structuredContent"]["result"]
 
-    def close(self) -> int:
-        self.close_stdin()
+    def leave(self) -> float:
+        """End the input; the seconds until the server is gone, while nobody reads."""
         ended = self.now()
-        status = self.wait()  # nobody reads until it is gone
-        self.seconds = round(self.now() - ended, 3)
+        self.close_stdin()
+        assert self.wait() == 0
+        return round(self.now() - ended, 3)
+
+    def close(self) -> int:
+        self.leave()
         self.hears.set()
-        super().close()
-        return status
+        return super().close()
 
 
 @pytest.fixture
@@ -75,11 +78,9 @@ def printing(tmp_path: Path) -> Setup:
 
 
 @pytest.fixture
-def deaf(printing: Setup, record_property: RecordProperty) -> Iterator[Deaf]:
+def deaf(printing: Setup) -> Iterator[Deaf]:
     with Deaf(printing) as client:
         yield client
-    record_property("seconds to leave", client.seconds)
-    assert client.wait() == 0
 
 
 def counted(heard: bytes, letter: bytes = b"x") -> int:
@@ -89,11 +90,12 @@ def counted(heard: bytes, letter: bytes = b"x") -> int:
     return dropped + came.count(letter) + came.count(b"\n")
 
 
-def test_row_40_tracebacks_of_our_own(deaf: Deaf) -> None:
+def test_row_40_tracebacks_of_our_own(deaf: Deaf, record_property: RecordProperty) -> None:
     for number in range(300):
         answer = deaf.request("resources/read", {"uri": f"bad://{number}"})
         assert "no such key" in answer["error"]["message"]
     assert deaf.request("ping")["result"] == {}
+    record_property("seconds to leave", deaf.leave())
 
 
 @pytest.mark.parametrize("tool", ["prints", "prints_in_thread", "prints_at_once", "writes_binary"])
@@ -102,7 +104,7 @@ def test_row_40_a_command_prints_a_hundred_megabytes(deaf: Deaf, tool: str) -> N
     printed = deaf.call(tool, size=MANY)
     assert deaf.call("fine", n=1) == 2
     heard = deaf.hear(lambda heard: DROPPED.search(heard) and heard.endswith(b"in time\n"))
-    assert printed - ROOM - (1 << 17) < counted(heard) <= printed + 10
+    assert printed <= counted(heard) <= printed + len(DROPPED.findall(heard))
     assert len(heard) < 2 * ROOM
     assert deaf.call("prints_text", text="and then all is well") == "and then all is well"
     deaf.hear(lambda heard: heard.endswith(b"and then all is well\n"))
@@ -118,10 +120,13 @@ def test_row_40_a_command_prints_a_hundred_megabytes(deaf: Deaf, tool: str) -> N
         ("prints_for_ever_in_the_loop", {}),
     ],
 )
-def test_row_40_other_ways_to_print(deaf: Deaf, tool: str, arguments: dict[str, Any]) -> None:
+def test_row_40_other_ways_to_print(
+    deaf: Deaf, tool: str, arguments: dict[str, Any], record_property: RecordProperty
+) -> None:
     deaf.call(tool, **arguments)
     for number in range(20):
         assert deaf.call("fine", n=number) == number + 1
+    record_property("seconds to leave", deaf.leave())
 
 
 @pytest.mark.parametrize("tool", ["prints_for_ever", "prints_for_ever_in_the_loop"])

@@ -13,6 +13,7 @@ import threading
 from mcp_queue import command, resource
 
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+log = logging.getLogger("of.the.author")
 
 
 @command
@@ -48,7 +49,7 @@ def writes_binary(size: int) -> int:
 @command
 async def logs(count: int) -> int:
     for number in range(count):
-        logging.info("line %d %s", number, "y" * 900)
+        log.info("line %d %s", number, "y" * 900)
     return count
 
 
@@ -66,15 +67,8 @@ async def writes_descriptor(size: int) -> int:
 
 @command
 def child_prints(text: str) -> int:
-    return subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; print(sys.argv[1]); print(sys.argv[1], file=sys.stderr)",
-        ]
-        + [text],
-        check=True,
-    ).returncode
+    code = "import sys; print(sys.argv[1]); print(sys.argv[1], file=sys.stderr)"
+    return subprocess.run([sys.executable, "-c", code, text], check=True).returncode
 
 
 def say(text: str, size: int) -> None:
