@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from mcp_queue.builtin.commands import COMMANDS, NAMES
@@ -10,6 +11,8 @@ from mcp_queue.errors import DuplicateCommandError
 
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
+
+log = logging.getLogger(__name__)
 
 __all__ = ["NAMES", "Envelope", "register"]
 
@@ -20,6 +23,7 @@ def register(catalog: Catalog) -> None:
         try:
             catalog.register(info)
         except DuplicateCommandError as error:
+            log.error("mcp-queue: %s", error.text)
             catalog.problems.append(error)
             catalog.unregister(info.name)
             catalog.register(info)

@@ -92,7 +92,7 @@ def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> An
 def _register_function(function: Any, name: str | None, options: dict[str, Any]) -> None:
     if isinstance(function, type) or not callable(function):
         raise InvalidCommandError(
-            command=name or repr(function),
+            command=name or getattr(function, "__name__", repr(function)),
             reason="@command is for functions; a class derives from Command instead",
         )
     own = getattr(function, "__name__", "") if name is None else name

@@ -44,7 +44,7 @@ def sound(infos: Iterable[Info], fault_of: Callable[[Info], Fault]) -> list[Info
             found.append(info)
         elif info not in _told:
             _told.add(info)
-            log.error("%s", error.text)
+            log.error("mcp-queue: %s", error.text)
     return found
 
 
