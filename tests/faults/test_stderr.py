@@ -145,6 +145,31 @@ def test_row_40_a_child_and_a_fork(deaf: Deaf) -> None:
     assert heard.count(b"x") == 200_000
 
 
+def test_row_40_a_child_that_floods(deaf: Deaf) -> None:
+    """It is neither refused nor held up: what it prints is taken, and dropped."""
+    for _ in range(5):
+        assert deaf.call("child_floods", size=10_000_000) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows have no time limit")
+def test_row_40_c_code_that_holds_the_interpreter(deaf: Deaf) -> None:
+    """The thread that takes what is printed cannot run meanwhile; it stalls, and goes on."""
+    assert 0 < deaf.call("holds_the_interpreter", size=20_000_000) < 20_000_000
+    assert deaf.call("fine", n=1) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_row_40_a_crash_report_of_python_comes_through(printing: Setup) -> None:
+    registry = str(printing.folder / "registry.db")
+    printing.settings |= {"in_memory": False, "registry_path": registry}
+    with RawClient(printing.command, env={"PYTHONFAULTHANDLER": "1"}) as client:
+        client.request("initialize", HANDSHAKE)
+        client.post("tools/call", {"name": "crashes", "arguments": {}})
+        assert client.wait() == -signal.SIGSEGV
+    assert "Segmentation fault" in client.stderr
+    assert "in crashes" in client.stderr
+
+
 def test_row_40_what_a_reader_gets_is_whole(printing: Setup) -> None:
     """With a client that reads, nothing is dropped and the order of what Python prints stays."""
     with RawClient(printing.command) as client:

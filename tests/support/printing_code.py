@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import multiprocessing
 import os
@@ -69,6 +70,24 @@ async def writes_descriptor(size: int) -> int:
 def child_prints(text: str) -> int:
     code = "import sys; print(sys.argv[1]); print(sys.argv[1], file=sys.stderr)"
     return subprocess.run([sys.executable, "-c", code, text], check=True).returncode
+
+
+@command
+def child_floods(size: int) -> int:
+    """A child that fails where not all of its output is taken."""
+    return subprocess.run(["head", "-c", str(size), "/dev/zero"], check=False).returncode
+
+
+@command
+def holds_the_interpreter(size: int) -> int:
+    """C code that writes more than any pipe takes, and lets no other thread of Python run."""
+    data = b"x" * size
+    return ctypes.PyDLL(None).write(2, data, len(data))
+
+
+@command
+def crashes() -> None:
+    ctypes.string_at(0)
 
 
 def say(text: str, size: int) -> None:

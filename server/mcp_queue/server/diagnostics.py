@@ -1,7 +1,7 @@
 """Standard error without waiting: what is printed in this process reaches the client if it reads.
 
-The client's standard error is a pipe that nobody may read. So descriptors 1 and 2 lead into a pipe
-of our own, which one thread empties; text that Python prints goes into a bounded store without a
+The client's standard error is a pipe that nobody may read. So descriptors 1 and 2 lead to a thread
+of our own, which takes what comes; text that Python prints goes into a bounded store without a
 detour, and a second thread takes it from there to the client. What finds no room is dropped and
 counted, and a line says so where it is missing.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ROOM = 1 << 20  # bytes that wait for the client to read them
 PIECE = 64  # bytes that one piece of it costs besides its own
 CHUNK = 1 << 16  # bytes written at once
+STALL = 0.5  # seconds after which a write to descriptor 1 or 2 fails that finds no room
 FLUSH = 0.2  # seconds for what was printed last, at the end of the process
 GRACE = 0.05  # the same where the end is overdue
 
@@ -43,7 +44,7 @@ def put_in_place(real: int) -> Store:
         setattr(sys, f"__{name}__", stream)
     store.start()
     atexit.register(store.close, FLUSH)
-    if hasattr(os, "register_at_fork"):
+    if sys.platform != "win32":
         os.register_at_fork(after_in_child=store.begin_in_child)
     return store
 
@@ -70,8 +71,7 @@ class Store:
         self._direct = False  # nobody takes anything from the store any more
         self._patience: float | None = 0.0  # seconds that what goes out directly may wait
         self._reader: threading.Thread | None = None
-        self._pipe, write = os.pipe()
-        _widen(write)
+        self._pipe, write = _pair()
         os.dup2(write, 1)
         os.dup2(write, 2)
         os.close(write)
@@ -235,19 +235,25 @@ def _stream(store: Store, before: Any, number: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(printed, encoding, errors, line_buffering=True)  # pyright: ignore[reportArgumentType]
 
 
-def _widen(pipe: int) -> None:
-    """Make room in the pipe, and let nobody wait in it: C code that did so while it holds the
-    interpreter would wait for ever, since the thread that empties it needs the interpreter too."""
-    if sys.platform == "win32":
-        return
-    os.set_blocking(pipe, False)
-    if sys.platform == "linux":
-        import fcntl
+def _pair() -> tuple[int, int]:
+    """Two ends of a way, to read from and to write to.
 
-        try:
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, ROOM)
-        except OSError:  # more than this user may have
-            pass
+    A socket, as most hosts give one to their servers, since writing to it has a time limit. Without
+    that, C code that holds the interpreter and writes into a full pipe waits for ever: the thread
+    that empties it needs the interpreter too. A pipe that nobody waits for has no such trouble, but
+    children inherit that, and fail when they print faster than it is emptied.
+    """
+    if sys.platform == "win32":
+        return os.pipe()
+    import socket
+    from struct import pack
+
+    reading, writing = socket.socketpair()
+    seconds, rest = divmod(STALL, 1)
+    limit = pack("ll", int(seconds), int(rest * 1_000_000))
+    writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
+    return reading.detach(), writing.detach()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
