@@ -234,7 +234,7 @@ class CheckFailedError(QueueError):
     """The parameters of {command!r} cannot be checked: {cause}."""
 
     code = "exception"
-    hint = "A type of its author's raised it; the traceback is in the server's log."
+    hint = "A check that its author wrote raised it; the traceback is in the server's log."
 
 
 class ConfigurationError(QueueError):

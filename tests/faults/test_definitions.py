@@ -29,7 +29,6 @@ def last(n: int) -> int:
 BY_HAND = """
 from mcp_queue import registry
 from mcp_queue.commands.info import CommandInfo
-registry.register(CommandInfo('queue_stop_job', lambda: None))
 """
 ILL_DEFINED = {
     "a generator": ("@command\ndef ill():\n    yield 1", "it yields"),
@@ -68,8 +67,16 @@ ILL_DEFINED = {
     ),
     "a prompt of the queue": ("@prompt\ndef diagnose_job() -> str: ...", "choose another"),
     "a built-in's name by hand": (
-        BY_HAND,
+        BY_HAND + "registry.register(CommandInfo('queue_stop_job', lambda: None))",
         "Two commands are named 'queue_stop_job'",
+    ),
+    "a duplicate by hand": (
+        BY_HAND + "registry.register(CommandInfo('first', lambda: None))",
+        "Two commands are named 'first'",
+    ),
+    "no command by hand": (
+        BY_HAND + "def ill(): ...\nregistry.register(ill)",
+        "'ill' is not well defined: it is registered, but is no command",
     ),
 }
 """Definitions, and words of what is said of them."""

@@ -21,9 +21,9 @@ def register(catalog: Catalog) -> None:
     """Add the built-in commands. Whatever has the name of one gives way to it."""
     for info in COMMANDS:
         try:
-            catalog.register(info)
+            catalog.register_command(info)
         except DuplicateCommandError as error:
             log.error("mcp-queue: %s", error.text)
             catalog.problems.append(error)
             catalog.unregister(info.name)
-            catalog.register(info)
+            catalog.register_command(info)

@@ -100,7 +100,7 @@ def _register_function(function: Any, name: str | None, options: dict[str, Any])
     given: dict[str, Any] = {**options}
     info = CommandInfo(own, function, descr=given.pop("description", None), **given)
     _refuse_names_of_the_queue(own)
-    registry.register(info)
+    registry.register_command(info)
     setattr(function, "__mcp_queue__", info)  # noqa: B010 - a function of any kind
 
 
@@ -175,5 +175,5 @@ def _register_class(cls: type[Command]) -> None:
         conditions=cls.conditions,
     )
     _refuse_names_of_the_queue(cls.name)
-    registry.register(info)
+    registry.register_command(info)
     cls.__mcp_queue__ = info  # pyright: ignore[reportAttributeAccessIssue]

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import anyio
 import anyio.to_thread
 
-from mcp_queue.errors import cause_of
+from mcp_queue.errors import CheckFailedError, QueueError, cause_of
 from mcp_queue.server.protocol import InputNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mcp_queue.commands.info import CommandInfo
 
     T = TypeVar("T")
 
@@ -131,6 +133,12 @@ def note(what: str, error: BaseException) -> None:
         log.error("%s failed", what, exc_info=cause)
     except BaseException:  # noqa: BLE001 - handlers and streams may be an author's, too
         return
+
+
+def note_check(info: CommandInfo, error: QueueError) -> None:
+    """`note` what an author's check of parameters raised, if that is what ``error`` tells of."""
+    if isinstance(error, CheckFailedError) and error.__cause__ is not None:
+        note(f"Checking the parameters of {info.name!r}", error.__cause__)
 
 
 def _outcome(function: Callable[[], T]) -> tuple[T | None, BaseException | None]:

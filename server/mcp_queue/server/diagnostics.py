@@ -271,9 +271,9 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _is_writable(descriptor: int, seconds: float | None = 0.0) -> bool:
-    """Whether a few bytes can be written within so many seconds. Where nobody can say, they can."""
+    """Whether a few bytes can be written within so many seconds. Windows cannot say: no."""
     if sys.platform == "win32":
-        return True
+        return False
     import select
 
     try:

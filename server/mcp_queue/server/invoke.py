@@ -10,7 +10,7 @@ from mcp_types import INTERNAL_ERROR
 
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import QueueError
-from mcp_queue.server.containment import called, note, said
+from mcp_queue.server.containment import called, note, note_check, said
 from mcp_queue.server.progress import reporting
 from mcp_queue.server.protocol import declares_tasks
 
@@ -55,7 +55,10 @@ def protocol_errors(info: CommandInfo) -> Generator[None]:
     """
     try:
         yield
-    except (QueueError, MCPError):
+    except QueueError as error:
+        note_check(info, error)
+        raise
+    except MCPError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it raised
         note(repr(info.name), error)

@@ -10,8 +10,8 @@ from mcp_types import CallToolResult
 
 from mcp_queue.builtin import Envelope
 from mcp_queue.commands.results import ErrorResult, SuccessResult
-from mcp_queue.errors import CheckFailedError, QueueError
-from mcp_queue.server.containment import attempt, in_thread, note, said
+from mcp_queue.errors import QueueError
+from mcp_queue.server.containment import attempt, in_thread, note, note_check, said
 from mcp_queue.server.invoke import CONTENTS, invoke
 from mcp_queue.server.results import (
     NotSerializableError,
@@ -57,8 +57,7 @@ class PlainCalls:
                 return await self._with_contents(info, value, context)
             return attempt(lambda: _answer(info, value))
         except QueueError as error:
-            if isinstance(error, CheckFailedError) and error.__cause__ is not None:
-                note(f"Checking the parameters of {info.name!r}", error.__cause__)
+            note_check(info, error)
             shape = error_shape(error.code, error.message, error.hint)
         except NotSerializableError as error:
             shape = error_shape(

@@ -17,9 +17,9 @@ from mcp_types import (
 from mcp_queue.builtin import NAMES
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.commands.soundness import fault, sound
-from mcp_queue.errors import CheckFailedError, CommandNotFoundError, QueueError
+from mcp_queue.errors import CommandNotFoundError, QueueError
 from mcp_queue.manager.call import handle
-from mcp_queue.server.containment import note
+from mcp_queue.server.containment import note_check
 from mcp_queue.server.hub import ran
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.plain import PlainCalls
@@ -162,8 +162,7 @@ async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 def _refused(info: CommandInfo, error: QueueError) -> CallToolResult:
-    if isinstance(error, CheckFailedError) and error.__cause__ is not None:
-        note(f"Checking the parameters of {info.name!r}", error.__cause__)
+    note_check(info, error)
     shape = error_shape(error.code, error.message, error.hint)
     return failure(shape, text_only=errors_are_text_only(info))
 
