@@ -184,14 +184,14 @@ class _Reader:
         except ValueError:
             allowed = kind_of(key).allowed.replace("`", "")
             serves = self.values.get(key, _FIELDS[key].default)
-            hint = f"Correct it or leave it out; {serves!r} serves in its place."
+            hint = f"Correct it or leave it out; {_json(serves)} serves in its place."
             self._wrong(key, source, f"expected {allowed}", value, hint)
 
     def _unknown(self, key: str, source: str, value: object, known: Iterable[str]) -> None:
         self._wrong(key, source, "no setting has this name", value, _near(key, known))
 
     def _wrong(self, key: str, source: str, reason: str, value: object, hint: str) -> None:
-        details = {"key": key, "source": source, "reason": reason, "value": _short(value)}
+        details = {"key": key, "source": source, "reason": reason, "value": _json(value)}
         self.errors.append(ConfigurationError(**details, allowed=hint))
 
 
@@ -205,6 +205,12 @@ def _near(name: str, known: Iterable[str]) -> str:
     return f"Known: {', '.join(sorted(names.values()))}."
 
 
-def _short(value: object) -> object:
-    text = repr(value)
-    return value if len(text) <= 200 else f"{text[:200]}…"
+def _json(value: object) -> str:
+    """A value as it stands in the file; what came as a text from elsewhere is one there, too."""
+    import json  # only who has something wrong pays for it
+
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 GUARD = 30.0  # seconds that any wait may take
 _ATOMIC = 512  # bytes; a pipe that can be written to takes as many without blocking
@@ -157,7 +157,7 @@ class RawClient:
             _pipe(self._process.stderr).close()
         return status
 
-    def __enter__(self) -> RawClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import Envelope, brief_view, job_view
+from mcp_queue.builtin.views import Envelope, brief_view, health_view, job_view
 from mcp_queue.builtin.waiting import Mode, wait_for
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.info import CommandInfo
@@ -142,7 +142,7 @@ async def queue_list_jobs(
 
 async def queue_health(*, queue: QueueManager) -> Envelope:
     """The state of the queue: counts of jobs, limits, where the registry is."""
-    return Envelope({"success": True, **await queue.get_queue_health()})
+    return await health_view(queue, registry)
 
 
 async def queue_wait_job(
