@@ -48,6 +48,43 @@ class FileLock:
             self._descriptor = None
 
 
+def lock_if_free(descriptor: int) -> bool:
+    """Take the exclusive lock of an open file; it is held until the last copy is closed.
+
+    A copy is one that a child has inherited, so the lock lives as long as who was given it.
+    False when another holds it, and where files cannot be locked so (Windows, some file systems).
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_held(path: str) -> bool:
+    """Whether a living process, in whatever container, holds the lock of the file.
+
+    It asks the kernel for a shared lock and gives it back, so that those who ask at the same
+    time do not hinder each other; who takes the lock just then has to try again.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def folder_locked(path: str) -> Generator[None]:
     """One process at a time in this block, for a folder that exists; the others wait.

@@ -5,44 +5,61 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mcp_queue.system.locks import lock_if_free
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 # Windows has no sessions: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP stands in for one.
 _FLAGS = 0x00000008 | 0x00000200 if sys.platform == "win32" else 0
 
 
 def spawn_gated(
-    argv: list[str], *, cwd: str, env: dict[str, str], stdout: str, stderr: str
+    argv: list[str],
+    *,
+    cwd: str,
+    env: dict[str, str],
+    stdout: str,
+    stderr: str,
+    held: str = os.devnull,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own that waits for a byte on its standard input.
 
     Descriptors 1 and 2 are the two files, opened for append: no process stands in between.
+    ``held``: a file whose lock the process holds from its birth to its death. The descriptor
+    follows ``argv``, and the process must not pass it on (`locks.is_held`); not on Windows.
     Close ``stdin`` of the answer unwritten and the process leaves. Raises `OSError` when it
     cannot be started. Call it from the main thread (see `tree.die_with_parent`).
     """
-    out = os.open(stdout, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        err = os.open(stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            return subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=cwd, env=env,
-                bufsize=0, start_new_session=True, creationflags=_FLAGS,
-            )  # fmt: skip
-        finally:
-            os.close(err)
-    finally:
-        os.close(out)
+    with _appending(stdout) as out, _appending(stderr) as err, _appending(held) as lock:
+        passed = (lock,) if held != os.devnull and lock_if_free(lock) else ()
+        return subprocess.Popen(
+            [*argv, *map(str, passed)], stdin=subprocess.PIPE, stdout=out, stderr=err,
+            cwd=cwd, env=env, bufsize=0, start_new_session=True, creationflags=_FLAGS,
+            pass_fds=passed,
+        )  # fmt: skip
 
 
 def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subprocess.Popen[bytes]:
     """Start a process that leaves this one's tree by itself (`detach`), its output to ``log``."""
-    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
+    with _appending(log) as out:
         return subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=os.path.abspath(os.sep),
             env=env, start_new_session=True, creationflags=_FLAGS,
         )  # fmt: skip
+
+
+@contextmanager
+def _appending(path: str) -> Generator[int]:
+    """A descriptor of a file of the owner's alone, made when missing."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
     finally:
-        os.close(out)
+        os.close(descriptor)
 
 
 def detach() -> None:

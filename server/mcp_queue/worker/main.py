@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the job of the run folder that the command line names; standard input is the gate."""
     run = RunFolder(sys.argv[1])
+    if len(sys.argv) > 2:  # the lock that says that we live; it ends with us, not with children
+        os.set_inheritable(int(sys.argv[2]), False)
     own, parent = os.getpid(), os.getppid()
     if not _pass_gate():
         os._exit(0)

@@ -41,6 +41,7 @@ class LocalExecutor:
             env=environment,
             stdout=folder.stdout,
             stderr=folder.stderr,
+            held=folder.events,
         )
         self._own.add(process.pid)
         identity = identity_of(process.pid)
