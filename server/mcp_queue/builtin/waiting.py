@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -46,6 +47,8 @@ async def wait_for(
         timed_out=timed_out,
         next=_next_step(records, mode),
     )
+    if queue.problem is not None and _needs(records):
+        answer |= {"success": False, "error": queue.problem.to_dict(), "timed_out": False}
     if len(records) == 1:
         answer.record = next((record for record in records.values() if record.terminal), None)
     return answer
@@ -63,7 +66,7 @@ async def follow(
     _report(job, records, next(iter(records.values())))
     if _over(records, mode):
         return records, False
-    with anyio.move_on_after(seconds) as time:
+    with anyio.move_on_after(seconds) as time, queue.while_supervised(partial(_needs, records)):
         await _follow(queue, records, mode, job)
     records = {job_id: await queue.record_of(job_id) for job_id in records}
     return records, time.cancelled_caught and not _over(records, mode)
@@ -99,6 +102,11 @@ async def _watch(
             _report(job, records, record)
             if _over(records, mode) or not show(records):
                 return
+
+
+def _needs(records: Records) -> bool:
+    """Whether any of them waits for a supervisor."""
+    return any(record.needs_supervisor for record in records.values())
 
 
 def _no_questions(records: Records) -> bool:

@@ -4,53 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
 
 import mcp_queue
 from mcp_queue import clock
-from mcp_queue.errors import QueueError
-from mcp_queue.jobs import job_rows, member_rows, retention
+from mcp_queue.errors import QueueError, SupervisorError
+from mcp_queue.jobs import job_rows, lives, member_rows, retention
 from mcp_queue.jobs.versions import is_newer
-from mcp_queue.manager.origin import environment, package_folder
-from mcp_queue.system.identity import DEAD, state_of
-from mcp_queue.system.spawn import spawn_detached
-from mcp_queue.system.watch import watch
+from mcp_queue.manager import start
+from mcp_queue.manager.start import Verdict
+from mcp_queue.system.watch import watch_holder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
     from mcp_queue.jobs.folder import RegistryFolder
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.manager.registry_threads import RegistryThreads
 
 log = logging.getLogger(__name__)
 
-BOOT = """\
-import sys
-sys.path.append(sys.argv.pop(1))
-from mcp_queue.supervisor.main import main
-main()
-"""
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
 YOUNG = 1.0  # seconds; supervisors that die younger, in a row, are replaced less and less soon
 FIRST_REST, LONGEST_REST = 0.1, 1.0  # seconds before the third of them, and at most
+DEATHS = 2  # starts in a row that were killed; then the start has failed
+HANGS = 10.0  # seconds without a word of any start; then it has failed, too
+EAGER = 1.0  # seconds after a start that failed until a call tries again at once
 LONGEST_WAIT = 3600.0  # seconds between looks for jobs that expire while nobody supervises
 EXPECT_INTERVAL = 0.02  # seconds between looks for a started supervisor when we leave
 
 
 def missing(registry: Registry) -> bool:
     """Whether nobody supervises the registry. After a commit it sees a leaver's row gone."""
-    supervisor = member_rows.supervisor(registry)
-    return supervisor is None or state_of(supervisor.identity) == DEAD
+    return lives.supervisor(registry) is None
 
 
 def newer_serves(registry: Registry) -> bool:
     """Whether a living server is newer than this one; its supervisor is the better one."""
     return any(
-        is_newer(server.version, mcp_queue.__version__) and state_of(server.identity) != DEAD
+        is_newer(server.version, mcp_queue.__version__) and lives.serves(server)
         for server in member_rows.servers(registry)
-        if not server.leaving
     )
 
 
@@ -61,13 +57,18 @@ def rest(young_deaths: int) -> float:
     return min(LONGEST_REST, FIRST_REST * 2.0 ** min(young_deaths - 2, 30))
 
 
+class SupervisedWait:
+    """A block that a failing start ends; ``problem`` says so."""
+
+    problem: SupervisorError | None = None
+
+
 class Supervision:
     """One task of a manager; `check` wakes it. ``owner``: see `supervisor.state.State.owner`."""
 
     def __init__(self, threads: RegistryThreads, folder: RegistryFolder, owner: str) -> None:
         self._threads = threads
         self._folder = folder
-        self._path = folder.path.removesuffix(".d")
         self._owner = owner
         self._wake = asyncio.Event()
         self._started_at = float("-inf")
@@ -79,11 +80,53 @@ class Supervision:
         self._watcher: asyncio.Task[None] | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._deferred_at: float | None = None
+        self._starts = 0
+        self._failed_starts = 0  # in a row
+        self._mute_since: float | None = None  # the first start in a row that said nothing yet
+        self._decided = asyncio.Event()
+        self._decided.set()
+        self._listeners: set[Callable[[], object]] = set()
         self.ever_started = False
+        self.problem: SupervisorError | None = None
+        """Why none could be started, until one has taken charge."""
 
     def check(self) -> None:
         """Look whether a supervisor is needed and missing."""
         self._wake.set()
+
+    def need(self) -> None:
+        """One is missing that is needed: start it, and let `verdict` wait for how that went."""
+        if self.problem is None:
+            self._decided.clear()
+        elif not self._coming and clock.monotonic() - self._started_at > EAGER:
+            self._not_before = clock.monotonic()
+            self._decided.clear()
+        self.check()
+
+    async def verdict(self) -> SupervisorError | None:
+        """Why no supervisor could be started; it waits for the start that is going on, if any."""
+        if not self._decided.is_set():
+            with anyio.move_on_after(PATIENCE):
+                await self._decided.wait()
+        return self.problem
+
+    @contextmanager
+    def while_supervised(self, needed: Callable[[], bool]) -> Generator[SupervisedWait]:
+        """Leave the block as soon as no supervisor can be started while one is ``needed``."""
+        wait = SupervisedWait()
+
+        def look() -> None:
+            if self.problem is not None and needed():
+                wait.problem = self.problem
+                scope.cancel()
+
+        with anyio.CancelScope() as scope:
+            self._listeners.add(look)
+            try:
+                look()
+                yield wait
+            finally:
+                self._listeners.discard(look)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -93,8 +136,8 @@ class Supervision:
                 self._wake.clear()
                 try:
                     await self._look()
-                except (QueueError, OSError) as error:  # no process to be had now, say
-                    log.warning("cannot start a supervisor: %s", error)
+                except QueueError as error:  # a disk that fails, say
+                    log.warning("cannot see whether a supervisor is needed: %s", error)
                     self._check_in(PATIENCE)
         finally:
             if self._watcher is not None:
@@ -108,7 +151,7 @@ class Supervision:
         while (left := deadline - clock.monotonic()) > 0:
             if (identity := await self._alive()) is not None:
                 with anyio.move_on_after(left):
-                    await _death_of(identity)
+                    await _death_of(identity, self._folder.lock)
             elif await self._expected():
                 await anyio.sleep(EXPECT_INTERVAL)
             else:
@@ -120,8 +163,8 @@ class Supervision:
         return supervisor.identity if supervisor is not None else None
 
     async def _alive(self) -> str | None:
-        identity = await self._recorded()
-        return None if identity is None or state_of(identity) == DEAD else identity
+        supervisor = await self._threads.read(lives.supervisor)
+        return supervisor.identity if supervisor is not None else None
 
     async def _expected(self) -> bool:
         """Whether the one that we started has yet to take charge."""
@@ -130,13 +173,14 @@ class Supervision:
         return await self._recorded() == self._predecessor
 
     async def _look(self) -> None:
-        identity = await self._recorded()
-        if identity is not None and state_of(identity) != DEAD:
+        alive = await self._alive()
+        if alive is not None:
             self._deferred_at = None
-            if identity != self._watched:
-                self._watch(identity)
+            self._serves()
+            if alive != self._watched:
+                self._watch(alive)
         elif await self._threads.read(job_rows.unfinished) or await self._expired():
-            if self._coming and identity not in (None, self._predecessor):
+            if self._coming and await self._recorded() not in (None, self._predecessor):
                 self._count_death(self._started_at)  # before we could watch it
             left = self._not_before - clock.monotonic()
             if left <= 0:
@@ -145,6 +189,8 @@ class Supervision:
                 self._check_in(left)
             else:
                 await self._start()
+        else:
+            self._decided.set()
 
     def _count_death(self, since: float) -> None:
         """A supervisor that took charge is dead; the next one may start after the rest."""
@@ -178,16 +224,61 @@ class Supervision:
     async def _start(self) -> None:
         self._predecessor = await self._recorded()
         self._young_deaths += self._coming  # the one before never took charge
-        self._started_at = clock.monotonic()
-        self._not_before = self._started_at + PATIENCE + rest(self._young_deaths)
-        self._coming = self.ever_started = True
-        # It rings us as it takes charge; if it dies before that, nobody does.
-        self._check_in(self._not_before - self._started_at)
-        argv = [sys.executable, "-P", "-c", BOOT, package_folder(), self._path, self._owner]
-        process = spawn_detached(argv, env=environment(), log=self._folder.log)
-        # It forks and leaves at once, so this waits for the fork alone; it is reaped in any case.
-        reaped = asyncio.get_running_loop().run_in_executor(None, process.wait)
-        await asyncio.shield(reaped)
+        self._started_at = now = clock.monotonic()
+        self._not_before = now + PATIENCE + rest(self._young_deaths)
+        # It rings us as it takes charge, and says if it cannot; if it hangs, nobody does.
+        self._check_in(self._not_before - now)
+        self._starts += 1
+        number, loop = self._starts, asyncio.get_running_loop()
+        if self._mute_since is None:
+            self._mute_since = now
+        elif now - self._mute_since > HANGS:
+            self._fail(f"none of those started in {now - self._mute_since:.0f} s took charge")
+
+        def tell(verdict: Verdict) -> None:
+            with suppress(RuntimeError):  # our loop has ended
+                loop.call_soon_threadsafe(self._heard, number, verdict)
+
+        self._decided.clear()
+        try:
+            start.start(self._folder, self._owner, tell)
+        except OSError as error:
+            self._mute_since = None
+            self._fail(_words(error))
+        else:
+            self._coming = self.ever_started = True
+
+    def _heard(self, number: int, verdict: Verdict) -> None:
+        """A start has gone one way or the other."""
+        self._mute_since = None
+        if not verdict.reason:
+            self._serves()
+            self.check()
+            return
+        if number != self._starts:
+            return  # the one that was started after it will tell
+        self._coming = False
+        self._failed_starts += 1
+        self._young_deaths += 1
+        if not verdict.certain:
+            self._not_before = clock.monotonic() + rest(self._young_deaths)
+            self._check_in(rest(self._young_deaths))
+        if verdict.certain or self._failed_starts >= DEATHS:
+            self._fail(verdict.reason)
+
+    def _fail(self, reason: str) -> None:
+        new = SupervisorError(reason=reason, log=self._folder.log)
+        if self.problem is None or self.problem.message != new.message:
+            log.warning("%s %s", new.message, new.hint)
+        self.problem = new
+        self._decided.set()
+        for callback in list(self._listeners):
+            callback()
+
+    def _serves(self) -> None:
+        self.problem = self._mute_since = None
+        self._failed_starts = 0
+        self._decided.set()
 
     def _watch(self, identity: str) -> None:
         self._watched = identity
@@ -198,18 +289,21 @@ class Supervision:
 
     async def _restart_after(self, identity: str) -> None:
         since = clock.monotonic()
-        await _death_of(identity)
+        await _death_of(identity, self._folder.lock)
         self._watched = None
         self._count_death(since)
         self.check()
 
 
-async def _death_of(identity: str) -> None:
-    watching = watch(identity)
-    if watching is None:  # in another namespace: never known dead
-        await anyio.sleep_forever()
-        return
+async def _death_of(identity: str, lock: str) -> None:
+    watching = watch_holder(identity, lock)
     try:
         await anyio.wait_readable(watching)
     finally:
         watching.close()
+
+
+def _words(error: OSError) -> str:
+    """Of a process that the system did not give."""
+    what = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{what}"

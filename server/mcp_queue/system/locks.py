@@ -6,6 +6,7 @@ of theirs never crosses a spawn (descriptors are not inherited, PEP 446).
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # the last two on Windows
+
+
 class FileLock:
     """An exclusive lock on a file that is made when missing and never removed."""
 
@@ -28,16 +32,18 @@ class FileLock:
         self._descriptor: int | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; never waits."""
+        """Take the lock if it is free; never waits. Raises `OSError` where there are none."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if sys.platform == "win32":
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return False
+            if error.errno in _HELD:
+                return False
+            raise
         self._descriptor = descriptor
         return True
 
@@ -83,6 +89,16 @@ def is_held(path: str) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def wait_until_free(path: str) -> None:
+    """Block until nobody holds the lock of the file. Raises `OSError`; not for Windows."""
+    assert sys.platform != "win32"
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

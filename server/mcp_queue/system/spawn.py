@@ -44,11 +44,14 @@ def spawn_gated(
 
 
 def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subprocess.Popen[bytes]:
-    """Start a process that leaves this one's tree by itself (`detach`), its output to ``log``."""
+    """Start a process that leaves this one's tree by itself (`detach`), its errors to ``log``.
+
+    Its standard output is the pipe ``stdout`` of the answer. Raises `OSError`.
+    """
     with _appending(log) as out:
         return subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=os.path.abspath(os.sep),
-            env=env, start_new_session=True, creationflags=_FLAGS,
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=out,
+            cwd=os.path.abspath(os.sep), env=env, start_new_session=True, creationflags=_FLAGS,
         )  # fmt: skip
 
 

@@ -162,6 +162,8 @@ def test_a_detached_process_has_another_parent_and_session(tmp_path: Path) -> No
     process = spawn_detached(
         [sys.executable, "-c", code, str(ready)], env=dict(os.environ), log=str(tmp_path / "log")
     )
+    assert process.stdout is not None
+    process.stdout.close()
     assert process.wait(GUARD) == 0
     told = json.loads(ready.read_text())
     assert told["first"] == process.pid
