@@ -36,7 +36,7 @@ def environment() -> dict[str, str]:
 
 def python() -> list[str]:
     """This interpreter as a command, with the flags that it was started with."""
-    return [sys.executable, *flags()]
+    return [sys.executable or "python", *flags()]
 
 
 def flags() -> list[str]:
@@ -63,7 +63,7 @@ def origin(folder: str) -> str:
     """
     return json.dumps(
         {
-            "interpreter": sys.executable,
+            "interpreter": python()[0],
             "flags": flags(),
             "package": package_folder(),
             "sys_path": [os.path.join(folder, entry) for entry in sys.path],
