@@ -25,7 +25,7 @@ from support.scenes import call, greet
 from support.serving import ENVELOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mcp_queue.config import Settings
     from support.invariants import Witness
@@ -200,6 +200,42 @@ async def test_row_42_from_python(persistent: Settings, ban: Ban) -> None:
         ban.off()
         await supervisor_pid(scene.queue)
         assert (await scene.done(job)).result == 5
+
+
+async def test_row_42_none_takes_charge(server: Setup, witness: Witness, ban: Ban) -> None:
+    """They hang: no call waits for long, and the next ones are told."""
+    with RawClient(server.command) as client:
+        greet(client)
+        ban.on("hangs")
+        job_id = call(client, "add", a=2, b=3)["job_id"]
+        arguments = {"job_ids": [job_id], "timeout_seconds": GUARD}
+        answer = client.request("tools/call", {"name": "queue_wait_job", "arguments": arguments})
+        assert answer["result"]["isError"]
+        assert "took charge" in answer["result"]["structuredContent"]["error"]["message"]
+        assert call(client, "queue_health")["status"] == "degraded"
+        ban.off()
+        assert runs(client, job_id) == 5
+
+
+async def test_row_42_they_die_as_soon_as_they_supervise(
+    persistent: Settings, crash: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Health says so, as nobody else can; who waits goes on, since jobs may run in between."""
+    crash("spawn.before_record", once=False)
+    async with scenes.scene(persistent) as scene:
+        job = await scene.submit("add", a=2, b=3)
+
+        async def is_degraded() -> bool:
+            return (await scene.queue.get_queue_health())["status"] == "degraded"
+
+        with anyio.fail_after(GUARD):
+            while not await is_degraded():
+                await anyio.sleep(0.01)
+        monkeypatch.delenv("MCP_QUEUE_CRASH_POINT")
+        assert (await scene.done(job)).result == 5
+        with anyio.fail_after(GUARD):
+            while await is_degraded():
+                await anyio.sleep(0.01)
 
 
 async def test_row_42_one_that_is_killed_once_is_no_failure(persistent: Settings, ban: Ban) -> None:

@@ -48,7 +48,8 @@ async def wait_for(
         next=_next_step(records, mode),
     )
     if queue.problem is not None and _needs(records):
-        answer |= {"success": False, "error": queue.problem.to_dict(), "timed_out": False}
+        problem = queue.problem.to_dict()
+        answer |= {"success": False, "error": problem, "timed_out": False, "next": problem["hint"]}
     if len(records) == 1:
         answer.record = next((record for record in records.values() if record.terminal), None)
     return answer

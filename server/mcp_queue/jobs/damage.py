@@ -28,7 +28,7 @@ from mcp_queue.jobs import bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import DAMAGED, Registry, file_identity
 from mcp_queue.system import tree
-from mcp_queue.system.locks import FileLock
+from mcp_queue.system.locks import FileLock, is_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,6 +180,12 @@ def _check_unused(path: str, folder: RegistryFolder, damage: str) -> None:
             path,
             f"{damage}; jobs of it still run, as process {', '.join(living)}",
             "Start again when they have ended, or end them: the file is then kept aside.",
+        )
+    if any(is_held(folder.run(run_id).events) for run_id in runs):
+        raise _refusal(
+            path,
+            f"{damage}; jobs of it still run in another container",
+            "Start again when they have ended, or end it: the file is then kept aside.",
         )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.logs import LogPage
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager.artifacts import Artifact
-    from mcp_queue.manager.supervision import SupervisedWait
+    from mcp_queue.manager.outlook import SupervisedWait
 
 SEARCHED = 100_000  # lines of the end of a log that are searched at most
 NULL_SIZE = len("null")  # bytes of the result of a job that has none
@@ -179,13 +179,13 @@ class QueueReader:
     async def get_queue_health(self) -> dict[str, Any]:
         """Totals by state, the settings in force, and who takes part."""
         return await self._member.read(
-            health.health, self.settings, self.registry_path, self.problem
+            health.health, self.settings, self.registry_path, self._member.supervision.trouble
         )
 
     @property
     def problem(self) -> SupervisorError | None:
         """Why no supervisor could be started for what waits; None when none is known to fail."""
-        return self._member.supervision.problem
+        return self._member.supervision.outlook.problem
 
     async def start_problem(self) -> SupervisorError | None:
         """`problem`, once the start of a supervisor that is going on has gone one way or the other.
@@ -198,7 +198,7 @@ class QueueReader:
         self, needed: Callable[[], bool]
     ) -> AbstractContextManager[SupervisedWait]:
         """Leave the block as soon as no supervisor can be started while one is ``needed``."""
-        return self._member.supervision.while_supervised(needed)
+        return self._member.supervision.outlook.while_supervised(needed)
 
     async def retention(self) -> float:
         """Seconds that an ended job is kept, by the settings in force; 0: for ever."""

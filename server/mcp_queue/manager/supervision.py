@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,12 +15,11 @@ from mcp_queue.errors import QueueError, SupervisorError
 from mcp_queue.jobs import job_rows, lives, member_rows, retention
 from mcp_queue.jobs.versions import is_newer
 from mcp_queue.manager import start
+from mcp_queue.manager.outlook import Outlook
 from mcp_queue.manager.start import Verdict
 from mcp_queue.system.watch import watch_holder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from mcp_queue.jobs.folder import RegistryFolder
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.manager.registry_threads import RegistryThreads
@@ -29,6 +28,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 2.0  # seconds for a started supervisor to take charge before another is tried
 YOUNG = 1.0  # seconds; supervisors that die younger, in a row, are replaced less and less soon
+YOUNG_DEATHS = 3  # from then on they count as a fault
 FIRST_REST, LONGEST_REST = 0.1, 1.0  # seconds before the third of them, and at most
 DEATHS = 2  # starts in a row that were killed; then the start has failed
 HANGS = 10.0  # seconds without a word of any start; then it has failed, too
@@ -57,12 +57,6 @@ def rest(young_deaths: int) -> float:
     return min(LONGEST_REST, FIRST_REST * 2.0 ** min(young_deaths - 2, 30))
 
 
-class SupervisedWait:
-    """A block that a failing start ends; ``problem`` says so."""
-
-    problem: SupervisorError | None = None
-
-
 class Supervision:
     """One task of a manager; `check` wakes it. ``owner``: see `supervisor.state.State.owner`."""
 
@@ -77,18 +71,15 @@ class Supervision:
         self._predecessor: str | None = None
         self._coming = False
         self._watched: str | None = None
+        self._watched_since = 0.0
         self._watcher: asyncio.Task[None] | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._deferred_at: float | None = None
         self._starts = 0
         self._failed_starts = 0  # in a row
         self._mute_since: float | None = None  # the first start in a row that said nothing yet
-        self._decided = asyncio.Event()
-        self._decided.set()
-        self._listeners: set[Callable[[], object]] = set()
+        self.outlook = Outlook()
         self.ever_started = False
-        self.problem: SupervisorError | None = None
-        """Why none could be started, until one has taken charge."""
 
     def check(self) -> None:
         """Look whether a supervisor is needed and missing."""
@@ -96,37 +87,26 @@ class Supervision:
 
     def need(self) -> None:
         """One is missing that is needed: start it, and let `verdict` wait for how that went."""
-        if self.problem is None:
-            self._decided.clear()
+        if self.outlook.problem is None:
+            self.outlook.begin()
         elif not self._coming and clock.monotonic() - self._started_at > EAGER:
             self._not_before = clock.monotonic()
-            self._decided.clear()
+            self.outlook.begin()
         self.check()
 
     async def verdict(self) -> SupervisorError | None:
         """Why no supervisor could be started; it waits for the start that is going on, if any."""
-        if not self._decided.is_set():
-            with anyio.move_on_after(PATIENCE):
-                await self._decided.wait()
-        return self.problem
+        return await self.outlook.verdict(PATIENCE)
 
-    @contextmanager
-    def while_supervised(self, needed: Callable[[], bool]) -> Generator[SupervisedWait]:
-        """Leave the block as soon as no supervisor can be started while one is ``needed``."""
-        wait = SupervisedWait()
-
-        def look() -> None:
-            if self.problem is not None and needed():
-                wait.problem = self.problem
-                scope.cancel()
-
-        with anyio.CancelScope() as scope:
-            self._listeners.add(look)
-            try:
-                look()
-                yield wait
-            finally:
-                self._listeners.discard(look)
+    @property
+    def trouble(self) -> SupervisorError | None:
+        """Why no supervisor could be started, or that they die soon after they took charge."""
+        lives_on = self._watched is not None and clock.monotonic() - self._watched_since > YOUNG
+        if self.outlook.problem is not None or self._young_deaths < YOUNG_DEATHS or lives_on:
+            return self.outlook.problem
+        reason = f"{self._young_deaths} in a row died as soon as they were started"
+        words = start.said(self._folder.log, 0)
+        return self._error(f"{reason}, their last words: {words}" if words else reason)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -190,7 +170,7 @@ class Supervision:
             else:
                 await self._start()
         else:
-            self._decided.set()
+            self.outlook.decide()
 
     def _count_death(self, since: float) -> None:
         """A supervisor that took charge is dead; the next one may start after the rest."""
@@ -239,7 +219,7 @@ class Supervision:
             with suppress(RuntimeError):  # our loop has ended
                 loop.call_soon_threadsafe(self._heard, number, verdict)
 
-        self._decided.clear()
+        self.outlook.begin()
         try:
             start.start(self._folder, self._owner, tell)
         except OSError as error:
@@ -267,21 +247,18 @@ class Supervision:
             self._fail(verdict.reason)
 
     def _fail(self, reason: str) -> None:
-        new = SupervisorError(reason=reason, log=self._folder.log)
-        if self.problem is None or self.problem.message != new.message:
-            log.warning("%s %s", new.message, new.hint)
-        self.problem = new
-        self._decided.set()
-        for callback in list(self._listeners):
-            callback()
+        self.outlook.fail(self._error(reason))
+
+    def _error(self, reason: str) -> SupervisorError:
+        return SupervisorError(reason=reason.rstrip("."), log=self._folder.log)
 
     def _serves(self) -> None:
-        self.problem = self._mute_since = None
+        self._mute_since = None
         self._failed_starts = 0
-        self._decided.set()
+        self.outlook.serves()
 
     def _watch(self, identity: str) -> None:
-        self._watched = identity
+        self._watched, self._watched_since = identity, clock.monotonic()
         self._coming = False
         if self._watcher is not None:
             self._watcher.cancel()

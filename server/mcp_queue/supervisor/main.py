@@ -36,8 +36,9 @@ def main() -> None:
     """Supervise the registry of the command line until there is nobody to stay for."""
     path, owner = sys.argv[1:3]
     detach()
-    if owner and not os.path.exists(path):
-        return  # its in-memory registry is gone already
+    if owner and not os.path.exists(path):  # its in-memory registry is gone already
+        start_report.report(start_report.NOT_NEEDED)
+        return
     local.prepare()
     folder = RegistryFolder(path)
     folder.make()
