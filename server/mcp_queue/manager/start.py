@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -56,8 +57,12 @@ def start(folder: RegistryFolder, owner: str, tell: Callable[[Verdict], None]) -
         else:
             tell(Verdict(_reason(status, folder.log, before), certain=status > 0))
 
-    # Not of a pool, whose end would wait for it.
-    threading.Thread(target=wait, name="supervisor-start", daemon=True).start()
+    try:  # not a thread of a pool, whose end would wait for it
+        threading.Thread(target=wait, name="supervisor-start", daemon=True).start()
+    except RuntimeError as error:
+        assert process.stdout is not None
+        process.stdout.close()
+        raise BlockingIOError(errno.EAGAIN, str(error)) from error
 
 
 def said(log: str, start: int) -> str:

@@ -116,7 +116,7 @@ class Supervision:
                 self._wake.clear()
                 try:
                     await self._look()
-                except QueueError as error:  # a disk that fails, say
+                except (QueueError, OSError) as error:  # a disk that fails, say
                     log.warning("cannot see whether a supervisor is needed: %s", error)
                     self._check_in(PATIENCE)
         finally:
@@ -266,7 +266,13 @@ class Supervision:
 
     async def _restart_after(self, identity: str) -> None:
         since = clock.monotonic()
-        await _death_of(identity, self._folder.lock)
+        try:
+            await _death_of(identity, self._folder.lock)
+        except OSError as error:  # no descriptor or thread to be had now, say
+            log.warning("cannot watch the supervisor: %s", error)
+            self._watched = None
+            self._check_in(PATIENCE)
+            return
         self._watched = None
         self._count_death(since)
         self.check()

@@ -20,7 +20,6 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # the last two on Windows
 
 
@@ -73,19 +72,22 @@ def is_held(path: str) -> bool:
     """Whether a living process, in whatever container, holds the lock of the file.
 
     It asks the kernel for a shared lock and gives it back, so that those who ask at the same
-    time do not hinder each other; who takes the lock just then has to try again.
+    time do not hinder each other; who takes the lock just then has to try again. True when
+    the file cannot be opened now, for want of descriptors say: nobody is dead on that account.
     """
     try:
         descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True
     try:
         if sys.platform == "win32":
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno in _HELD
     finally:
         os.close(descriptor)
     return False

@@ -7,6 +7,7 @@ a lock that it holds.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -119,5 +120,10 @@ def _in_thread(identity: str, wait: Callable[[], None]) -> Watch:
         theirs.close()
 
     name = f"watch-{pid_of(identity)}"
-    threading.Thread(target=wait_and_tell, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=wait_and_tell, name=name, daemon=True).start()
+    except RuntimeError as error:
+        ours.close()
+        theirs.close()
+        raise BlockingIOError(errno.EAGAIN, str(error)) from error
     return Watch(identity, ours.fileno(), ours)
