@@ -122,6 +122,9 @@ def _serve(options: argparse.Namespace) -> int:
     from mcp_queue.server import sdk
 
     sdk.put_in_place()
+    from mcp_queue.manager import origin
+
+    origin.keep_folder()
     try:
         listener = _listener(options.http)
         settings = _settings(options)

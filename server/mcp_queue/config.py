@@ -137,8 +137,7 @@ class _Reader:
             if variable not in variables:
                 self._unknown(variable, source, text, variables)
             elif text:
-                key = variables[variable]
-                self._settle(key, source, text, kind_of(key).parse)
+                self._settle_here(variables[variable], source, text)
 
     def read_flags(self, flags: Mapping[str, object]) -> None:
         for key, value in flags.items():
@@ -146,7 +145,7 @@ class _Reader:
             if value is not None and key not in _FIELDS:
                 self._unknown(key, source, value, _FIELDS)
             elif isinstance(value, str):
-                self._settle(key, source, value, kind_of(key).parse)
+                self._settle_here(key, source, value)
             elif value is not None:
                 self._settle(key, source, value, kind_of(key).check)
 
@@ -178,6 +177,16 @@ class _Reader:
             check = partial(kind_of(key).check_in, path.parent)
             self._settle(key, str(path), value, check)
 
+    def _settle_here(self, key: str, source: str, text: str) -> None:
+        """A text; a relative path in it starts at the working folder, wherever we go later.
+
+        Commands stay as they are given, until they are loaded.
+        """
+        if key in _BESIDE_SECTION:
+            self._settle(key, source, text, kind_of(key).parse)
+            return
+        self._settle(key, source, text, lambda text: kind_of(key).parse_in(_here(), text))
+
     def _settle(self, key: str, source: str, value: T, settle: Callable[[T], object]) -> None:
         try:
             self.values[key] = settle(value)
@@ -193,6 +202,13 @@ class _Reader:
     def _wrong(self, key: str, source: str, reason: str, value: object, hint: str) -> None:
         details = {"key": key, "source": source, "reason": reason, "value": _json(value)}
         self.errors.append(ConfigurationError(**details, allowed=hint))
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it is gone; what is relative cannot be found, and says so when it is opened
+        return Path()
 
 
 def _near(name: str, known: Iterable[str]) -> str:

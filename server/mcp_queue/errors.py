@@ -284,6 +284,16 @@ class RegistryBusyError(QueueError):
     hint = "Try again; if it stays, look for a stopped process that holds the registry."
 
 
+class SupervisorError(QueueError):
+    """No supervisor can be started: {reason}."""
+
+    code = "supervisor_failed"
+    hint = (
+        "Nothing is lost: what waits starts by itself once a supervisor can be started, so do not "
+        "call again. Tell the user the reason; {log} may say more."
+    )
+
+
 class QueueClosedError(QueueError):
     """The queue manager was closed."""
 

@@ -13,6 +13,7 @@ from mcp_queue.builtin.waiting import Mode, wait_for
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.info import CommandInfo
 from mcp_queue.errors import InvalidParamsError
+from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
     from mcp_queue.commands.job import Job
@@ -44,7 +45,11 @@ async def queue_add_job(
 
 async def queue_start_job(job_id: str, *, queue: QueueManager) -> Envelope:
     """Start a job that queue_add_job added."""
-    return await job_view(queue, await queue.start_job(job_id))
+    view = await job_view(queue, await queue.start_job(job_id))
+    problem = await queue.start_problem()
+    if problem is not None and view["status"] == states.PENDING:
+        view |= {"success": False, "error": problem.to_dict()}
+    return view
 
 
 async def queue_stop_job(job_id: str, *, queue: QueueManager) -> Envelope:

@@ -72,6 +72,7 @@ class PlainCalls:
 
     async def _envelope(self, value: Envelope, context: Context) -> CallToolResult:
         result = success(value)
+        result.is_error = value.get("success") is False
         if value.record is not None and value.record.artifact_count:
             from mcp_queue.server import contents
 

@@ -126,9 +126,13 @@ class Tools:
             record = await (queue.record_of(waits) if again else queue.submit(info, arguments))
         except QueueError as error:
             return _refused(info, error)
+        problem = await queue.start_problem() if record.needs_supervisor else None
         if as_task:
             self._state.tasks.add(record.job_id)
-            return created(record, queue.settings)
+            return created(record, queue.settings, problem)
+        if problem is not None:
+            kept = {**handle(record), "success": False, "error": problem.to_dict()}
+            return failure(kept, *job_links(context, record))
         if info.inline_wait is not None:
             from mcp_queue.server.inline import answered
 
