@@ -11,6 +11,8 @@ import pytest
 from support.serving import Setup
 from support.speaking import MODERN, Speaker, speaking
 
+pytestmark = pytest.mark.needs("schemas")
+
 
 @pytest.fixture
 def server(setup: Setup) -> Setup:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import foreign, npm
+from support import needs, npm
 from support.serving import Setup
 from support.web import WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+pytestmark = pytest.mark.needs("npm")
 
 HERE = Path(__file__).parent
 SUITE = "@modelcontextprotocol/conformance"
@@ -32,10 +34,9 @@ Checks = dict[str, set[str]]
 
 
 @pytest.fixture
-def suite(user_environment: dict[str, str]) -> list[str]:
+def suite() -> list[str]:
     """How to start the suite."""
-    found = npm.package(user_environment, SUITE)
-    package = foreign.required(user_environment, found, "The conformance suite")
+    package = needs.given("npm", npm.package(SUITE))
     return [str(npm.node()), str(package / "dist" / "index.js")]
 
 

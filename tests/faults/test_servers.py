@@ -321,6 +321,7 @@ class KilledReplay(Replay):
         self._begin()
 
 
+@pytest.mark.needs("schemas")
 @pytest.mark.parametrize("host", [Replay, KilledReplay], ids=["closed", "killed"])
 async def test_row_37_claude_code_resumed(
     server: Setup, persistent: Settings, witness: Witness, host: type[Replay]

@@ -14,6 +14,8 @@ import pytest
 from support.rawclient import RawClient
 from support.replay import Replay, read_recording
 
+pytestmark = pytest.mark.needs("schemas")
+
 HERE = Path(__file__).parent
 RECORDINGS = HERE / "recordings"
 

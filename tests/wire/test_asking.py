@@ -13,6 +13,8 @@ from support.speaking import MODERN, Speaker, speaking
 if TYPE_CHECKING:
     from support.rawclient import Message
 
+pytestmark = pytest.mark.needs("schemas")
+
 COMMANDS = str(Path(__file__).parents[1] / "support" / "asking_commands.py")
 YES = {"action": "accept", "content": {"confirm": True}}
 FORMS: dict[str, Any] = {"elicitation": {}}
