@@ -48,7 +48,7 @@ def finished(speaker: Speaker, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 def ended(speaker: Speaker, job_id: str) -> dict[str, Any]:
-    return told(speaker.call("queue_wait_job", job_ids=job_id, timeout_seconds=30))["jobs"][0]
+    return told(speaker.call("queue_wait_job", job_ids=job_id, timeout_seconds=120))["jobs"][0]
 
 
 def until_kept(speaker: Speaker, job_id: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from support import needs, npm, pypi
 from support.serving import COMMANDS, Setup
 
 HERE = Path(__file__).parent
-GUARD = 120  # seconds
+GUARD = 300  # seconds, for all that a client does
 Seen = dict[str, list[Any]]
 """What a client printed: by the event's name, the values in their order."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support import needs, npm
+from support.guards import GUARD
 from support.serving import Setup
 from support.web import WebServer
 
@@ -47,7 +48,7 @@ def inspecting(command: list[str], setup: Setup, server: dict[str, Any]) -> Call
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=GUARD,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

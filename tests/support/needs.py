@@ -156,4 +156,8 @@ def _found_out(file: Path, run: str | None) -> Reasons | None:
         last = json.loads(file.read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return last["missing"] if run is not None and last["run"] == run else None
+    match last:
+        case {"run": str(its), "missing": dict(missing)} if its == run:
+            return missing
+        case _:
+            return None
