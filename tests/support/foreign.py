@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -16,11 +17,12 @@ from mcp_queue.system.locks import FileLock
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+SAID = 300  # characters that are kept of what an installer said
 GUARD = 600  # seconds, for an installation over a slow network
 
 
 class NotInstalledError(Exception):
-    """A program could not be installed; the message is the last thing that was said about it."""
+    """A program could not be installed; the message is what its installer said."""
 
 
 def folder_of(environ: Mapping[str, str]) -> Path:
@@ -99,6 +101,6 @@ def run(
         raise NotInstalledError(f"{command[0]} did not end within {GUARD} s") from None
     if done.returncode:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-        errors = [line for line in lines if "error" in line.lower()]
-        told = (errors or lines or [f"{command[0]} ended with {done.returncode}"])[-1]
-        raise NotInstalledError(told)
+        errors = [line for line in lines if re.match(r"(npm )?error\b", line, re.IGNORECASE)]
+        last = lines[-1] if lines else f"{command[0]} ended with {done.returncode}"
+        raise NotInstalledError((errors[0] if errors else last)[:SAID])
