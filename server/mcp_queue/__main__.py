@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from mcp_queue.cli import main
+from mcp_queue import search_path
+
+search_path.move_working_folder()  # before anything is imported that a file there could shadow
+
+from mcp_queue.cli import main  # noqa: E402
 
 main()

@@ -93,8 +93,10 @@ def _add_demo(subcommands: Any) -> None:
 def _serve(options: argparse.Namespace) -> int:
     # Before anything of a user's is imported, so that no stray print reaches the client.
     from mcp_queue.server.claim import claim
+    from mcp_queue.system import signals
 
     claimed = claim()
+    signals.make_ordinary(keep=signals.HANGUP)
     gc.disable()  # nothing that is imported is garbage: a tenth of the start
     from mcp_queue.errors import QueueError
     from mcp_queue.server import sdk
@@ -135,7 +137,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     from mcp_queue.config import read_settings
 
     flags = {
-        "commands": ",".join(options.commands) if options.commands else None,
+        "commands": options.commands,
         "in_memory": options.in_memory,
         "registry_path": options.registry_path,
         "max_concurrent_jobs": options.max_concurrent_jobs,

@@ -164,13 +164,30 @@ def sources() -> Kind:
         return tuple(names)
 
     def parse(text: str) -> tuple[str, ...]:
-        parts = text.replace(os.pathsep, ",").split(",")
-        return check([part for part in parts if part.strip()])
+        if text.lstrip().startswith("[") and not _is_file(text):
+            import json  # only who writes a list pays for it
+
+            return check(json.loads(text))
+        return check([part for part in _separate(text) if part.strip()])
 
     def anchor(folder: Path, names: tuple[str, ...]) -> tuple[str | None, ...]:
         return tuple(_anchor(folder, name) if _is_path(name) else name for name in names)
 
     return Kind("a list of modules and of paths of `.py` files", check, parse, anchor)
+
+
+def _separate(text: str) -> list[str]:
+    """The parts between the separators of PATH, and commas; a file's path may hold both."""
+    for separator in (os.pathsep, ","):
+        if _is_file(text):
+            break
+        if separator in text:
+            return [part for each in text.split(separator) for part in _separate(each)]
+    return [text]
+
+
+def _is_file(name: str) -> bool:
+    return os.path.isfile(expand(name.strip()))
 
 
 def _is_null(text: str) -> bool:

@@ -27,6 +27,15 @@ def spin() -> None:
 
 
 @command(use_queue=True)
+def share_of_a_core(seconds: float) -> float:
+    """Spin for that long; how much of a processor it got."""
+    began, used = time.monotonic(), time.process_time()
+    while time.monotonic() - began < seconds:
+        pass
+    return (time.process_time() - used) / (time.monotonic() - began)
+
+
+@command(use_queue=True)
 def exits(*, job: Job) -> None:
     """Leave with exit status 3, saying when."""
     job.set_progress(50, str(time.time()))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import support.fault_commands
-import support.job_commands  # noqa: F401 (both register commands)
+import support.job_commands
+import support.neutral_commands  # noqa: F401 (all three register commands)
 from mcp_queue.system import crash as crash_points
 from support import scenes
 from support.fixtures import GRACE
@@ -35,6 +37,13 @@ def commands_for_servers(monkeypatch: pytest.MonkeyPatch, own_user_folders: None
 @pytest.fixture
 async def scene(settings: Settings) -> AsyncIterator[Scene]:
     async with scenes.scene(settings) as scene:
+        yield scene
+
+
+@pytest.fixture
+async def patient(settings: Settings) -> AsyncIterator[Scene]:
+    """A scene whose jobs have time to end by themselves after a stop."""
+    async with scenes.scene(replace(settings, stop_grace_seconds=30.0)) as scene:
         yield scene
 
 

@@ -181,13 +181,16 @@ async def test_a_worker_is_lean_and_alone(queue: QueueManager) -> None:
     record = await run(queue, "look_around")
     seen = record.result
     assert seen["modules"] == []
-    assert sorted(seen["descriptors"]) == ["0", "1", "2"]
+    # The outcome's files are held out of the way: what a job opens first gets descriptor 3.
+    assert not {"3", "4", "5"} & set(seen["descriptors"])
+    held = {Path(path).name for name, path in seen["descriptors"].items() if int(name) > 2}
+    assert held == {"events.jsonl", "result.json", "null"}
     assert seen["descriptors"]["0"] == os.devnull
     assert seen["descriptors"]["1"].endswith(f"{record.run_id}/stdout.log")
     assert seen["descriptors"]["2"].endswith(f"{record.run_id}/stderr.log")
     assert seen["session"]
     assert seen["folder"] == str(Path.cwd())
-    assert seen["nice"] >= 10
+    assert seen["nice"] >= 5
     assert seen["mark"] == record.run_id
 
 

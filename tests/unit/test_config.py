@@ -128,6 +128,31 @@ def test_commands_in_the_environment(separator: str):
     assert load_settings(None, environ, {}).commands == ("first", "second.py")
 
 
+def test_commands_of_the_environment_are_not_divided_within_a_file(tmp_path: Path):
+    files: list[str] = []
+    for name in ("Smith, John", f"a{os.pathsep}b", "[list]"):
+        (tmp_path / name).mkdir()
+        files.append(str(tmp_path / name / "cmds.py"))
+        (tmp_path / name / "cmds.py").touch()
+    for value, expected in (
+        *((file, (file,)) for file in files),
+        (f"module{os.pathsep}{files[0]}", ("module", files[0])),
+        (json.dumps([*files, "module"]), (*files, "module")),
+    ):
+        settings = load_settings(None, {"MCP_QUEUE_COMMANDS": value}, {})
+        assert settings.commands == expected
+
+
+@pytest.mark.parametrize("value", ["[", '["a", 1]', "[]x"])
+def test_a_bad_list_of_commands_in_the_environment(value: str):
+    assert "a list of modules" in one_error(None, {"MCP_QUEUE_COMMANDS": value}).message
+
+
+def test_a_flag_of_commands_is_not_divided():
+    settings = load_settings(None, {}, {"commands": ["a,b.py", "c:d.py"]})
+    assert settings.commands == ("a,b.py", "c:d.py")
+
+
 def test_relative_paths_in_the_file_start_at_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -160,8 +160,7 @@ async def queue_wait_job(
     Args:
         mode: Until all have ended, or any.
     """
-    ids = [job_ids] if isinstance(job_ids, str) else job_ids
-    return await wait_for(queue, ids, timeout_seconds, mode, job)
+    return await wait_for(queue, _ids(job_ids), timeout_seconds, mode, job)
 
 
 COMMANDS = (
@@ -177,6 +176,22 @@ COMMANDS = (
     CommandInfo("queue_wait_job", queue_wait_job, title="Wait for jobs", read_only=True),
 )
 NAMES = frozenset(info.name for info in COMMANDS)
+
+
+def _ids(given: list[str] | str) -> list[str]:
+    """A list, one id, or the text of a list, which hosts send; no id begins with a bracket."""
+    if not isinstance(given, str):
+        return given
+    if given.lstrip().startswith("["):
+        import json  # only who sends such a text pays for it
+
+        try:
+            found: Any = json.loads(given)
+        except (ValueError, RecursionError):
+            return [given]
+        if all(isinstance(each, str) for each in found):
+            return found
+    return [given]
 
 
 def _end(lines: list[str]) -> list[str]:

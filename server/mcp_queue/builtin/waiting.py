@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from mcp_queue.builtin.views import Envelope, doing, job_view
-from mcp_queue.errors import InvalidParamsError
+from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mcp_queue.builtin.asking import Person
     from mcp_queue.commands.job import Job
@@ -29,8 +29,9 @@ async def wait_for(
     """Return once all, or any, of the jobs have ended or ``seconds`` are over.
 
     What they ask meanwhile is put before the person if the client shows forms; otherwise it
-    returns with the questions at once. Raises JobNotFoundError for an unknown id. Cancelling it
-    leaves the jobs alone and answers nothing.
+    returns with the questions at once. What is unknown, or forgotten meanwhile, stands in
+    ``not_found``; raises JobNotFoundError if that is all. Cancelling it leaves the jobs alone and
+    answers nothing.
     """
     if not job_ids:
         raise InvalidParamsError(
@@ -38,14 +39,19 @@ async def wait_for(
             problems="job_ids is empty",
             advice="Give the job_id of at least one job.",
         )
-    records = {job_id: await queue.record_of(job_id) for job_id in dict.fromkeys(job_ids)}
-    records, timed_out = await follow(queue, records, seconds, mode, job)
+    wanted = list(dict.fromkeys(job_ids))
+    records, timed_out = await follow(queue, await _known(queue, wanted), seconds, mode, job)
+    not_found = [job_id for job_id in wanted if job_id not in records]
     answer = Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],
         timed_out=timed_out,
         next=_next_step(records, mode),
     )
+    if not_found:
+        answer["not_found"] = not_found
+        names = ", ".join(f"{job_id:.60}" for job_id in not_found)
+        answer["next"] += f" Not known (any more): {names}; queue_list_jobs shows what is."
     if len(records) == 1:
         answer.record = next((record for record in records.values() if record.terminal), None)
     return answer
@@ -57,16 +63,30 @@ async def follow(
     """The jobs once all, or any, have ended, and whether ``seconds`` were over before that.
 
     ``job`` tells their progress. What they ask meanwhile is put before the person if the client
-    shows forms; otherwise it returns with the questions at once. Raises JobNotFoundError when one
-    is forgotten meanwhile.
+    shows forms; otherwise it returns with the questions at once. A job that is forgotten meanwhile
+    is left out; raises JobNotFoundError when none is left.
     """
     _report(job, records, next(iter(records.values())))
     if _over(records, mode):
         return records, False
     with anyio.move_on_after(seconds) as time:
         await _follow(queue, records, mode, job)
-    records = {job_id: await queue.record_of(job_id) for job_id in records}
+    records = await _known(queue, records)
     return records, time.cancelled_caught and not _over(records, mode)
+
+
+async def _known(queue: QueueManager, job_ids: Iterable[str]) -> Records:
+    """The jobs as they are now; raises JobNotFoundError if none of them is known."""
+    records: Records = {}
+    unknown: JobNotFoundError | None = None
+    for job_id in job_ids:
+        try:
+            records[job_id] = await queue.record_of(job_id)
+        except JobNotFoundError as error:
+            unknown = unknown or error
+    if unknown is not None and not records:
+        raise unknown
+    return records
 
 
 async def _follow(queue: QueueManager, records: Records, mode: Mode, job: Job) -> None:
@@ -80,7 +100,7 @@ async def _follow(queue: QueueManager, records: Records, mode: Mode, job: Job) -
     with anyio.CancelScope() as scope:
         async with Forms(queue, person, scope.cancel) as forms:
             if await forms.take_given(records):
-                records.update({job_id: await queue.record_of(job_id) for job_id in records})
+                records.update(await _known(queue, records))
             await _watch(queue, records, mode, job, forms.show)
 
 
@@ -91,14 +111,19 @@ async def _watch(
     job: Job,
     show: Callable[[Records], bool],
 ) -> None:
-    if _over(records, mode) or not show(records):
-        return
-    async with aclosing(queue.watch(list(records))) as changes:
-        async for record in changes:
-            records[record.job_id] = record
-            _report(job, records, record)
-            if _over(records, mode) or not show(records):
-                return
+    while not _over(records, mode) and show(records):
+        try:
+            async with aclosing(queue.watch(list(records))) as changes:
+                async for record in changes:
+                    records[record.job_id] = record
+                    _report(job, records, record)
+                    if _over(records, mode) or not show(records):
+                        return
+        except JobNotFoundError:  # one was forgotten before it could be watched
+            known = await _known(queue, records)
+            for job_id in records.keys() - known.keys():
+                del records[job_id]
+            records.update(known)
 
 
 def _no_questions(records: Records) -> bool:

@@ -6,7 +6,7 @@ It imports pydantic, so a worker imports it only for a command whose parameters 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -37,6 +37,13 @@ def trimmed(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+class Checked(NamedTuple):
+    """What was given, mended where need was, and the model that it made."""
+
+    given: dict[str, Any]
+    model: BaseModel
+
+
 class Arguments:
     """A pydantic model of the parameters, and the ways into it and out of it.
 
@@ -58,9 +65,31 @@ class Arguments:
             if name in descriptions:
                 part.setdefault("description", descriptions[name])
 
-    def for_json(self, params: object) -> dict[str, Any]:
-        """What was given, checked, as JSON values; raises InvalidParamsError."""
-        given, model = self._validated(params)
+    def checked(self, params: object) -> Checked:
+        """What was given, checked; raises InvalidParamsError.
+
+        What is wrong in the ways of hosts is taken for what it means (`mending`).
+        """
+        if not isinstance(params, dict):
+            raise problems.not_an_object(self._command, params, self.schema)
+        given = {str(name): value for name, value in cast("dict[Any, Any]", params).items()}
+        wrong = self._reserved(given)
+        try:
+            model = _validate(self._model, given)
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_context=False)
+            checked = None if wrong else self._mended(given, {each["loc"][:1] for each in errors})
+            if checked is not None:
+                return checked
+            wrong += problems.describe(errors, given, self.schema)
+        else:
+            if not wrong:
+                return Checked(given, model)
+        raise problems.invalid(self._command, list(dict.fromkeys(wrong)), self.schema)
+
+    def as_json(self, checked: Checked) -> dict[str, Any]:
+        """What was given as JSON values; raises InvalidParamsError for what cannot be."""
+        given, model = checked
         # What is JSON already stays as it came, if the worker checks it again: not every type
         # reads what it writes (secrets, models with aliases).
         kept = {k: v for k, v in given.items() if k in self._fields and self._keeps(k, v)}
@@ -77,15 +106,21 @@ class Arguments:
             raise problems.invalid(self._command, [problem], self.schema) from error
         return {name: kept[name] if name in kept else dumped[name] for name in given}
 
-    def for_python(self, params: object) -> dict[str, Any]:
-        """What was given, checked, as Python values; raises InvalidParamsError."""
-        given, model = self._validated(params)
+    def as_python(self, checked: Checked) -> dict[str, Any]:
+        """What was given as Python values."""
+        given, model = checked
         arguments = {
             name: getattr(model, field)
             for name, field in self._fields.items()
             if name in given or name in self._filled
         }
         return arguments | (model.model_extra or {})
+
+    def as_it_counts(self, checked: Checked) -> dict[str, Any]:
+        """What was given, numbers and the like that came as texts as what they are."""
+        given, model = checked
+        plain = {name: getattr(model, self._fields[name]) for name in self._plain & given.keys()}
+        return given | plain
 
     def _is_filled(self, parameter: Parameter) -> bool:
         """Whether calling the function does not apply the default: only pydantic knows it."""
@@ -95,21 +130,19 @@ class Arguments:
     def _keeps(self, name: str, value: object) -> bool:
         return name not in self._plain and _is_json(value)
 
-    def _validated(self, params: object) -> tuple[dict[str, Any], BaseModel]:
-        if not isinstance(params, dict):
-            raise problems.not_an_object(self._command, params, self.schema)
-        given = {str(name): value for name, value in cast("dict[Any, Any]", params).items()}
-        wrong = self._reserved(given)
+    def _mended(self, given: dict[str, Any], places: set[tuple[int | str, ...]]) -> Checked | None:
+        from mcp_queue.commands import mending
+
+        names = {str(name) for place in places for name in place}
+        mended = mending.mended(names, given, self.schema)
+        if mended is None:
+            return None
         try:
-            model = _validate(self._model, given)
-        except ValidationError as error:
-            wrong += problems.describe(
-                error.errors(include_url=False, include_context=False), given, self.schema
-            )
-        else:
-            if not wrong:
-                return given, model
-        raise problems.invalid(self._command, list(dict.fromkeys(wrong)), self.schema)
+            model = _validate(self._model, mended)
+        except Exception:  # noqa: BLE001 (checks of an author's get values that they did not expect)
+            return None
+        mending.say(self._command, given, mended)
+        return Checked(mended, model)
 
     def _reserved(self, given: dict[str, Any]) -> list[str]:
         """Names that ``**kwargs`` would let through although they are not the caller's."""

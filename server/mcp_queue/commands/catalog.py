@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.commands.resource import ResourceInfo
 
-FILE_MODULE = "mcp_queue_file_"  # what the names of modules begin with that are loaded by path
+FILE_MODULE = "mcp_queue.files."  # what the names of modules begin with that are loaded by path
 
 
 class Catalog:

@@ -78,6 +78,10 @@ class QueueJobBase(Asks):
             return self._job is not None and self._job.stopping
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a child process that gets the job, or a method of it: it may report, too."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("logger", "_run_async")}
+
     def run(self) -> Any:
         """Do the work, with ``self.mcp_params``."""
         raise NotImplementedError(f"{type(self).__name__} has no run method")

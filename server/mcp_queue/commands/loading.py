@@ -7,12 +7,14 @@ from __future__ import annotations
 import os
 import sys
 
+from mcp_queue import search_path
 from mcp_queue.commands.catalog import FILE_MODULE, registry
 from mcp_queue.errors import CommandLoadError, QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
     from typing import Any
 
     from mcp_queue.commands.info import CommandInfo
@@ -26,10 +28,7 @@ def load(spec: str) -> None:
     Raises CommandLoadError, which names file, line and cause; no command of the module is kept
     then. What the module prints goes wherever stdout goes: divert it before, in a server.
     """
-    if _is_path(spec):
-        _load_source({"file": os.path.abspath(os.path.expanduser(spec))}, spec)
-    else:
-        _load_source({"module": spec}, spec)
+    _load_source(_source_of(spec), spec)
 
 
 def load_entry_points(skip: set[str]) -> list[CommandLoadError]:
@@ -44,7 +43,7 @@ def load_entry_points(skip: set[str]) -> list[CommandLoadError]:
     modules = {value.partition(":")[0].partition("[")[0].strip() for value in values}
     registry.gives_way = True
     try:
-        return _load_each(sorted(modules - skip))
+        return _load_each({module: {"module": module} for module in sorted(modules - skip)})
     finally:
         registry.gives_way = False
 
@@ -52,9 +51,13 @@ def load_entry_points(skip: set[str]) -> list[CommandLoadError]:
 def load_all(specs: Iterable[str], entry_points: bool = True) -> list[CommandLoadError]:
     """Load the ``specs``, then the entry points, and return what failed.
 
-    What is named here wins over the entry points' commands of the same name.
+    What is named here wins over the entry points' commands of the same name. Paths and the working
+    folder, which a module is looked for in last, are those of now: what is loaded may change
+    folder.
     """
-    wanted = list(dict.fromkeys(specs))
+    wanted = {spec: _source_of(spec) for spec in specs}
+    if any("module" in source for source in wanted.values()):
+        search_path.append_working_folder()
     errors = _load_each(wanted)
     if entry_points:
         errors += load_entry_points(set(wanted))
@@ -80,7 +83,7 @@ def resolve(source: dict[str, str], name: str) -> CommandInfo:
 def load_source(source: dict[str, str]) -> None:
     """Load what a ``CommandInfo.source`` names; raises CommandLoadError."""
     # A script that was started need not have a name that ends in .py.
-    _load_source(source, source.get("file") or source["module"], any_name=True)
+    _load_source(source, _named(source), any_name=True)
 
 
 def resolve_class(source: dict[str, str], path: str) -> Any:
@@ -88,22 +91,20 @@ def resolve_class(source: dict[str, str], path: str) -> Any:
 
     Raises CommandLoadError.
     """
-    load_source(source)
-    name = _module_name(source["file"]) if "file" in source else source["module"]
-    found: Any = sys.modules[name]
+    found: Any = _load_source(source, _named(source), any_name=True)
     for part in path.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, type):
-        place = source.get("file") or source["module"]
+        place = _named(source)
         raise CommandLoadError(spec=place, cause=f"it has no class {path}", place=place)
     return found
 
 
-def _load_each(specs: list[str]) -> list[CommandLoadError]:
+def _load_each(wanted: dict[str, dict[str, str]]) -> list[CommandLoadError]:
     errors: list[CommandLoadError] = []
-    for spec in specs:
+    for spec, source in wanted.items():
         try:
-            load(spec)
+            _load_source(source, spec)
         except CommandLoadError as error:
             errors.append(error)
     return errors
@@ -114,14 +115,27 @@ def _is_path(spec: str) -> bool:
     return spec.endswith(".py") or any(separator in spec for separator in separators)
 
 
-def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -> None:
+def _source_of(spec: str) -> dict[str, str]:
+    if not _is_path(spec):
+        return {"module": spec}
+    path = os.path.expanduser(spec)
+    try:
+        return {"file": os.path.abspath(path)}
+    except OSError:  # the working folder was removed
+        return {"file": path}
+
+
+def _named(source: dict[str, str]) -> str:
+    return source.get("file") or source["module"]
+
+
+def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -> ModuleType:
     outer, before = registry.source, registry.everything()
     registry.source = source
     try:
         if "file" in source:
-            _import_file(source["file"], any_name)
-        else:
-            _import_module(source["module"])
+            return _import_file(source["file"], any_name)
+        return _import_module(source["module"])
     except (Exception, SystemExit) as error:
         _forget_unfinished(before)
         raise _load_error(spec, source, error) from error
@@ -129,42 +143,20 @@ def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -
         registry.source = outer
 
 
-def _import_module(name: str) -> None:
+def _import_module(name: str) -> ModuleType:
     if name not in sys.modules:
         __import__(name)
+    return sys.modules[name]
 
 
-def _import_file(path: str, any_name: bool) -> None:
-    name = _module_name(path)
-    if name in sys.modules:
-        return
-    from importlib.machinery import SourceFileLoader
-    from importlib.util import module_from_spec, spec_from_file_location
-
+def _import_file(path: str, any_name: bool) -> ModuleType:
     if not os.path.isfile(path):
         raise FileNotFoundError("a folder" if os.path.isdir(path) else "no such file")
-    loader = SourceFileLoader(name, path) if any_name else None
-    spec = spec_from_file_location(name, path, loader=loader)
-    if spec is None or spec.loader is None:
+    if not any_name and not path.endswith((".py", ".pyw", ".pyc")):
         raise ImportError("the name of a Python file ends in .py")
-    folder = os.path.dirname(path)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    module = module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
+    from mcp_queue import files
 
-
-def _module_name(path: str) -> str:
-    from binascii import crc32
-
-    stem = os.path.splitext(os.path.basename(path))[0]
-    plain = "".join(letter if letter.isalnum() else "_" for letter in stem)
-    return f"{FILE_MODULE}{plain}_{crc32(os.fsencode(path)):08x}"
+    return files.load(path)
 
 
 def _forget_unfinished(before: set[CommandInfo]) -> None:
@@ -180,12 +172,17 @@ def _forget_unfinished(before: set[CommandInfo]) -> None:
 
 
 def _load_error(spec: str, source: dict[str, str], error: BaseException) -> CommandLoadError:
-    return CommandLoadError(spec=spec, cause=_cause(error), place=_place(source, error))
+    cause = _cause(error)
+    if "," in spec and isinstance(error, (FileNotFoundError, ModuleNotFoundError)):
+        cause += "; of several sources, give each a --commands of its own"
+    return CommandLoadError(spec=spec, cause=cause, place=_place(source, error))
 
 
 def _cause(error: BaseException) -> str:
     if isinstance(error, QueueError):
         return error.message.rstrip(".")
+    if isinstance(error, ImportError) and f"{error.name}.".startswith(FILE_MODULE):
+        return f"{error.msg}: a relative import, but no __init__.py stands beside the file"
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -42,6 +42,9 @@ class Pace:
         self._described = False
         Thread(target=self._run, name="pace", daemon=True).start()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _itself, (self._sink,)  # in another process the command reports to the sink alone
+
     def progress(self, percent: float | None, description: str | None) -> None:
         """The command's own report."""
         with self._lock:
@@ -88,3 +91,7 @@ class Pace:
                     return
                 description = None if self._described else f"step {step} of {self._steps}"
                 self._sink.progress(REACHED * step / self._steps, description)
+
+
+def _itself(sink: Sink) -> Sink:
+    return sink

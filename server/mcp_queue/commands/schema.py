@@ -19,6 +19,7 @@ from mcp_queue.errors import InvalidCommandError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mcp_queue.commands.arguments import Checked
     from mcp_queue.commands.conditions import Conditions
     from mcp_queue.commands.info import CommandInfo
 
@@ -81,15 +82,16 @@ class CommandSchema:
         """
         kept = [each for each in self._signature.parameters if each.name not in names]
         signature = replace(self._signature, parameters=kept)
-        Arguments(self.info.name, signature, {}).for_json(params)
+        Arguments(self.info.name, signature, {}).checked(params)
 
     def validate(self, params: object) -> dict[str, Any]:
         """The parameters given, checked and ready to be written as JSON; defaults are left out.
 
         Raises InvalidParamsError, which lists what is wrong and says what is allowed.
         """
-        values = self._arguments.for_json(params)
-        self._check(params)
+        checked = self._arguments.checked(params)
+        values = self._arguments.as_json(checked)
+        self._check(checked)
         return values
 
     def call_arguments(self, params: object) -> dict[str, Any]:
@@ -97,13 +99,23 @@ class CommandSchema:
 
         Raises InvalidParamsError, which lists what is wrong and says what is allowed.
         """
-        values = self._arguments.for_python(params)
-        self._check(params)
-        return values
+        checked = self._arguments.checked(params)
+        self._check(checked)
+        return self._arguments.as_python(checked)
 
-    def _check(self, params: Any) -> None:
+    def is_left_out(self, name: str, params: dict[str, Any]) -> bool:
+        """Whether the caller gave no such parameter, or null where null is no value."""
+        if params.get(name) is not None:
+            return False
+        if name not in params:
+            return True
+        from mcp_queue.commands.mending import takes_null
+
+        return not takes_null(self.input_schema["properties"].get(name, {}), self.input_schema)
+
+    def _check(self, checked: Checked) -> None:
         if self._conditions is not None:
-            self._conditions.check(params)
+            self._conditions.check(self._arguments.as_it_counts(checked))
 
 
 def python_arguments(function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +125,8 @@ def python_arguments(function: Callable[..., Any], params: dict[str, Any]) -> di
     """
     name = getattr(function, "__name__", repr(function))
     signature = read_signature(name, function, method=True)
-    return Arguments(name, signature, {}).for_python(params)
+    arguments = Arguments(name, signature, {})
+    return arguments.as_python(arguments.checked(params))
 
 
 def _conditions(info: CommandInfo, schema: dict[str, Any]) -> Conditions | None:

@@ -18,6 +18,7 @@ from typing import (
     get_type_hints,
 )
 
+from mcp_queue.commands.catalog import FILE_MODULE
 from mcp_queue.commands.job import Job
 from mcp_queue.errors import InvalidCommandError
 
@@ -181,9 +182,11 @@ def _injected(command: str, name: str, annotation: Any) -> str | None:
 
 
 def _is_manager(member: Any) -> bool:
+    module = str(getattr(member, "__module__", ""))
     return (
         getattr(member, "__name__", "") == "QueueManager"
-        and str(getattr(member, "__module__", "")).partition(".")[0] == "mcp_queue"
+        and module.partition(".")[0] == "mcp_queue"
+        and not module.startswith(FILE_MODULE)
     )
 
 

@@ -27,7 +27,7 @@ from mcp_queue.errors import RegistryDamagedError, RegistryError
 from mcp_queue.jobs import bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import DAMAGED, Registry, file_identity
-from mcp_queue.system import tree
+from mcp_queue.system import marks
 from mcp_queue.system.locks import FileLock
 
 if TYPE_CHECKING:
@@ -174,8 +174,8 @@ def _check_unused(path: str, folder: RegistryFolder, damage: str) -> None:
             f"{damage}; another server has it open",
             "Close every client that uses it, then start again: the file is then kept aside.",
         )
-    runs = set(os.listdir(folder.runs))
-    if living := [str(pid) for pid, run_id in tree.marks().items() if run_id in runs]:
+    runs = {marks.short(run_id) for run_id in os.listdir(folder.runs)}
+    if living := [str(pid) for pid, run in marks.marks().items() if run in runs]:
         raise _refusal(
             path,
             f"{damage}; jobs of it still run, as process {', '.join(living)}",

@@ -30,19 +30,29 @@ def append(path: str, kind: str, fields: dict[str, object]) -> None:
 
     Raises `OSError`, as on a full disk.
     """
-    import json
-
-    line = json.dumps({"v": VERSION, "e": kind, **fields}, separators=(",", ":")) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        before = os.fstat(descriptor).st_size
-        try:
-            write_all(descriptor, line.encode())
-        except OSError:
-            os.ftruncate(descriptor, before)  # half a line would spoil the next one
-            raise
+        append_to(descriptor, line_of(kind, fields))
     finally:
         os.close(descriptor)
+
+
+def line_of(kind: str, fields: dict[str, object]) -> bytes:
+    """One event as its line, with the newline."""
+    import json
+
+    event = {"v": VERSION, "e": kind, **fields}
+    return json.dumps(event, separators=(",", ":")).encode() + b"\n"
+
+
+def append_to(descriptor: int, line: bytes) -> None:
+    """`append` for a file that is open."""
+    before = os.fstat(descriptor).st_size
+    try:
+        write_all(descriptor, line)
+    except OSError:
+        os.ftruncate(descriptor, before)  # half a line would spoil the next one
+        raise
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -58,8 +68,6 @@ def read(path: str, offset: int) -> tuple[list[dict[str, object]], int]:
     A missing file reads as empty. A line that is not a JSON object of this version is passed
     over: it can only come from a newer or a damaged writer.
     """
-    import json
-
     try:
         with open(path, "rb") as file:
             file.seek(offset)
@@ -67,12 +75,18 @@ def read(path: str, offset: int) -> tuple[list[dict[str, object]], int]:
     except FileNotFoundError:
         return [], offset
     end = data.rfind(b"\n") + 1
-    found: list[dict[str, object]] = []
-    for line in data[:end].splitlines():
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict) and event.get("v") == VERSION:  # pyright: ignore[reportUnknownMemberType]
-            found.append(event)  # pyright: ignore[reportUnknownArgumentType]
-    return found, offset + end
+    found = (event_of(line) for line in data[:end].splitlines())
+    return [event for event in found if event is not None], offset + end
+
+
+def event_of(line: bytes) -> dict[str, object] | None:
+    """The event of a line; None for what is none of this version."""
+    import json
+
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(event, dict) and event.get("v") == VERSION:  # pyright: ignore[reportUnknownMemberType]
+        return event  # pyright: ignore[reportUnknownVariableType]
+    return None

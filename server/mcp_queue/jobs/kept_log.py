@@ -59,19 +59,53 @@ def _beside(path: str) -> str:
     return path + ".gap"
 
 
+def torn_end(data: bytes) -> int:
+    """How many bytes at the end begin a character of UTF-8 without ending it: 0 to 3."""
+    for size, byte in enumerate(reversed(data[-3:]), 1):
+        if byte < 0x80 or byte > 0xF4:
+            break
+        if byte >= 0xC2:
+            return size if size < (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4) else 0
+    return 0
+
+
+def torn_start(data: bytes) -> int:
+    """How many bytes at the start go on with a character that began before: 0 to 3."""
+    size = 0
+    while size < min(3, len(data)) and 0x80 <= data[size] < 0xC0:
+        size += 1
+    return size
+
+
 class KeptLog:
     """A log as it is at one moment; a missing file is an empty one."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.gap = read_gap(path)
+        self._stored = self.gap = read_gap(path)
+        self._hole = 0 if self.gap.cut else self.gap.length  # bytes in the file that are not kept
         try:
-            in_file = os.stat(path).st_size
+            self._in_file = os.stat(path).st_size
         except FileNotFoundError:
-            in_file = 0
-        hole = 0 if self.gap.cut else self.gap.length
-        self.kept = in_file if in_file <= self.gap.start else max(self.gap.start, in_file - hole)
+            self._in_file = 0
+        if self.gap.length:
+            self._leave_out_torn()
+
+    def _leave_out_torn(self) -> None:
+        """What the gap left of the characters at its two ends is left out as well."""
+        start, end = self._stored.start, self._stored.end
+        behind = start + self._hole
+        start -= torn_end(self._read(max(0, start - 3), min(3, start)))
+        end += torn_start(self._read(behind, 3))
+        self._hole += end - start - self.gap.length
+        self.gap = Gap(start, end, self.gap.cut)
+
+    @property
+    def kept(self) -> int:
         """The position of the end."""
+        if self._in_file <= self.gap.start:
+            return self._in_file
+        return max(self.gap.start, self._in_file - self._hole)
 
     @property
     def size(self) -> int:
@@ -94,14 +128,12 @@ class KeptLog:
         data = self._read(position, before)
         if len(data) < before:
             return data
-        place = max(position, self.gap.start)
-        return data + self._read(
-            place if self.gap.cut else place + self.gap.length, length - before
-        )
+        place = max(position, self.gap.start) + self._hole
+        return data + self._read(place, length - before)
 
     def is_current(self) -> bool:
         """Whether what was read since is what it seems: nothing more was left out meanwhile."""
-        return read_gap(self._path) == self.gap
+        return read_gap(self._path) == self._stored
 
     def _read(self, place: int, length: int) -> bytes:
         if length <= 0:

@@ -1,6 +1,7 @@
 """Read what a run wrote: the end of a stream, or what came since a cursor. Never the whole file.
 
-Offsets are bytes, so they stay right while a job writes and when the middle of a log is left out.
+Offsets are bytes, so they stay right while a job writes and when the middle of a log is left out;
+no cursor of ours stands within a character of UTF-8.
 A cursor is opaque to callers and covers both streams: it names the run and the bytes read of each.
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs.kept_log import KeptLog, consistent
+from mcp_queue.jobs.kept_log import KeptLog, consistent, torn_end, torn_start
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RunFolder
@@ -45,7 +46,10 @@ def sizes(folder: RunFolder | None) -> tuple[int, int]:
 
 
 def tail(folder: RunFolder | None, run_id: str, streams: tuple[str, ...], lines: int) -> LogPage:
-    """The last ``lines`` of each of ``streams``; the cursor stands at their end."""
+    """The last ``lines`` of each of ``streams``; the cursor stands at their end.
+
+    It stands before half a character at the end, whose other half a job may write later.
+    """
     pages: dict[str, list[str]] = {"stdout": [], "stderr": []}
     ends = dict.fromkeys(STREAMS, 0)
     for stream in STREAMS:
@@ -98,20 +102,25 @@ def _path(folder: RunFolder, stream: str) -> str:
 
 def _last_lines(log: KeptLog, wanted: int) -> tuple[list[str], int]:
     """The last lines, and the offset of the end."""
-    if wanted <= 0:
-        return [], log.size
-    start = _start_of_last(log, wanted)
+    start = _start_of_last(log, wanted) if wanted > 0 else max(0, log.kept - 3)
     data = log.read(start, log.kept - start)
+    end = log.offset(start + len(data) - torn_end(data))
+    if wanted <= 0:
+        return [], end
+    if start > 0 and log.read(start - 1, 1) != b"\n":
+        torn = torn_start(data)
+        start, data = start + torn, data[torn:]
     before = log.gap.start - start
-    if before <= 0:
-        return _lines(data)[-wanted:], log.size
+    if before < 0 or not log.gap.length:
+        return _lines(data)[-wanted:], end
     shown = [*_lines(data[:before]), _mark(log.gap.length), *_lines(data[before:])]
-    return shown[-wanted:], log.size
+    return shown[-wanted:], end
 
 
 def _lines_from(log: KeptLog, start: int, ended: bool, page: int) -> tuple[list[str], int, int]:
     """The lines behind the offset ``start``, the offset behind them and that of the end."""
     position = log.position(start)
+    page = max(page, 4)  # a character at least
     data = log.read(position, page)
     cut = len(data) == page
     shown: list[str] = []
@@ -121,6 +130,8 @@ def _lines_from(log: KeptLog, start: int, ended: bool, page: int) -> tuple[list[
         position, data = log.gap.start, data[before:]
     if not cut or shown or b"\n" in data:
         data = _whole_lines(data, log.kept - position, ended)
+    else:
+        data = data[: len(data) - torn_end(data)]
     end = max(start, log.offset(position + len(data)))
     return shown + _lines(data), end, log.size
 

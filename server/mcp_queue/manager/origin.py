@@ -10,7 +10,7 @@ import os
 import sys
 
 import mcp_queue
-from mcp_queue.system.tree import MARK
+from mcp_queue.system.marks import MARK
 
 
 def package_folder() -> str:

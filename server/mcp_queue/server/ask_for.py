@@ -28,14 +28,15 @@ async def completed(
     and InputNeeded, with which the request ends until the client calls again.
     """
     schema = schema_of(info)
-    missing = [name for name in info.ask_for if name not in arguments]
+    missing = [name for name in info.ask_for if schema.is_left_out(name, arguments)]
     form = schema.form_for(missing) if missing else {}
     if not missing or not shows_forms(context):
         return arguments
     person = Person(context)
     if not person.can_see(form):
         return arguments
-    schema.validate_without(missing, arguments)
+    known = {name: value for name, value in arguments.items() if name not in missing}
+    schema.validate_without(missing, known)
     asked = message = f"{info.title}: please fill in what is missing."
     given = person.given.get(KEY) if person.calls_again else None
     for _ in range(forms.TRIES):
@@ -46,7 +47,7 @@ async def completed(
             return arguments
         values, problems = _values(info, missing, form, given)
         if not problems:
-            return {**arguments, **values}
+            return {**known, **values}
         message, given = forms.again(asked, "; ".join(problems)), None
     return arguments
 

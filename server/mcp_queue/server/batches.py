@@ -53,13 +53,16 @@ class Batches:
             self._greeting = message.id
 
     def split(self, line: bytes | None) -> list[object] | None:
-        """The messages of a batch, as JSON values; None if the line is none."""
+        """The messages of a batch, as JSON values or their lines; None if the line is none."""
         if not self._spoken or line is None or not line.lstrip().startswith(b"["):
             return None
         try:
             values = cast("list[object]", json.loads(line))
         except (ValueError, RecursionError):
-            return None
+            from mcp_queue.server.json_scan import scan
+
+            found = scan(line)  # one message that cannot be read is no fault of the others
+            values = list(found.parts) if found is not None else []
         return values or None
 
     def begin(self, values: list[object]) -> tuple[list[JSONRPCMessage], bytes]:
@@ -102,7 +105,7 @@ class Batches:
 
 
 def _message(value: object) -> JSONRPCMessage:
-    message = decode(json.dumps(value).encode())
+    message = decode(value if isinstance(value, bytes) else json.dumps(value).encode())
     if isinstance(message, JSONRPCRequest) and message.method == "initialize":
         reason = "Invalid request: initialize must not be part of a batch"
         raise MalformedError(INVALID_REQUEST, reason, message.id)

@@ -19,6 +19,7 @@ from mcp_types import (
 )
 
 LINE_LIMIT = 64 * 1024 * 1024  # bytes of one message
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some clients on Windows begin with one
 
 
 class MalformedError(Exception):
@@ -31,12 +32,16 @@ class MalformedError(Exception):
 
 
 class Lines:
-    """Cuts a stream of bytes into lines, holding at most ``limit`` bytes of an unfinished one."""
+    """Cuts a stream of bytes into lines, holding at most ``limit`` bytes of an unfinished one.
+
+    A byte order mark before the first line is left out.
+    """
 
     def __init__(self, limit: int = LINE_LIMIT) -> None:
         self._limit = limit
         self._parts: list[bytes] = []
         self._size = 0
+        self._begun = False
 
     def feed(self, data: bytes) -> list[bytes | None]:
         """The lines that ``data`` completes; None stands for a line over the limit."""
@@ -48,6 +53,9 @@ class Lines:
             self._parts, self._size = [], 0
         if rest:
             self._keep(rest)
+        if lines and not self._begun:
+            self._begun = True
+            lines[0] = lines[0] and lines[0].removeprefix(BYTE_ORDER_MARK)
         return lines
 
     def _keep(self, part: bytes) -> None:
@@ -96,12 +104,19 @@ def _mended(line: bytes) -> bytes | None:
 
 
 def _malformed(line: bytes) -> MalformedError:
+    from mcp_queue.server.json_scan import scan
+
+    found = scan(line)
+    message = "Invalid request: the line is no JSON-RPC 2.0 message"
+    if found is not None and found.fault is not None:
+        message = f"Invalid request: the line cannot be read, since {found.fault}"
     try:
         value: Any = json.loads(line)
+        request_id = _id_of(value)
     except (ValueError, RecursionError):
-        return MalformedError(PARSE_ERROR, "Parse error: the line is no JSON in UTF-8")
-    message = "Invalid request: the line is no JSON-RPC 2.0 message"
-    request_id = _id_of(value)
+        if found is None or found.fault is None:
+            return MalformedError(PARSE_ERROR, "Parse error: the line is no JSON in UTF-8")
+        request_id = found.request_id
     if not _can_be_echoed(request_id):
         request_id = None
     return MalformedError(INVALID_REQUEST, message, request_id)

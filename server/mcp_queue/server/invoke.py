@@ -104,5 +104,5 @@ def _filled_in(
     if not info.ask_for or context.params is None:
         return None
     given: dict[str, Any] = context.params.get("arguments") or {}
-    names = [name for name in info.ask_for if name in arguments and name not in given]
+    names = [name for name in info.ask_for if name in arguments and given.get(name) is None]
     return {"arguments": {name: arguments[name] for name in names}} if names else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mcp_queue import clock
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import events, run_rows
-from mcp_queue.supervisor import log_cap, memory, retry, settle, stop
+from mcp_queue.supervisor import log_cap, manners, memory, retry, settle, stop
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system import crash
 
@@ -77,7 +77,9 @@ def _start(state: State, claim: Claim) -> None:
         worker.abandon()
         raise
     crash.point("spawn.after_record")
-    supervise(state, _new_run(claim, folder, worker))
+    run = _new_run(claim, folder, worker)
+    supervise(state, run)
+    manners.begin(state, run)
     worker.open_gate()
 
 
@@ -107,7 +109,6 @@ def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:
         "context": call.get("context"),
         "sys_path": origin["sys_path"],
         "bell": state.folder.bell,
-        "niceness": state.settings.niceness,
         "dies_with_supervisor": bool(state.owner),
     }
     descriptor = os.open(folder.job, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -77,6 +77,8 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     loop.on_readable(state.bell, partial(_rung, state))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.on_signal(number, loop.stop)
+    if sys.platform != "win32":
+        loop.on_signal(signal.SIGCHLD, state.executor.reap)
     adopt.adopt(state)
     registry.wait_at_most(BUSY_TIMEOUT)
     state.look_soon()

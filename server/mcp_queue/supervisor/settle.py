@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mcp_queue.jobs import events, run_rows, states
+from mcp_queue.jobs import events, run_rows, spare, states
 from mcp_queue.jobs.run_rows import Ending
 from mcp_queue.supervisor import log_cap, questions, retry, stop
 from mcp_queue.supervisor.executors import Death
@@ -50,6 +50,8 @@ def on_death(state: State, run: Run) -> None:
 def _bury(state: State, run: Run, death: Death) -> None:
     """All that follows a death; once more at the next look, if the registry cannot take it now."""
     _read_news(state, run)
+    if run.outcome is None:
+        run.outcome = spare.take(run.folder.result)
     run.worker.clear()
     with suppress(OSError):
         os.unlink(run.folder.bell)  # where it asked something

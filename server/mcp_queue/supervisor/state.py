@@ -90,6 +90,9 @@ class State:
     retained_for: float | None = None
     """The retention that `retain_timer` was set for."""
     memory_timer: Timer | None = None
+    rude: list[Run] = field(default_factory=list["Run"])
+    """Runs whose workers do not stand back for others yet."""
+    manners_timer: Timer | None = None
     log_timer: Timer | None = None
     log_interval: float = 0.0
     """Seconds between two looks at the logs of runs."""

@@ -48,6 +48,33 @@ class FileLock:
             self._descriptor = None
 
 
+def hold(descriptor: int) -> None:
+    """Lock an open file, which nobody else has locked, until the last copy of the descriptor is
+    closed: those of processes that inherited it too."""
+    if sys.platform != "win32":
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_held(path: str) -> bool:
+    """Whether some process, of any pid namespace, holds a lock on the file; none on a missing one.
+
+    Always False on Windows, where the file of a run is not locked.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def folder_locked(path: str) -> Generator[None]:
     """One process at a time in this block, for a folder that exists; the others wait.

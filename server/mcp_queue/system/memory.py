@@ -12,9 +12,9 @@ import sys
 from mcp_queue.system.tree import descendants_of
 
 
-def resident_size(pid: int) -> int:
-    """Resident bytes of ``pid`` and its descendants; what is gone meanwhile counts nothing."""
-    return sum(_resident(each) for each in (pid, *descendants_of(pid)))
+def resident_size(*roots: int) -> int:
+    """Resident bytes of these and their descendants; what is gone meanwhile counts nothing."""
+    return sum(_resident(each) for pid in roots for each in (pid, *descendants_of(pid)))
 
 
 def _resident(pid: int) -> int:

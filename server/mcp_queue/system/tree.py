@@ -1,9 +1,8 @@
-"""All that a run started: find it, kill it.
+"""All that a run started: find it, end it.
 
-On Linux worker and supervisor are subreapers: what a worker starts, daemons included, stays
-below the worker while it lives and falls to the supervisor when it dies. The environment mark
-(a run's id stands in the environment of all its processes that did not clear it) is the fallback
-for workers of a dead supervisor and for other systems.
+On Linux the supervisor is a subreaper: what loses its parent, a daemon say, falls to it, and the
+marks tell which run it belongs to (`marks`). A worker is none, so that inside a job orphans go
+their way as in any program. Runs of a dead supervisor, and other systems, have the marks alone.
 """
 
 from __future__ import annotations
@@ -12,16 +11,24 @@ import os
 import signal
 import sys
 
+from mcp_queue import clock
+from mcp_queue.system import marks
 from mcp_queue.system.identity import ALIVE, pid_of, state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mcp_queue.system.watch import Watch
 
-MARK = "MCP_QUEUE_RUN"
+    Handles = list[tuple[int, int]]
+    """Pids, each with a descriptor that keeps meaning its process (-1 where there are none)."""
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 REAP_SECONDS = 2.0  # for a killed process to be gone; only an unkillable one takes so long
+LAST_WORDS = 1.0  # seconds for what ends by itself, and clears up, once all else is gone
+ENDS_BY_ITSELF = (b"resource_tracker import main",)  # in the command line
 
 
 def become_subreaper() -> None:
@@ -81,43 +88,26 @@ def descendants_of(pid: int) -> list[int]:
     return found
 
 
-def marks() -> dict[int, str]:
-    """Every process of ours whose environment carries a mark, and which run's it is."""
-    if sys.platform == "linux":
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-        return {pid: run_id for pid in pids if (run_id := _mark_of(pid)) is not None}
-    import psutil
+def strays(own: set[int], run_id: str | None) -> list[int]:
+    """Children of this process that are not in ``own``: orphans of runs, which fell to it.
 
-    found: dict[int, str] = {}
-    for process in psutil.process_iter():
+    Those of one run, or of all (None). One without a mark may be of any run.
+    """
+    if sys.platform != "linux":
+        return []
+    found = [pid for pid in children_of(os.getpid()) if pid not in own]
+    return found if run_id is None else [pid for pid in found if marks.belongs(pid, run_id)]
+
+
+def reap_strays(own: set[int]) -> None:
+    """Take leave of the orphans that have ended, so that none stays as a zombie."""
+    if sys.platform == "win32":
+        return
+    for pid in strays(own, None):
         try:
-            run_id = process.environ().get(MARK)
-        except (psutil.Error, OSError):
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
             continue
-        if run_id is not None:
-            found[process.pid] = run_id
-    return found
-
-
-def marked(run_id: str) -> list[int]:
-    """All processes of ours whose environment carries the mark of a run."""
-    return [pid for pid, mark in marks().items() if mark == run_id]
-
-
-def _mark_of(pid: int) -> str | None:
-    """The run in the environment of a process; None without one, or when it is not ours."""
-    begin = MARK.encode() + b"="
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            content = file.read()
-    except OSError:
-        return None
-    if begin not in content:
-        return None
-    for entry in content.split(b"\0"):
-        if entry.startswith(begin):
-            return os.fsdecode(entry[len(begin) :])
-    return None
 
 
 def kill_run(root: Watch, run_id: str) -> None:
@@ -127,40 +117,48 @@ def kill_run(root: Watch, run_id: str) -> None:
     was taken, so a pid that changes hands meanwhile is left alone.
     """
     pid = pid_of(root.identity)
-    below = [(child, _pidfd(child)) for child in descendants_of(pid)]
+    below = _handles(descendants_of(pid))
     still = set(descendants_of(pid)) if state_of(root.identity) == ALIVE else set[int]()
     root.send(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-    for child, descriptor in below:
-        if child in still:
-            _kill(child, descriptor)
-        else:
-            _close(descriptor)
+    _end([each for each in below if _keep(each, each[0] in still)])
     kill_marked(run_id)
 
 
 def kill_marked(run_id: str) -> None:
-    """Kill every process that carries the mark of a run, until none is left."""
-    while True:
-        found = [(pid, _pidfd(pid)) for pid in marked(run_id)]
-        found = [(pid, fd) for pid, fd in found if _still_marked(pid, fd, run_id)]
-        if not found:
-            return
-        gone = [_kill(pid, descriptor, wait=True) for pid, descriptor in found]
-        if not all(gone):
+    """End every process that carries a mark of a run, until none is left."""
+    while found := [each for each in _handles(marks.marked(run_id)) if _is_left(each, run_id)]:
+        if not _end(found):
             return
 
 
-def _still_marked(pid: int, descriptor: int | None, run_id: str) -> bool:
-    if descriptor is None or _is_zombie(pid) or not _matches(pid, run_id):
-        _close(descriptor)
-        return False
+def kill_strays(own: set[int], run_id: str | None = None) -> bool:
+    """End and reap the orphans of a run, or all (`strays`); True when none is left.
+
+    Their own children fall to us when they die, hence the loop.
+    """
+    if sys.platform == "win32":
+        return True
+    while found := strays(own, run_id):
+        _end(_handles(found))
+        for pid in found:
+            try:
+                if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                    return False
+            except ChildProcessError:
+                continue
     return True
 
 
-def _matches(pid: int, run_id: str) -> bool:
-    if sys.platform == "linux":
-        return _mark_of(pid) == run_id
-    return pid in marked(run_id)
+def _is_left(handle: tuple[int, int], run_id: str) -> bool:
+    """Whether it still is what it seemed to be when its handle was taken."""
+    pid, _ = handle
+    return _keep(handle, not _is_zombie(pid) and marks.belongs(pid, run_id))
+
+
+def _keep(handle: tuple[int, int], wanted: bool) -> bool:
+    if not wanted:
+        _close(handle[1])
+    return wanted
 
 
 def _is_zombie(pid: int) -> bool:
@@ -173,71 +171,93 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
-def kill_strays(own: set[int]) -> bool:
-    """Kill and reap every child of this process that is not in ``own``; True when none is left.
-
-    This process is a subreaper: such a child was left by a worker that has died. Its own
-    children fall to us when it dies, hence the loop.
-    """
+def _ends_by_itself(pid: int) -> bool:
+    """Whether it clears up and leaves once the processes that it serves are gone."""
     if sys.platform != "linux":
-        return True
-    while strays := [pid for pid in children_of(os.getpid()) if pid not in own]:
-        for pid in strays:
-            _kill(pid, _pidfd(pid), wait=True)
-            try:
-                if os.waitpid(pid, os.WNOHANG) == (0, 0):
-                    return False
-            except ChildProcessError:
-                continue
-    return True
-
-
-def _pidfd(pid: int) -> int | None:
-    """A handle that keeps meaning the process that has this pid now; None when it is gone."""
-    if sys.platform != "linux":
-        return -1
+        return False
     try:
-        return os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            command = file.read()
+    except OSError:
+        return False
+    return any(words in command for words in ENDS_BY_ITSELF)
 
 
-def _close(descriptor: int | None) -> None:
-    if descriptor is not None and descriptor >= 0:
+def _handles(pids: Iterable[int]) -> Handles:
+    """Handles of those that are there."""
+    if sys.platform != "linux":
+        return [(pid, -1) for pid in pids]
+    found: Handles = []
+    for pid in pids:
+        try:
+            found.append((pid, os.pidfd_open(pid)))
+        except ProcessLookupError:
+            continue
+    return found
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
         os.close(descriptor)
 
 
-def _kill(pid: int, descriptor: int | None, *, wait: bool = False) -> bool:
-    """Kill by handle and close the handle; True when the process is gone or will be."""
-    if descriptor is None:
-        return True
-    if sys.platform != "linux":
-        return _kill_by_psutil(pid, wait)
-    import select
+def _end(handles: Handles) -> bool:
+    """End these and close their handles; True when they are gone.
 
+    What clears up behind the others is ended last, by itself if it does so in time.
+    """
+    last = [each for each in handles if _ends_by_itself(each[0])]
+    first = [each for each in handles if each not in last]
+    try:
+        gone = _kill(first)
+        return (_are_gone(last, LAST_WORDS) or _kill(last)) and gone
+    finally:
+        for _, descriptor in handles:
+            _close(descriptor)
+
+
+def _kill(handles: Handles) -> bool:
+    if sys.platform != "linux":
+        return [_kill_by_psutil(pid) for pid, _ in handles].count(False) == 0
+    sent = [_send_kill(descriptor) for _, descriptor in handles]
+    return _are_gone(handles, REAP_SECONDS) and all(sent)
+
+
+def _send_kill(descriptor: int) -> bool:
+    assert sys.platform == "linux"
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        if wait:
-            waiting = select.poll()
-            waiting.register(descriptor, select.POLLIN)
-            return bool(waiting.poll(REAP_SECONDS * 1000))
     except ProcessLookupError:
         pass
     except PermissionError:
         return False
-    finally:
-        os.close(descriptor)
     return True
 
 
-def _kill_by_psutil(pid: int, wait: bool) -> bool:
+def _are_gone(handles: Handles, seconds: float) -> bool:
+    """Wait for their ends; False when one is still there after ``seconds``."""
+    if sys.platform != "linux":
+        return not handles
+    import select
+
+    waiting, left = select.poll(), {descriptor for _, descriptor in handles}
+    for descriptor in left:
+        waiting.register(descriptor, select.POLLIN)
+    deadline = clock.monotonic() + seconds
+    while left and (patience := deadline - clock.monotonic()) > 0:
+        for descriptor, _ in waiting.poll(patience * 1000):
+            waiting.unregister(descriptor)
+            left.discard(descriptor)
+    return not left
+
+
+def _kill_by_psutil(pid: int) -> bool:
     import psutil
 
     try:
         process = psutil.Process(pid)
         process.kill()
-        if wait:
-            process.wait(REAP_SECONDS)
+        process.wait(REAP_SECONDS)
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

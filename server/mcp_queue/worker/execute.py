@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -40,7 +41,9 @@ def execute(spec: dict[str, Any], reporter: Reporter) -> dict[str, object]:
         if "job_class" in spec["call"]:
             fields, value = value
     except BaseException as error:
+        reporter.make_room()
         return _failure("stopped" if stop.cancelled(error) else "exception", error)
+    reporter.make_room()
     return _success(value, fields, reporter, spec["job_id"])
 
 
@@ -52,11 +55,19 @@ class _Stop:
         self.cancel: Callable[[], object] | None = None
         if sys.platform != "win32":
             signal.signal(signal.SIGTERM, self._asked)
+            os.register_at_fork(after_in_child=self._forked)
 
     def _asked(self, _number: int, _frame: object) -> None:
         self._reporter.stop()
         if self.cancel is not None:
             self.cancel()
+
+    def _forked(self) -> None:
+        """In a child of the job the signal does what it does in any program."""
+        self.cancel = None
+        if signal.getsignal(signal.SIGTERM) == self._asked:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._reporter.become_child()
 
     @property
     def asked(self) -> bool:

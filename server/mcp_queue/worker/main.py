@@ -22,14 +22,13 @@ def main() -> None:
     if not _pass_gate():
         os._exit(0)
     job = _read_job(run)
-    tree.become_subreaper()
     if job["dies_with_supervisor"]:
         tree.die_with_parent(parent)
-    _give_way(job["niceness"])
+    reporter = Reporter(run, job["bell"], job["attempt"])
+    reporter.open(_events())
     # Fields that a spawned child must not take for its own.
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
-    reporter = Reporter(run, job["bell"], job["attempt"])
     crash.point("worker.before_started")
     reporter.send(events.STARTED, {"pid": own})
     crash.point("worker.after_started")
@@ -52,24 +51,18 @@ def _pass_gate() -> bool:
     return bool(opened)
 
 
+def _events() -> int | None:
+    """The descriptor of the run's events, which is locked for as long as this process lives."""
+    if sys.platform == "win32":
+        return None
+    return int(sys.argv[2])
+
+
 def _read_job(run: RunFolder) -> dict[str, Any]:
     import json
 
     with open(run.job, encoding="utf-8") as file:
         return json.load(file)
-
-
-def _give_way(niceness: int) -> None:
-    """Leave the processor to the server. Linux groups processes by session, each with a
-    niceness of its own; best effort, since a user may set it once in 100 ms only."""
-    if sys.platform == "win32" or niceness == 0:
-        return
-    try:
-        os.nice(niceness)
-        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
-            file.write("19")
-    except OSError:
-        pass
 
 
 def _flush() -> None:

@@ -12,6 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mcp_queue.commands.asking import nobody
 from mcp_queue.errors import AskTimeoutError, JobStoppedError
 from mcp_queue.jobs import bell, events
 
@@ -147,6 +148,20 @@ class Questions:
         elif line.get("e") == events.WITHDRAWN:
             for asked in self._open:
                 asked.gone.update(line["keys"])
+
+
+class Elsewhere:
+    """Asks nobody (`commands.asking.Asking`): answers come to the job's own process alone."""
+
+    def ask(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+        raise nobody(
+            forms,
+            "it is asked in a child process of the job",
+            "Ask in the job's own process, and hand the answer on to the child.",
+        )
+
+    async def ask_async(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+        return self.ask(forms, timeout)
 
 
 class _Open:

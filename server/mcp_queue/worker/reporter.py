@@ -1,22 +1,31 @@
-"""The worker's voice: events for the supervisor, throttled, and the ear for its stop."""
+"""The worker's voice: events for the supervisor, throttled, and the ear for its stop.
+
+It works in children of the job too, forked or spawned, which report for themselves.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
 from _thread import allocate_lock  # threading costs 3 ms of a worker's start
 from time import monotonic
 
-from mcp_queue.jobs import bell, events
+from mcp_queue.jobs import bell, events, spare
+from mcp_queue.jobs.folder import RunFolder
 from mcp_queue.system import crash
+from mcp_queue.worker import kept_files
+from mcp_queue.worker.kept_files import KeptFile, Room, despite_limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mcp_queue.commands.asking import Asking
     from mcp_queue.commands.contents import Source
-    from mcp_queue.jobs.folder import RunFolder
     from mcp_queue.worker.questions import Questions
 
 INTERVAL = 0.02  # seconds between two progress events; the last one is never dropped
+
+
+APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+BURST = 50  # progress events that a child may send at once: it may end without a last word
 
 
 class Reporter:
@@ -27,17 +36,50 @@ class Reporter:
         self.kept: set[str] = set()  # names of artifacts
         self._attempt = attempt
         self._bell = supervisor_bell
+        self._events: KeptFile | None = None
+        self._result: KeptFile | None = None
+        self._room: Room | None = None
+        self._unstored = b""  # the result, where only the spare room takes it
         self._lock = allocate_lock()
         self._waiting: dict[str, object] = {}
         self._sent_at = float("-inf")
         self._flushing = False
         self._ended = False
+        self._burst = 0.0
         self._questions: Questions | None = None
+        self._is_child = False
+        self._control_size = 0  # bytes of control.jsonl that were looked at
         self.stop_asked = False
+
+    def open(self, events_file: int | None) -> None:
+        """Open, before user code runs, what the end of the job needs.
+
+        ``events_file``: the descriptor of ``events.jsonl``, where it is open already.
+        """
+        self._events = KeptFile(self.run.events, APPEND, kept_files.EVENTS, events_file)
+        self._result = KeptFile(self.run.result, os.O_RDWR | os.O_CREAT, kept_files.RESULT)
+        os.ftruncate(self._result.descriptor, spare.SIZE)
+        self._room = Room()
+
+    def make_room(self) -> None:
+        """User code has ended: give back what was held for what follows."""
+        if self._room is not None:
+            self._room.make()
+
+    def become_child(self) -> None:
+        """This process is a fork of the job: nothing that its threads did goes on here."""
+        self._lock = allocate_lock()
+        self._waiting, self._flushing = {}, False
+        self._burst, self._is_child = BURST, True
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _in_child, (self.run.path, self._bell, self._attempt)
 
     def send(self, kind: str, fields: dict[str, object]) -> None:
         """Append one event and ring."""
-        events.append(self.run.events, kind, fields)
+        if self._events is None:
+            self._events = KeptFile(self.run.events, APPEND)
+        events.append_to(self._events.descriptor, events.line_of(kind, fields))
         bell.ring(self._bell)
 
     def say(self, kind: str, fields: dict[str, object]) -> None:
@@ -47,10 +89,12 @@ class Reporter:
                 self._flush()
                 self.send(kind, fields)
 
-    def asking(self) -> Questions:
+    def asking(self) -> Asking:
         """Who asks the person (`commands.asking.Asking`)."""
-        from mcp_queue.worker.questions import Questions
+        from mcp_queue.worker.questions import Elsewhere, Questions
 
+        if self._is_child:
+            return Elsewhere()
         with self._lock:
             if self._questions is None:
                 self._questions = Questions(self.run, self._attempt, self)
@@ -69,10 +113,12 @@ class Reporter:
                 self._waiting["progress"] = percent
             if description is not None:
                 self._waiting["description"] = description
-            if self._flushing or self._ended:
+            if self._ended or (self._flushing and not self._is_child):
                 return
-            if monotonic() - self._sent_at >= INTERVAL:
+            if self._may_send():
                 self._flush()
+                return
+            if self._flushing:
                 return
             self._flushing = True
         import threading
@@ -91,10 +137,17 @@ class Reporter:
             pass
 
     def stopping(self) -> bool:
-        """Whether a stop was asked: by signal, or where there are none, by the control file."""
-        if sys.platform == "win32" and not self.stop_asked:
-            lines, _ = events.read(self.run.control, 0)
-            self.stop_asked = any(line["e"] == events.STOP for line in lines)
+        """Whether a stop was asked: by the signal, or by the control file, for who took the
+        signal's handler away and for children, which get none."""
+        if not self.stop_asked:
+            try:
+                size = os.stat(self.run.control).st_size
+            except OSError:  # nothing was told yet, or the job sees other files
+                return False
+            if size != self._control_size:
+                lines, _ = events.read(self.run.control, 0)
+                self._control_size = size
+                self.stop_asked = any(line.get("e") == events.STOP for line in lines)
         return self.stop_asked
 
     def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
@@ -110,22 +163,63 @@ class Reporter:
 
     def store_result(self, text: str) -> None:
         """Put a large result into ``result.json``, on disk before the outcome tells of it."""
-        descriptor = os.open(self.run.result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        data = text.encode()
+        result = self._result or KeptFile(self.run.result, os.O_RDWR | os.O_CREAT)
+        self._result = result
+
+        def write() -> None:
+            os.lseek(result.descriptor, 0, os.SEEK_SET)
+            events.write_all(result.descriptor, data)
+            os.ftruncate(result.descriptor, len(data))
+
         try:
-            events.write_all(descriptor, text.encode())
-            crash.point("outcome.before_fsync")
-            os.fsync(descriptor)
-            crash.point("outcome.after_fsync")
-        finally:
-            os.close(descriptor)
+            despite_limits(write)
+        except OSError:
+            if not spare.fits(b"", data):
+                raise
+            self._unstored = data
+            return
+        crash.point("outcome.before_fsync")
+        os.fsync(result.descriptor)
+        crash.point("outcome.after_fsync")
+        self._result = None
 
     def finish(self, outcome: dict[str, object]) -> None:
         """Say how the job ended, the last progress before it; nothing is said after it."""
         with self._lock:
             self._flush()
             self._ended = True
-            self.send(events.OUTCOME, outcome)
+            self._say_outcome(outcome)
         crash.point("outcome.after_line")
+
+    def _say_outcome(self, outcome: dict[str, object]) -> None:
+        try:
+            if self._unstored:
+                raise OSError
+            despite_limits(lambda: self.send(events.OUTCOME, outcome))
+        except OSError:
+            line = events.line_of(events.OUTCOME, outcome)
+            if self._result is None or not spare.fits(line, self._unstored):
+                raise
+            spare.write(self._result.descriptor, line, self._unstored)
+            return
+        if self._result is not None:  # nothing stands in it
+            self._result.close()
+            try:
+                os.unlink(self.run.result)
+            except OSError:
+                pass
+
+    def _may_send(self) -> bool:
+        """Whether a progress event may go out at once; in a child also as one of a burst."""
+        passed = monotonic() - self._sent_at
+        if not self._is_child:
+            return passed >= INTERVAL
+        self._burst = min(self._burst + passed / INTERVAL, BURST) - 1.0
+        if self._burst >= 0:
+            return True
+        self._burst += 1.0
+        return False
 
     def _flush(self) -> None:
         if self._waiting and not self._ended:
@@ -143,3 +237,10 @@ class Reporter:
         with self._lock:
             self._flushing = False
             self._flush()
+
+
+def _in_child(folder: str, bell: str, attempt: int) -> Reporter:
+    """The reporter in a process that the job started with it."""
+    reporter = Reporter(RunFolder(folder), bell, attempt)
+    reporter.become_child()
+    return reporter

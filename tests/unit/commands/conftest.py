@@ -21,7 +21,7 @@ def empty_catalog() -> Iterator[None]:
         registry.register(info)
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if name.startswith(("mcp_queue_file_", "authored_")):
+        if name.startswith(("mcp_queue.files.", "authored_")):
             del sys.modules[name]
 
 

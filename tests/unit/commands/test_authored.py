@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import mcp_queue.files  # noqa: F401 (what loads files is no trace of one)
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.command import Command, command
 from mcp_queue.commands.loading import load

@@ -10,6 +10,7 @@ import pytest
 
 from mcp_queue.commands import loading
 from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import CommandLoadError, CommandNotFoundError
 
 COMMAND = """
@@ -70,7 +71,7 @@ def test_a_file_is_loaded_by_its_path(tmp_path: Path) -> None:
     loading.load(str(file))
     info = registry.get("one")
     assert info.source == {"file": str(file)}
-    assert info.target.__module__.startswith("mcp_queue_file_my_tools_v2_")
+    assert info.target.__module__.startswith("mcp_queue.files.my_tools_v2_")
     assert sys.modules[info.target.__module__].__file__ == str(file)
 
 
@@ -92,7 +93,7 @@ def test_a_file_may_import_its_siblings(tmp_path: Path) -> None:
     file = write(tmp_path / "tools.py", "import authored_sibling\n" + COMMAND.format(name="one"))
     loading.load(str(file))
     assert registry.get("from_sibling").source == {"file": str(file)}
-    assert sys.path[0] == str(tmp_path)
+    assert sys.path[-1] == str(tmp_path)
 
 
 def test_loading_twice_is_no_error(tmp_path: Path) -> None:
@@ -267,7 +268,7 @@ def test_two_entry_points_of_one_name_are_reported(
 def test_resolve_finds_a_command_again(tmp_path: Path, modules: Path) -> None:
     file = str(write(tmp_path / "tools.py", COMMAND.format(name="one")))
     write(modules / "authored_a.py", COMMAND.format(name="two"))
-    assert loading.resolve({"file": file}, "one").target().startswith("one of mcp_queue_file")
+    assert loading.resolve({"file": file}, "one").target().startswith("one of mcp_queue.files")
     assert loading.resolve({"module": "authored_a"}, "two").target() == "two of authored_a"
 
 
@@ -304,7 +305,7 @@ def test_a_script_is_loaded_once_under_another_name(
     source = {"file": str(write(tmp_path / name, JOBS))}
     found = loading.resolve_class(source, "Top")
     assert loading.resolve_class(source, "Top") is found
-    assert capsys.readouterr().out.startswith("loaded as mcp_queue_file_script_")
+    assert capsys.readouterr().out.startswith("loaded as mcp_queue.files.script_")
     assert sys.modules[found.__module__].Top is found
 
 
@@ -313,3 +314,84 @@ def test_a_class_that_is_gone_is_named(tmp_path: Path, path: str) -> None:
     source = {"file": str(write(tmp_path / "script.py", JOBS))}
     with pytest.raises(CommandLoadError, match=f"it has no class {path}"):
         loading.resolve_class(source, path)
+
+
+def test_paths_are_those_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, elsewhere = tmp_path / "start", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write(start / "a.py", f"import os\nos.chdir({str(elsewhere)!r})\n")
+    write(start / "b.py", COMMAND.format(name="two"))
+    write(start / "authored_c.py", COMMAND.format(name="three"))
+    monkeypatch.chdir(start)
+    errors = loading.load_all(["./a.py", "b.py", "authored_c"], entry_points=False)
+    assert (errors, registry.names()) == ([], ["three", "two"])
+    assert registry.get("two").source == {"file": str(start / "b.py")}
+
+
+def test_a_relative_import_outside_of_a_package_is_explained(tmp_path: Path) -> None:
+    write(tmp_path / "authored_sibling.py", "x = 1\n")
+    file = write(tmp_path / "tools.py", "\nfrom . import authored_sibling\n")
+    error = failure(str(file))
+    assert "no __init__.py stands beside the file" in str(error)
+    assert error.details["place"] == f"{file}, line 2"
+    file = write(tmp_path / "more.py", "from .authored_sibling import x\n")
+    assert "no __init__.py stands beside the file" in str(failure(str(file)))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("from . import helper", "authored_pack.tools"),
+        ("import os; from.helper import x", "authored_pack.tools"),
+        ("try:\n    from authored_pack.helper import x\nfinally: pass", "authored_pack.tools"),
+        ("import authored_pack.helper", "authored_pack.tools"),
+        ("import helper", "mcp_queue.files.tools_"),
+        ("from authored_pack_of_others import x", "mcp_queue.files.tools_"),
+    ],
+)
+def test_what_imports_from_its_package_is_its_module(
+    tmp_path: Path, modules: Path, text: str, name: str
+) -> None:
+    write(tmp_path / "authored_pack/__init__.py", "")
+    write(tmp_path / "authored_pack/helper.py", "x = 1\n")
+    write(modules / "authored_pack_of_others.py", "x = 1\n")
+    file = write(tmp_path / "authored_pack/tools.py", text + COMMAND.format(name="one"))
+    loading.load(str(file))
+    info = registry.get("one")
+    assert info.target.__module__.startswith(name)
+    assert info.source == {"file": str(file)}
+    assert loading.resolve(info.source, "one") is info
+    sys.modules.pop("helper", None)
+
+
+def test_the_init_file_of_a_package_is_the_package(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "authored_whole/__init__.py", "from . import sub" + COMMAND.format(name="one")
+    )
+    write(tmp_path / "authored_whole/sub.py", "")
+    loading.load(str(file))
+    assert registry.get("one").target.__module__ == "authored_whole"
+
+
+def test_a_package_that_is_found_elsewhere_first(tmp_path: Path, modules: Path) -> None:
+    first = write(modules / "authored_twice/__init__.py", "raise AssertionError('must not run')")
+    second = write(tmp_path / "authored_twice/__init__.py", "")
+    file = write(tmp_path / "authored_twice/tools.py", "from . import helper\n")
+    error = str(failure(str(file)))
+    assert str(first) in error
+    assert str(second) in error
+
+
+def test_several_files_in_one_value_are_explained(tmp_path: Path) -> None:
+    first, second = (write(tmp_path / name, "") for name in ("a.py", "b.py"))
+    for spec in (f"{first},{second}", "authored_a,authored_b"):
+        assert "give each a --commands of its own" in str(failure(spec))
+
+
+def test_an_authors_class_may_be_called_like_ours(tmp_path: Path) -> None:
+    text = (
+        "from mcp_queue import command\nimport enum\nclass QueueManager(enum.Enum):\n    A = 'a'\n"
+        "@command\ndef one(which: QueueManager): return which.value\n"
+    )
+    loading.load(str(write(tmp_path / "tools.py", text)))
+    assert "which" in schema_of(registry.get("one")).input_schema["properties"]

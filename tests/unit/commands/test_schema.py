@@ -671,8 +671,10 @@ def test_any_json_is_accepted_or_refused_in_words(function: Any, params: Any) ->
     except InvalidParamsError as error:
         refused = error
     else:
-        assert list(validated) == list(params)
-        assert python_arguments(function, json.loads(json.dumps(validated))).keys() == params.keys()
+        given = [name for name in params if name in validated or params[name] is not None]
+        assert list(validated) == given  # null may count as left out
+        again = python_arguments(function, json.loads(json.dumps(validated)))
+        assert list(again) == given
         return
     assert len(refused.message) < 2000
     assert refused.hint.startswith("work takes ")

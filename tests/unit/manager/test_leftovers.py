@@ -14,7 +14,7 @@ from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.manager import leftovers
 from mcp_queue.system.identity import identity_of
 from mcp_queue.system.locks import FileLock
-from mcp_queue.system.tree import MARK
+from mcp_queue.system.marks import MARK
 
 
 @pytest.fixture

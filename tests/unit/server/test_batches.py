@@ -67,6 +67,23 @@ def test_what_is_no_message_is_answered_within() -> None:
     ]
 
 
+def test_a_message_that_no_parser_takes_is_no_fault_of_the_others() -> None:
+    batches = speaking("2025-03-26")
+    deep = b"[" * 5_000 + b"]" * 5_000
+    line = json.dumps([request(1), {**request("two"), "params": {"a": 0}}, request(3)]).encode()
+    values = batches.split(line.replace(b'"a": 0', b'"a": ' + deep))
+    assert values is not None
+    messages, _ = batches.begin(values)
+    assert [message.id for message in messages if isinstance(message, JSONRPCRequest)] == [1, 3]
+    assert batches.outgoing(answer(1)) == b""
+    errors = json.loads(batches.outgoing(answer(3)))
+    assert [(each["id"], "error" in each) for each in errors] == [
+        ("two", True),
+        (1, False),
+        (3, False),
+    ]
+
+
 def test_notifications_alone_are_not_answered() -> None:
     note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     messages, line = speaking("2025-03-26").begin([note, note])

@@ -92,3 +92,20 @@ def test_half_a_surrogate_pair_within_a_message_becomes_a_question_mark() -> Non
     message = decode(line)
     assert isinstance(message, JSONRPCRequest)
     assert message.params == {"b": "cut ?", "c": "\\ud"}
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 100])
+def test_a_byte_order_mark_before_the_first_line_is_left_out(size: int) -> None:
+    stream = MARK + b"one\n" + MARK + b"two\n"
+    cutter = Lines()
+    found: list[bytes | None] = []
+    for start in range(0, len(stream), size):
+        found += cutter.feed(stream[start : start + size])
+    assert found == [b"one", MARK + b"two"]
+
+
+def test_a_first_line_over_the_limit_has_no_mark() -> None:
+    assert Lines(limit=5).feed(MARK + b"123\n" + MARK + b"\n") == [None, MARK]

@@ -85,6 +85,56 @@ async def test_unknown_and_missing_ids() -> None:
         await wait(FakeQueue())
 
 
+async def test_unknown_ids_among_others_are_named() -> None:
+    queue = FakeQueue(record("one", status="completed"))
+    answer, _ = await wait(queue, "gone", "one", "never")
+    assert [view["job_id"] for view in answer["jobs"]] == ["one"]
+    assert (answer["success"], answer["not_found"]) == (True, ["gone", "never"])
+    assert "Not known (any more): gone, never;" in answer["next"]
+    answer, _ = await wait(queue, "one")
+    assert "not_found" not in answer
+
+
+async def test_an_unknown_id_ends_no_wait() -> None:
+    queue = FakeQueue(record("one"))
+    answer, _ = await wait(queue, "gone", "one", seconds=0.01, mode="any")
+    assert (answer["timed_out"], answer["not_found"]) == (True, ["gone"])
+
+
+async def watched(queue: FakeQueue) -> None:
+    with anyio.fail_after(30):
+        while not queue.watchers:  # noqa: ASYNC110 (nothing else runs in the loop)
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("moment", ["before the watch", "while it is watched"])
+async def test_a_job_that_is_forgotten_during_the_wait(moment: str) -> None:
+    queue = FakeQueue(record("one"), record("two", status="completed"))
+    if moment == "before the watch":
+        queue.opening.clear()
+    waiting = asyncio.create_task(wait(queue, "one", "two"))
+    if moment == "while it is watched":
+        await watched(queue)
+    del queue.records["two"]
+    queue.opening.set()
+    await watched(queue)
+    queue.change("one", status="completed")
+    answer, _ = await waiting
+    assert [view["job_id"] for view in answer["jobs"]] == ["one"]
+    assert (answer["timed_out"], answer["not_found"]) == (False, ["two"])
+
+
+async def test_all_are_forgotten_during_the_wait() -> None:
+    queue = FakeQueue(record("one"), record("two"))
+    queue.opening.clear()
+    waiting = asyncio.create_task(wait(queue, "one", "two"))
+    await asyncio.sleep(0)
+    queue.records.clear()
+    queue.opening.set()
+    with pytest.raises(JobNotFoundError, match="'one'"):
+        await waiting
+
+
 async def test_a_large_result_gives_way_to_its_address() -> None:
     queue: Any = FakeQueue()
     queue.results["job-1"] = "x" * 50_000

@@ -26,6 +26,7 @@ def _gated(folder: Path, code: str, **env: str) -> subprocess.Popen[bytes]:
         env={**os.environ, **env},
         stdout=str(folder / "stdout.log"),
         stderr=str(folder / "stderr.log"),
+        held=str(folder / "events.jsonl"),
     )
 
 
@@ -51,7 +52,7 @@ def test_the_death_of_the_spawner_closes_the_gate(tmp_path: Path) -> None:
     code = (
         "import os, sys\nfrom mcp_queue.system.spawn import spawn_gated\n"
         "p = [spawn_gated([sys.executable, '-c', sys.argv[1]], cwd='.', env=dict(os.environ),"
-        " stdout=f'{n}.log', stderr='err.log') for n in range(3)]\n"
+        " stdout=f'{n}.log', stderr='err.log', held=f'{n}.held') for n in range(3)]\n"
         "os.kill(os.getpid(), 9)"
     )
     child = "import os; print(repr(os.read(0, 1)), flush=True)"
@@ -83,7 +84,8 @@ def test_no_descriptor_of_ours_crosses(tmp_path: Path) -> None:
     )
     ours = [os.open(tmp_path, os.O_RDONLY) for _ in range(5)]
     left, right = socket.socketpair()
-    other = _gated(tmp_path, GATE)
+    (tmp_path / "other").mkdir()
+    other = _gated(tmp_path / "other", GATE)
     try:
         assert _through_gate(_gated(tmp_path, code)) == 0
     finally:
@@ -93,7 +95,8 @@ def test_no_descriptor_of_ours_crosses(tmp_path: Path) -> None:
         right.close()
         _through_gate(other)
     found = json.loads((tmp_path / "stdout.log").read_text())
-    assert sorted(found) == ["0", "1", "2"]
+    [held] = set(found) - {"0", "1", "2"}
+    assert found[held] == str(tmp_path / "events.jsonl")
     assert found["1"] == str(tmp_path / "stdout.log")
     assert found["2"] == str(tmp_path / "stderr.log")
 
@@ -126,8 +129,9 @@ def test_what_cannot_be_started_leaves_no_descriptor(tmp_path: Path, what: str) 
     folder = str(tmp_path) if what == "program" else "/no/such/folder"
     with pytest.raises(FileNotFoundError):
         spawn_gated(
-            [program], cwd=folder, env={}, stdout=str(tmp_path / "o"), stderr=str(tmp_path / "e")
-        )
+            [program], cwd=folder, env={}, stdout=str(tmp_path / "o"),
+            stderr=str(tmp_path / "e"), held=str(tmp_path / "h"),
+        )  # fmt: skip
 
 
 @linux

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_queue.system import tree
+from mcp_queue.system import marks, tree
 from support.processes import CONNECT, GUARD, Lifelines
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="subreapers are 
 
 PRELUDE = """
 import os, subprocess, sys, threading
-from mcp_queue.system import tree
+from mcp_queue.system import marks, tree
 from mcp_queue.system.identity import identity_of
 from mcp_queue.system.watch import watch
 from support.processes import CONNECT, DAEMON
@@ -138,8 +138,6 @@ def test_a_run_is_killed_with_all_below_it(lines: Lifelines) -> None:
 tree.become_subreaper()
 worker = start('''
 import subprocess, sys, time
-from mcp_queue.system import tree
-tree.become_subreaper()
 from support.processes import CONNECT, DAEMON
 subprocess.Popen([sys.executable, "-c", CONNECT, sys.argv[1]], env={})
 subprocess.Popen([sys.executable, "-c", CONNECT, sys.argv[1]], start_new_session=True)
@@ -162,17 +160,17 @@ assert tree.kill_strays(set())
 
 
 def test_what_carries_the_mark_is_killed_wherever_it_went(lines: Lifelines) -> None:
-    marked = {**os.environ, tree.MARK: "marked-run"}
+    marked = {**os.environ, marks.MARK: "marked-run"}
     code = f"import os, sys\nif os.fork(): os._exit(0)\nos.setsid()\n{CONNECT}"
     subprocess.run([sys.executable, "-c", code, str(lines.port)], env=marked, check=True)
-    other = {**os.environ, tree.MARK: "marked-run-2"}
+    other = {**os.environ, marks.MARK: "marked-run-2"}
     with subprocess.Popen([sys.executable, "-c", CONNECT, str(lines.port)], env=other) as stranger:
         lines.take(2)
-        [pid] = tree.marked("marked-run")
-        assert tree.marked("marked-run-2") == [stranger.pid]
+        [pid] = marks.marked("marked-run")
+        assert marks.marked("marked-run-2") == [stranger.pid]
         assert pid != stranger.pid
         tree.kill_marked("marked-run")
-        assert tree.marked("marked-run") == []
+        assert marks.marked("marked-run") == []
         assert lines.living() == 1
         tree.kill_marked("marked-run-2")
         lines.all_dead()

@@ -29,6 +29,10 @@ class Worker(Protocol):
         """Readable once the worker is dead."""
         ...
 
+    def stand_back(self, niceness: int) -> bool:
+        """Let other programs go first; False when it has to be tried again."""
+        ...
+
     def open_gate(self) -> None:
         """Let it go on: it is recorded."""
         ...
@@ -71,4 +75,8 @@ class Executor(Protocol):
 
     def adopt(self, run_id: str, identity: str) -> Worker | None:
         """Take over a worker of a dead supervisor; None when it cannot be seen from here."""
+        ...
+
+    def reap(self) -> None:
+        """Take leave of what ended after its worker had; after each signal that a child ended."""
         ...

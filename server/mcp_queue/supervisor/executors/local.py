@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue.supervisor.executors import Death
-from mcp_queue.system import tree
+from mcp_queue.system import marks, priority, signals, tree
 from mcp_queue.system.identity import identity_of, pid_of
 from mcp_queue.system.memory import resident_size
 from mcp_queue.system.spawn import spawn_gated
@@ -34,15 +34,17 @@ class LocalExecutor:
 
     def start(self, run_id: str, folder: RunFolder, origin: dict[str, Any]) -> LocalWorker:
         """Start a worker behind its gate. Raises `OSError` when it cannot be started."""
-        environment = {**origin["env"], tree.MARK: run_id, "PYTHONUNBUFFERED": "1"}
+        environment = {**origin["env"], marks.MARK: run_id, "PYTHONUNBUFFERED": "1"}
         process = spawn_gated(
             [origin["interpreter"], "-P", "-c", BOOT, origin["package"], folder.path],
             cwd=origin["cwd"],
             env=environment,
             stdout=folder.stdout,
             stderr=folder.stderr,
+            held=folder.events,
         )
         self._own.add(process.pid)
+        marks.mark(process.pid, run_id)
         identity = identity_of(process.pid)
         watching = watch(identity) if identity is not None else None
         if watching is None:
@@ -55,6 +57,10 @@ class LocalExecutor:
         """Watch a worker that another supervisor started."""
         watching = watch(identity)
         return LocalWorker(run_id, watching, None, self._own) if watching is not None else None
+
+    def reap(self) -> None:
+        """Take leave of orphans of runs that have ended by themselves; after each SIGCHLD."""
+        tree.reap_strays(self._own)
 
 
 class LocalWorker:
@@ -81,6 +87,10 @@ class LocalWorker:
         """Readable once it is dead."""
         return self._watch.fileno()
 
+    def stand_back(self, niceness: int) -> bool:
+        """Give it this niceness; False when it has to be tried again."""
+        return priority.stand_back(pid_of(self.identity), niceness)
+
     def open_gate(self) -> None:
         """Write the byte that it waits for."""
         assert self._process is not None
@@ -105,7 +115,7 @@ class LocalWorker:
 
     def memory(self) -> int:
         """Resident bytes of its whole tree; 0 when it is gone."""
-        return resident_size(pid_of(self.identity))
+        return resident_size(pid_of(self.identity), *tree.strays(self._own, self._run_id))
 
     def reap(self) -> Death:
         """Its exit code or signal; neither for an adopted one, whose parent is another."""
@@ -125,7 +135,8 @@ class LocalWorker:
         """Kill what it left: children that fell to us, or what carries the run's mark."""
         if self._process is None or sys.platform != "linux":
             tree.kill_marked(self._run_id)
-        tree.kill_strays(self._own)
+        # Without a mark an orphan may be of any run: it goes with the last of them.
+        tree.kill_strays(self._own, self._run_id if self._own else None)
 
     def close(self) -> None:
         """Release the watch."""
@@ -139,6 +150,8 @@ def _close_gate(process: subprocess.Popen[bytes]) -> None:
 
 
 def prepare() -> None:
-    """Make this process fit to own workers: a subreaper, without a mark of its own."""
-    os.environ.pop(tree.MARK, None)
+    """Make this process fit to own workers: a subreaper, without a mark in its environment, and
+    with the signals of a process that was started from a shell, which its workers inherit."""
+    os.environ.pop(marks.MARK, None)
+    signals.make_ordinary()
     tree.become_subreaper()

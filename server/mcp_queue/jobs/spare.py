@@ -1,0 +1,47 @@
+"""Room for an outcome that cannot be appended: a job lowered its limit of file sizes for good.
+
+``result.json`` is given this size, without taking any of the disk, before user code runs, and the
+outcome is then written through a memory map, which no limit of file sizes binds. First comes the
+line of the outcome, then the result, if it is too large for that.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mcp_queue.jobs import events
+
+SIZE = 64 * 1024  # bytes
+
+
+def fits(line: bytes, result: bytes) -> bool:
+    """Whether there is room for both."""
+    return len(line) + len(result) <= SIZE
+
+
+def write(descriptor: int, line: bytes, result: bytes) -> None:
+    """Write an outcome into the open ``result.json``. Raises `OSError`."""
+    import mmap
+
+    with mmap.mmap(descriptor, SIZE) as room:
+        room[: len(line) + len(result)] = line + result
+        room.flush()
+
+
+def take(path: str) -> dict[str, object] | None:
+    """The outcome in ``result.json``, which then holds the result alone; None if none is there."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(SIZE)
+    except OSError:
+        return None
+    line, _, rest = content.partition(b"\n")
+    outcome = events.event_of(line)
+    if outcome is None or outcome.get("e") != events.OUTCOME:
+        return None
+    size = outcome.get("result_size")
+    if "result" not in outcome and isinstance(size, int):
+        with open(path + ".new", "wb") as file:
+            file.write(rest[:size])
+        os.replace(path + ".new", path)
+    return outcome

@@ -1,0 +1,106 @@
+"""Which run a process belongs to, by two marks that whatever it starts inherits.
+
+One stands in the environment (`MARK`), where a process may clear it. The other, on Linux, is the
+soft limit RLIMIT_RTTIME, which binds real-time threads alone: it holds the beginning of the run's
+id, far above any time that such a thread could take, and outlives a cleared environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+MARK = "MCP_QUEUE_RUN"
+DIGITS = 12  # of a run's id, which are hexadecimal, that the limit has room for
+_BASE = 1 << 62
+
+
+def mark(pid: int, run_id: str) -> None:
+    """Mark a process by its limit, before it starts others; without effect where that cannot be."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    try:
+        _, most = resource.prlimit(pid, resource.RLIMIT_RTTIME)
+        if most == resource.RLIM_INFINITY:
+            limit = _BASE | int(run_id[:DIGITS], 16)
+            resource.prlimit(pid, resource.RLIMIT_RTTIME, (limit, most))
+    except (OSError, ValueError, OverflowError):
+        pass
+
+
+def short(run_id: str) -> str:
+    """The part of a run's id that both marks tell."""
+    return run_id[:DIGITS]
+
+
+def run_of(pid: int) -> str | None:
+    """The run (`short`) that a process of ours belongs to; None when no mark is to be seen."""
+    in_environment = _from_environment(pid)
+    return short(in_environment) if in_environment is not None else _from_limit(pid)
+
+
+def belongs(pid: int, run_id: str) -> bool:
+    """Whether a process carries a mark of this run."""
+    in_environment = _from_environment(pid)
+    if in_environment is not None:
+        return in_environment == run_id
+    return _from_limit(pid) == short(run_id)
+
+
+def marks() -> dict[int, str]:
+    """Every process of ours with a mark, and its run (`short`)."""
+    found = ((pid, run_of(pid)) for pid in _pids())
+    return {pid: run for pid, run in found if run is not None}
+
+
+def marked(run_id: str) -> list[int]:
+    """All processes of ours that carry a mark of a run."""
+    return [pid for pid in _pids() if belongs(pid, run_id)]
+
+
+def _pids() -> list[int]:
+    if sys.platform == "linux":
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    import psutil
+
+    return psutil.pids()
+
+
+def _from_environment(pid: int) -> str | None:
+    if sys.platform != "linux":
+        return _by_psutil(pid)
+    begin = MARK.encode() + b"="
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            content = file.read()
+    except OSError:
+        return None
+    if begin not in content:
+        return None
+    for entry in content.split(b"\0"):
+        if entry.startswith(begin):
+            return os.fsdecode(entry[len(begin) :])
+    return None
+
+
+def _by_psutil(pid: int) -> str | None:
+    import psutil
+
+    try:
+        return psutil.Process(pid).environ().get(MARK)
+    except (psutil.Error, OSError):
+        return None
+
+
+def _from_limit(pid: int) -> str | None:
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    try:
+        limit, _ = resource.prlimit(pid, resource.RLIMIT_RTTIME)
+    except (OSError, ValueError, OverflowError):
+        return None
+    return f"{limit - _BASE:0{DIGITS}x}" if 0 <= limit - _BASE < 1 << 4 * DIGITS else None

@@ -1,0 +1,7 @@
+"""What the pools of ``ordinary`` run, in a module beside it."""
+
+from __future__ import annotations
+
+
+def square(x: int) -> int:
+    return x * x
