@@ -215,12 +215,15 @@ def source_of(name: str, data: object, path: object) -> Source:
 
 
 def mime_type_of(name: str, source: Source, otherwise: str = FALLBACK) -> str:
-    """By the name's ending, else by the first bytes, else ``otherwise``."""
+    """By the name's ending, else by the first bytes, else ``otherwise``.
+
+    Raises InvalidContentError if these are to be read from what is no file.
+    """
     from mimetypes import guess_type
 
     if found := guess_type(name)[0]:
         return found
-    beginning = _beginning(source)
+    beginning = _beginning(name, source)
     for magic, mime_type in _BEGINNINGS:
         if beginning.startswith(magic):
             return mime_type
@@ -230,12 +233,14 @@ def mime_type_of(name: str, source: Source, otherwise: str = FALLBACK) -> str:
     return otherwise
 
 
-def _beginning(source: Source) -> bytes:
+def _beginning(name: str, source: Source) -> bytes:
     if isinstance(source, bytes):
         return source[:16]
+    from mcp_queue.commands.source_files import open_file
+
     try:
-        with open(source, "rb") as file:
-            return file.read(16)
+        with open_file(name, source) as file:
+            return file.read(16) or b""  # None: it would wait
     except OSError:  # said when it is read in full
         return b""
 

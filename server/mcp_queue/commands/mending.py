@@ -92,7 +92,7 @@ def _object(value: dict[str, Any], part: Any, whole: dict[str, Any]) -> dict[str
     found = _branch(part, "object", whole)
     properties: dict[str, Any] = found.get("properties", {})
     required = found.get("required", ())
-    others = {} if "patternProperties" in found else found.get("additionalProperties", {})
+    others: Any = {} if "patternProperties" in found else found.get("additionalProperties", {})
     made: dict[str, Any] = {}
     for name, item in value.items():
         if name in properties:
@@ -143,7 +143,9 @@ def _kinds(part: Any, whole: dict[str, Any]) -> frozenset[str]:
     found = cast("dict[str, Any]", part)
     branches = _alternatives(found)
     if branches != [found]:
-        return frozenset().union(*(_kinds(_resolved(each, whole), whole) for each in branches))
+        return frozenset(
+            kind for each in branches for kind in _kinds(_resolved(each, whole), whole)
+        )
     if "const" in found:
         return frozenset({_kind(found["const"])})
     if "enum" in found:

@@ -95,7 +95,9 @@ def _data(content: Content) -> bytes:
         raise TypeError("a resource has contents; a Link is for results of commands")
     if isinstance(content.source, bytes):
         return content.source
-    with open(content.source, "rb") as file:
+    from mcp_queue.commands.source_files import open_file
+
+    with open_file(content.name or content.kind, content.source) as file:
         return file.read()
 
 

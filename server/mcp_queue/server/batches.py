@@ -62,7 +62,7 @@ class Batches:
             from mcp_queue.server.json_scan import scan
 
             found = scan(line)  # one message that cannot be read is no fault of the others
-            values = list(found.parts) if found is not None else []
+            values = list[object](found.parts) if found is not None else []
         return values or None
 
     def begin(self, values: list[object]) -> tuple[list[JSONRPCMessage], bytes]:

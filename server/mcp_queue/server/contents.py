@@ -17,6 +17,7 @@ from mcp_types import (
 
 from mcp_queue.builtin.views import SHOWN
 from mcp_queue.commands.contents import FALLBACK, Content, Shown, artifact_uri
+from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import InvalidContentError, QueueError
 from mcp_queue.jobs import artifact_names
 from mcp_queue.server.protocol import knows_audio, knows_links
@@ -81,7 +82,7 @@ def of_value(context: Context, blocks: list[ContentBlock]) -> Shown:
             )
             return None, content.uri
         if isinstance(source, str):
-            with open(source, "rb") as file:
+            with open_file(name, source) as file:
                 source = file.read()
         uri = INLINE + artifact_uri("", name).rpartition("/")[2]
         blocks.append(_block(context, content.kind, content.mime_type, uri, source))

@@ -29,7 +29,7 @@ def _look(state: State) -> None:
 
 
 def _check(state: State, run: Run, limit: int) -> None:
-    used = run.worker.memory()
+    used = run.worker.memory(limit)
     if used <= limit:
         return
     settle.collect(state, run)  # a job that has just ended by itself keeps its end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from _thread import get_ident  # threading costs 3 ms of a worker's start
 
 from mcp_queue.commands.job import Job
 from mcp_queue.jobs import events
@@ -53,21 +54,37 @@ class _Stop:
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
         self.cancel: Callable[[], object] | None = None
+        self._masks: dict[int, set[int]] = {}  # of threads that fork just now
         if sys.platform != "win32":
             signal.signal(signal.SIGTERM, self._asked)
-            os.register_at_fork(after_in_child=self._forked)
+            os.register_at_fork(
+                before=self._before_fork,
+                after_in_parent=self._after_fork,
+                after_in_child=self._become_child,
+            )
 
     def _asked(self, _number: int, _frame: object) -> None:
         self._reporter.stop()
         if self.cancel is not None:
             self.cancel()
 
-    def _forked(self) -> None:
+    def _before_fork(self) -> None:
+        """Keep the signal back until the child has its own answer to it."""
+        if sys.platform != "win32":
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+            self._masks[get_ident()] = {*mask}
+
+    def _after_fork(self) -> None:
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident(), ()))
+
+    def _become_child(self) -> None:
         """In a child of the job the signal does what it does in any program."""
         self.cancel = None
+        self._reporter.become_child()
         if signal.getsignal(signal.SIGTERM) == self._asked:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self._reporter.become_child()
+        self._after_fork()
 
     @property
     def asked(self) -> bool:

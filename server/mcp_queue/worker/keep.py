@@ -6,9 +6,9 @@ A file is whole and on disk before the line that tells of it, and nothing knows 
 from __future__ import annotations
 
 import os
-import stat
 
 from mcp_queue.commands.contents import Shown, artifact_uri, mime_type_of
+from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import InvalidContentError
 from mcp_queue.jobs import artifact_names, events
 
@@ -88,9 +88,7 @@ def _blocks(name: str, source: Source) -> Iterator[bytes]:
     if isinstance(source, bytes):
         yield source
         return
-    if not stat.S_ISREG(os.stat(source).st_mode):
-        raise InvalidContentError(name=repr(name), reason=f"{source} is no file")
-    with open(source, "rb") as file:
+    with open_file(name, source) as file:
         while block := file.read(BLOCK):
             yield block
 

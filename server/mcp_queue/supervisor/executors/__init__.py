@@ -49,8 +49,8 @@ class Worker(Protocol):
         """Kill it and all it started."""
         ...
 
-    def memory(self) -> int:
-        """Bytes that it and all it started have in memory."""
+    def memory(self, enough: int) -> int:
+        """Bytes that it and all it started have in memory; exact if more than ``enough``."""
         ...
 
     def reap(self) -> Death:

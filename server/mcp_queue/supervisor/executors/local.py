@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_queue.supervisor.executors import Death
 from mcp_queue.system import marks, priority, signals, tree
 from mcp_queue.system.identity import identity_of, pid_of
-from mcp_queue.system.memory import resident_size
+from mcp_queue.system.memory import Meter
 from mcp_queue.system.spawn import spawn_gated
 from mcp_queue.system.watch import Watch, watch
 
@@ -77,6 +77,7 @@ class LocalWorker:
         self._watch = watching
         self._process = process
         self._own = own
+        self._meter = Meter(pid_of(watching.identity))
 
     @property
     def identity(self) -> str:
@@ -113,9 +114,9 @@ class LocalWorker:
         """SIGKILL to it and to all that it started."""
         tree.kill_run(self._watch, self._run_id)
 
-    def memory(self) -> int:
-        """Resident bytes of its whole tree; 0 when it is gone."""
-        return resident_size(pid_of(self.identity), *tree.strays(self._own, self._run_id))
+    def memory(self, enough: int) -> int:
+        """Bytes in use by its whole tree, exact if more than ``enough``; 0 when it is gone."""
+        return self._meter.read(enough, tree.strays(self._own, self._run_id))
 
     def reap(self) -> Death:
         """Its exit code or signal; neither for an adopted one, whose parent is another."""
