@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
-pytest_plugins = ["support.leaks", "support.repeat", "support.fixtures"]
+pytest_plugins = ["support.leaks", "support.needs", "support.repeat", "support.fixtures"]
 
 # A slow machine is no finding; the guards of the tests bound the time.
 hypothesis.settings.register_profile("mcp-queue", deadline=None)

@@ -12,6 +12,8 @@ import pytest
 from support.serving import Setup
 from support.speaking import ERAS, MODERN, Speaker, speaking
 
+pytestmark = pytest.mark.needs("schemas")
+
 COMMANDS = str(Path(__file__).parents[1] / "support" / "surface_commands.py")
 NAMES = ("notes.txt", "größe & mehr?.json", "100%", "with space", "..hidden..", "a" * 128)
 HOSTILE = ("", ".", "..", "a/b", "../x", "a\\b", "nul\0", "line\n", " end ", "a" * 129, "\u202e")
@@ -46,7 +48,7 @@ def finished(speaker: Speaker, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 def ended(speaker: Speaker, job_id: str) -> dict[str, Any]:
-    return told(speaker.call("queue_wait_job", job_ids=job_id, timeout_seconds=30))["jobs"][0]
+    return told(speaker.call("queue_wait_job", job_ids=job_id, timeout_seconds=120))["jobs"][0]
 
 
 def until_kept(speaker: Speaker, job_id: str) -> dict[str, Any]:

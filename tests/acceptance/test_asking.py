@@ -74,7 +74,7 @@ async def test_one_wait_asks_for_many_jobs(setup: Setup, mode: str) -> None:
     person = Person()
     async with setup.client(mode, elicitation_callback=person) as client:
         ids = [(await call(client, "confirms"))["job_id"] for _ in range(3)]
-        answer = await call(client, "queue_wait_job", job_ids=ids, timeout_seconds=30)
+        answer = await call(client, "queue_wait_job", job_ids=ids, timeout_seconds=120)
     assert [view["result"] for view in answer["jobs"]] == [[True, "accept", YES]] * 3
     assert person.messages == ["Go on?"] * 3
 
@@ -103,7 +103,7 @@ async def test_without_forms_the_wait_returns_with_the_questions_and_what_to_do(
 ) -> None:
     async with setup.client(mode) as client:
         job_id = (await call(client, "asks_many"))["job_id"]
-        answer = await call(client, "queue_wait_job", job_ids=job_id, timeout_seconds=30)
+        answer = await call(client, "queue_wait_job", job_ids=job_id, timeout_seconds=120)
         assert answer["timed_out"] is False
         assert "queue_answer_job" in answer["next"]
         [view] = answer["jobs"]
@@ -133,7 +133,7 @@ async def test_without_forms_the_wait_returns_with_the_questions_and_what_to_do(
         error = await refused(client, "queue_answer_job", job_id=job_id, **named)
         assert "answered already" in error["message"]
         await call(client, "queue_answer_job", job_id=job_id, action="decline")
-        await call(client, "queue_wait_job", job_ids=job_id, timeout_seconds=30)
+        await call(client, "queue_wait_job", job_ids=job_id, timeout_seconds=120)
         await call(client, "queue_answer_job", job_id=job_id, content=YES)
         assert (await ended(client, job_id))["result"]["colour"] == ["decline", {}]
         error = await refused(client, "queue_answer_job", job_id=job_id, content=YES)
@@ -143,7 +143,7 @@ async def test_without_forms_the_wait_returns_with_the_questions_and_what_to_do(
 async def test_a_stop_withdraws_what_is_asked(setup: Setup, mode: str) -> None:
     async with setup.client(mode) as client:
         job_id = (await call(client, "confirms"))["job_id"]
-        await call(client, "queue_wait_job", job_ids=job_id, timeout_seconds=30)
+        await call(client, "queue_wait_job", job_ids=job_id, timeout_seconds=120)
         stopped = await call(client, "queue_stop_job", job_id=job_id)
         assert stopped["status"] == "stopped"
         assert "questions" not in stopped
@@ -266,7 +266,7 @@ async def test_a_waiting_job_survives_its_server(persistent: Setup, mode: str) -
     persistent.commands = [COMMANDS]
     async with persistent.client(mode) as client:
         job_id = (await call(client, "confirms"))["job_id"]
-        await call(client, "queue_wait_job", job_ids=job_id, timeout_seconds=30)
+        await call(client, "queue_wait_job", job_ids=job_id, timeout_seconds=120)
     async with persistent.client(mode) as client:
         view = await call(client, "queue_get_job_status", job_id=job_id)
         assert view["questions"][0]["key"] == "a1.q1.answer"

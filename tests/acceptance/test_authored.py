@@ -14,6 +14,8 @@ from support.conversation import SUBSCRIPTION
 from support.serving import Setup
 from support.speaking import ERAS, HANDSHAKES, MODERN, Speaker, speaking
 
+pytestmark = pytest.mark.needs("schemas")
+
 PNG = b"\x89PNG\r\n\x1a\n" + b"no real picture"  # as in the commands
 COMMANDS = Path(__file__).parents[1] / "support" / "authored_commands.py"
 

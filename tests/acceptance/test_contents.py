@@ -13,6 +13,8 @@ from support.serving import Setup
 from support.speaking import ERAS, MODERN, speaking
 from support.surface_commands import PNG, WAV
 
+pytestmark = pytest.mark.needs("schemas")
+
 COMMANDS = str(Path(__file__).parents[1] / "support" / "surface_commands.py")
 
 

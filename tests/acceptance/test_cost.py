@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 COST = Path(__file__).parents[1] / "benchmarks" / "cost.py"
 
 
+@pytest.mark.needs("schemas")
 def test_what_an_agent_pays(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     spec = importlib.util.spec_from_file_location("benchmark_cost", COST)
     assert spec is not None

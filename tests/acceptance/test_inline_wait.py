@@ -14,6 +14,8 @@ from mcp_queue.errors import InvalidCommandError
 from support.serving import Setup
 from support.speaking import ERAS, MODERN, Speaker, speaking
 
+pytestmark = pytest.mark.needs("schemas")
+
 COMMANDS = str(Path(__file__).parents[1] / "support" / "surface_commands.py")
 
 

@@ -11,6 +11,8 @@ import pytest
 from support.serving import Setup
 from support.speaking import Speaker, speaking
 
+pytestmark = pytest.mark.needs("schemas")
+
 COMMANDS = str(Path(__file__).parents[1] / "support" / "surface_commands.py")
 VERSIONS = ("2025-06-18", "2026-07-28")
 

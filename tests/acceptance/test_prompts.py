@@ -11,6 +11,8 @@ import pytest
 from support.serving import Setup
 from support.speaking import ERAS, MODERN, Speaker, speaking
 
+pytestmark = pytest.mark.needs("schemas")
+
 COMMANDS = str(Path(__file__).parents[1] / "support" / "surface_commands.py")
 JOB, LOG = "queue://jobs/{job_id}", "queue://jobs/{job_id}/logs/{stream}"
 ARTIFACT = "queue://jobs/{job_id}/artifacts/{name}"

@@ -14,28 +14,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import foreign, npm
+from support import needs, npm
 from support.serving import Setup
 from support.web import WebServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.needs("npm")
+
 HERE = Path(__file__).parent
 SUITE = "@modelcontextprotocol/conformance"
 COMMANDS = [str(HERE / name) for name in ("commands.py", "jobs.py", "unimportable.py")]
 TASK_CHECKS = {"2025-11-25": 0, "2026-07-28": 44}  # of the tasks extension's scenarios
-GUARD = 300  # seconds
+GUARD = 600  # seconds
 
 Checks = dict[str, set[str]]
 """The outcomes of each check, by "scenario:check"; some are made several times."""
 
 
 @pytest.fixture
-def suite(user_environment: dict[str, str]) -> list[str]:
+def suite() -> list[str]:
     """How to start the suite."""
-    found = npm.package(user_environment, SUITE)
-    package = foreign.required(user_environment, found, "The conformance suite")
+    package = needs.given("npm", npm.package(SUITE))
     return [str(npm.node()), str(package / "dist" / "index.js")]
 
 

@@ -26,6 +26,8 @@ from support.web import WebServer, fetch, request, session
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]'"
+DEMO = r"mcp-queue demo$"
+TESTED = f"{INSTALL} && .venv/bin/python -m pytest"
 SCRIPTS = sysconfig.get_path("scripts")
 GUARD = 600  # seconds, for an installation over a slow network
 
@@ -69,7 +71,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.document}-{block.first_line}")
+CASES = [
+    pytest.param(
+        block,
+        id=f"{block.document}-{block.first_line}",
+        marks=pytest.mark.needs("pip") if re.search(DEMO, block.text) else (),
+    )
+    for block in BLOCKS
+]
+
+
+@pytest.mark.parametrize("block", CASES)
 def test_block(block: Block, folder: Path, user_environment: dict[str, str]) -> None:
     HANDLERS[handler_of(block)](block, folder, user_environment)
 
@@ -131,11 +143,18 @@ def is_a_benchmark(block: Block, folder: Path, environment: dict[str, str]) -> N
 
 
 def is_what_ci_runs(block: Block, folder: Path, environment: dict[str, str]) -> None:
-    """A test cannot run all tests; `.ci/run` runs the same two commands in a fresh clone."""
-    script = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
-    for line in block.text.strip().splitlines():
-        for part in (line.removeprefix(f"{INSTALL} && "), INSTALL if INSTALL in line else ""):
-            assert not part or part in script
+    """A test cannot run all tests; `.ci/run` runs the README's line in a fresh clone."""
+    assert block.text.strip() in (TESTED, INSTALL, TESTED.removeprefix(f"{INSTALL} && "))
+
+
+def test_ci_runs_the_very_line_of_the_readme() -> None:
+    """Nothing is installed before it."""
+    assert TESTED in [block.text.strip() for block in BLOCKS if block.document == "README.md"]
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert TESTED in script.splitlines()
+    before, _ = script.split(TESTED)
+    commands = [line for line in before.splitlines() if line and not line.startswith("#")]
+    assert [line.split()[0] for line in commands] == ["set", "cd", "export"]
 
 
 def serve_folder(block: Block, folder: Path, environment: dict[str, str]) -> None:
@@ -359,7 +378,7 @@ def call(client: RawClient, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 KINDS = [
-    ("sh", r"mcp-queue demo$", "demo"),
+    ("sh", DEMO, "demo"),
     ("sh", r"python -m pytest$", "ci"),
     ("sh", re.escape(INSTALL) + "$", "ci"),
     ("sh", r"tests/benchmarks/run\.py$", "benchmark"),
@@ -403,15 +422,14 @@ def test_the_house_stands_as_drawn() -> None:
     assert drawn == there - {"py.typed", "__main__.py", "__pycache__/"}
 
 
+@pytest.mark.needs("uv")
 def test_uv_starts_the_demo(tmp_path: Path, user_environment: dict[str, str]) -> None:
     """The README's uvx form."""
-    uv = shutil.which("uvx", path=os.pathsep.join([SCRIPTS, os.environ["PATH"]]))
-    if uv is None:
-        assert not os.environ.get("CI"), "uvx is missing"
-        pytest.skip("uvx is not installed")
+    uvx = shutil.which("uvx", path=os.pathsep.join([SCRIPTS, os.environ["PATH"]]))
+    assert uvx, "uv brings it"
     copy = fresh_copy(tmp_path / "clone")
     done = subprocess.run(
-        [uv, "--from", ".", "mcp-queue", "demo", "server"],
+        [uvx, "--from", ".", "mcp-queue", "demo", "server"],
         cwd=copy,
         env=user_environment,
         capture_output=True,

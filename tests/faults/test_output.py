@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from support import invariants, scenes
+from support.guards import GUARD
 from support.processes import Lifelines
 from support.queues import supervisor_pid
 from support.rawclient import RawClient
@@ -139,7 +140,7 @@ async def test_row_14_progress_flood(
 ) -> None:
     job = await scene.submit("progress", updates=10_000, port=lines.port)
     seen: list[float] = []
-    with anyio.fail_after(30):
+    with anyio.fail_after(GUARD):
         async with aclosing(scene.queue.watch([job.job_id])) as changes:
             async for record in changes:
                 seen.append(record.progress)

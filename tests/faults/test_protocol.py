@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     RecordProperty = Callable[[str, object], None]
 
+pytestmark = pytest.mark.needs("schemas")
+
 BATCH = 50  # lines that are written before their answers are awaited
 OF_OUR_OWN = "own-"  # begins the ids of requests of the test
 SIZE_LIMIT = 16  # MiB that the server may grow after a quarter of the messages

@@ -321,6 +321,7 @@ class KilledReplay(Replay):
         self._begin()
 
 
+@pytest.mark.needs("schemas")
 @pytest.mark.parametrize("host", [Replay, KilledReplay], ids=["closed", "killed"])
 async def test_row_37_claude_code_resumed(
     server: Setup, persistent: Settings, witness: Witness, host: type[Replay]
@@ -330,7 +331,7 @@ async def test_row_37_claude_code_resumed(
     with closing(replay):
         replay.run(read_recording(HOSTS / "recordings" / "claude-code-2.1.331-task-resume.jsonl"))
         witness.told(replay.task_id)
-        arguments = {"job_ids": [replay.task_id], "timeout_seconds": 30}
+        arguments = {"job_ids": [replay.task_id], "timeout_seconds": 120}
         waited = replay.request("tools/call", {"name": "queue_wait_job", "arguments": arguments})
         assert waited["structuredContent"]["timed_out"] is False
         tasks = [replay.request("tasks/get", {"taskId": replay.task_id}) for _ in range(3)]

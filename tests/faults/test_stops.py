@@ -106,6 +106,6 @@ async def test_row_10_timeout(settings: Settings, lines: Lifelines) -> None:
     async with scenes.scene(brisk) as scene:
         record = await scene.run("impatient", port=lines.port)
         assert failure(record) == ("failed", "timeout")
-        assert "3 seconds" in str(record.error)
+        assert "6 seconds" in str(record.error)
         await lines.arrive(3)
         await lines.end()

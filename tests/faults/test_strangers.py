@@ -216,7 +216,7 @@ async def test_row_31_pid_of_another(witness: Witness, persistent: Settings) -> 
 
 def add_and_wait(client: RawClient) -> str:
     job_id = call(client, "add", a=2, b=3)["job_id"]
-    answer = call(client, "queue_wait_job", job_ids=[job_id], timeout_seconds=30)
+    answer = call(client, "queue_wait_job", job_ids=[job_id], timeout_seconds=120)
     assert answer["jobs"][0]["result"] == 5
     return job_id
 

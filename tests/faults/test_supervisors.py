@@ -210,7 +210,7 @@ async def test_row_21_retried_by_rule(
     ) as queue:
         await lines.arrive()
         lines.let_go()
-        record = await queue.wait_for_job(job_id, 30)
+        record = await queue.wait_for_job(job_id, 120)
         assert (record.status, record.attempt, record.result) == ("completed", 2, 2)
 
 
@@ -245,7 +245,7 @@ async def wake_among_strangers(
                 job_rows.delete(registry, job_id, "by client")
             registry.close()
         async with await invariants.QueueManager.open(persistent) as queue:
-            record = await queue.wait_for_job(job_id, 30)
+            record = await queue.wait_for_job(job_id, 120)
             wanted = {"nothing": ("failed", "interrupted"), "stop": ("stopped", None)}
             assert failure(record) == wanted.get(then, ("deleted", None))
             assert record.exit_code is None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-GUARD = 300  # seconds
+GUARD = 600  # seconds
 
 
 def run(command: Sequence[str | Path], environ: dict[str, str]) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from support import fastmcp_client, foreign, npm
+from support import needs, npm, pypi
 from support.serving import COMMANDS, Setup
 
 HERE = Path(__file__).parent
-GUARD = 120  # seconds
+GUARD = 300  # seconds, for all that a client does
 Seen = dict[str, list[Any]]
 """What a client printed: by the event's name, the values in their order."""
 
@@ -29,15 +29,15 @@ def setup(tmp_path: Path) -> Setup:
 
 
 @pytest.fixture
-def javascript(setup: Setup, user_environment: dict[str, str]) -> Callable[..., Seen]:
+def javascript(setup: Setup) -> Callable[..., Seen]:
     """Runs a script of ``clients`` that uses npm packages, beside a link to the packages."""
 
     def run(script: str, *packages: str, **options: Any) -> Seen:
         for name in packages:
-            foreign.required(user_environment, npm.package(user_environment, name), name)
+            needs.given("npm", npm.package(name))
         folder = setup.folder / "client"
         shutil.copytree(HERE / "clients", folder)
-        modules = npm.folder(user_environment) / "node_modules"
+        modules = npm.folder() / "node_modules"
         (folder / "node_modules").symlink_to(modules, target_is_directory=True)
         return _run([npm.node(), folder / script], setup, options)
 
@@ -45,9 +45,9 @@ def javascript(setup: Setup, user_environment: dict[str, str]) -> Callable[..., 
 
 
 @pytest.fixture
-def fastmcp(setup: Setup, user_environment: dict[str, str]) -> Callable[..., Seen]:
+def fastmcp(setup: Setup) -> Callable[..., Seen]:
     """Runs the script of FastMCP's client in its virtual environment."""
-    python = foreign.required(user_environment, fastmcp_client.python(user_environment), "fastmcp")
+    python = needs.given("fastmcp", pypi.fastmcp_python())
 
     def run(**options: Any) -> Seen:
         return _run([python, HERE / "clients" / "fastmcp_client.py"], setup, options)

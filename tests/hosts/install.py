@@ -1,16 +1,16 @@
-"""Install the programs of other people that the tests run: ``python -m tests.hosts.install``."""
+"""Install ahead what the tests need of PyPI and npm: ``python -m tests.hosts.install``."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import fastmcp_client, mcp_schemas, npm
+from support import needs
 
 if __name__ == "__main__":
-    mcp_schemas.install(os.environ)
-    npm.install(os.environ)
-    fastmcp_client.install(os.environ)
+    missing = needs.prepare(needs.NEEDS)
+    for name, reason in missing.items():
+        print(f"{needs.NEEDS[name].what} could not be had: {reason}", file=sys.stderr)
+    sys.exit(1 if missing else 0)

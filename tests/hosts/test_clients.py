@@ -68,10 +68,12 @@ def check_passed(result: dict[str, Any], job_id: str) -> None:
     assert content["result"] == "passed"
 
 
+@pytest.mark.needs("npm")
 def test_the_typescript_sdk_1_runs_jobs(javascript: Run) -> None:
     check_jobs(javascript("sdk1.mjs", "@modelcontextprotocol/sdk"))
 
 
+@pytest.mark.needs("npm")
 @pytest.mark.parametrize(
     ("mode", "era"), [("legacy", "legacy"), ({"pin": "2026-07-28"}, "modern"), ("auto", "modern")]
 )
@@ -81,6 +83,7 @@ def test_the_typescript_sdk_2_runs_jobs(javascript: Run, mode: Any, era: str) ->
     check_jobs(seen)
 
 
+@pytest.mark.needs("npm")
 def test_the_typescript_requester_of_tasks_drives_jobs(javascript: Run) -> None:
     seen = javascript("ext_tasks.mjs", CLIENT, "@modelcontextprotocol/ext-tasks")
     [capabilities] = seen["capabilities"]
@@ -105,6 +108,7 @@ def test_the_typescript_requester_of_tasks_drives_jobs(javascript: Run) -> None:
     assert resumed["result"]["structuredContent"]["result"] == "worked for 4 s"
 
 
+@pytest.mark.needs("fastmcp")
 def test_fastmcp_drives_tasks(fastmcp: Run) -> None:
     seen = fastmcp(mode="auto")
     [created] = seen["created"]
@@ -123,6 +127,7 @@ def test_fastmcp_drives_tasks(fastmcp: Run) -> None:
     assert transparent["result"] == "worked for 1 s"
 
 
+@pytest.mark.needs("fastmcp")
 def test_fastmcp_waits_for_jobs_in_the_handshake_era(fastmcp: Run) -> None:
     seen = fastmcp(mode="legacy")
     [connected] = seen["connected"]

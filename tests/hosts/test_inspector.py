@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
-from support import foreign, npm
+from support import needs, npm
+from support.guards import GUARD
 from support.serving import Setup
 from support.web import WebServer
+
+pytestmark = pytest.mark.needs("npm")
 
 BUILT_IN = {"queue_health", "queue_list_jobs", "queue_stop_job", "queue_wait_job"}
 
 
 @pytest.fixture
-def command(user_environment: dict[str, str]) -> list[str]:
-    name = "@modelcontextprotocol/inspector"
-    found = foreign.required(user_environment, npm.package(user_environment, name), name)
+def command() -> list[str]:
+    found = needs.given("npm", npm.package("@modelcontextprotocol/inspector"))
     return [str(npm.node()), str(found / "clients" / "launcher" / "build" / "index.js"), "--cli"]
 
 
@@ -46,7 +48,7 @@ def inspecting(command: list[str], setup: Setup, server: dict[str, Any]) -> Call
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=GUARD,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

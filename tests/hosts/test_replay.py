@@ -14,6 +14,8 @@ import pytest
 from support.rawclient import RawClient
 from support.replay import Replay, read_recording
 
+pytestmark = pytest.mark.needs("schemas")
+
 HERE = Path(__file__).parent
 RECORDINGS = HERE / "recordings"
 
@@ -39,7 +41,7 @@ def host(
 
 def wait_until_ended(replay: Replay) -> dict[str, Any]:
     """The last task, once its job has ended."""
-    arguments = {"job_ids": [replay.task_id], "timeout_seconds": 30}
+    arguments = {"job_ids": [replay.task_id], "timeout_seconds": 120}
     waited = replay.request("tools/call", {"name": "queue_wait_job", "arguments": arguments})
     assert waited["structuredContent"]["timed_out"] is False
     return replay.request("tasks/get", {"taskId": replay.task_id})

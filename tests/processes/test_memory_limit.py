@@ -54,8 +54,8 @@ async def test_a_job_under_its_limit_runs_on(queue: QueueManager, lines: Lifelin
 async def test_the_default_limit_holds_for_commands_without_one(
     settings: Settings, lines: Lifelines
 ) -> None:
-    async with opened(replace(settings, default_memory_limit=1 << 20)) as queue:
-        record = await run(queue, "gated", port=lines.port)
+    async with opened(replace(settings, default_memory_limit=200 << 20)) as queue:
+        record = await run(queue, "hoards_freely", megabytes=300, port=lines.port)
     _, code, message = _error(record)
     assert code == "out_of_memory"
-    assert message.endswith("over its limit of 1 MiB")
+    assert message.endswith("over its limit of 200 MiB")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from support.guards import GUARD
 from support.queues import done, opened, run, submit, supervisor_pid, until
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ async def test_watching_all_shows_each_change_of_each_job(settings: Settings) ->
                 await following.wait()
             await changes.aclose()
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(GUARD):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(watch)
                 await ready.wait()

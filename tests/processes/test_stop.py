@@ -177,7 +177,7 @@ async def test_a_timeout_fails_the_job_and_kills_its_tree(
     record = await done(queue, job)
     assert record.error is not None
     assert (record.status, record.error.code) == ("failed", "timeout")
-    assert "3 seconds" in str(record.error)
+    assert "6 seconds" in str(record.error)
     assert lines.living() == 0
 
 

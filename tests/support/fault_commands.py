@@ -136,9 +136,9 @@ def patient(port: int) -> None:
     meet(port)
 
 
-@command(use_queue=True, timeout=1)
+@command(use_queue=True, timeout=3)
 def hasty(port: int) -> None:
-    """Has a second."""
+    """Has three seconds."""
     meet(port)
 
 

@@ -266,9 +266,9 @@ def lingers(port: int, *, job: Job, until_stop: bool = False) -> str:
     return "returned"
 
 
-@command(use_queue=True, timeout=3)
+@command(use_queue=True, timeout=6)
 def impatient(port: int) -> None:
-    """Has a timeout."""
+    """Has a timeout, in which three processes start on a busy machine too."""
     stubborn("waits", port)
 
 

@@ -24,6 +24,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from support.guards import GUARD
+
 MARK = "MCP_QUEUE_TEST_SESSION"
 FOLDER_PREFIX = "mcp-queue-"
 _USER_FOLDERS = ("CACHE", "CONFIG", "DATA", "STATE")
@@ -36,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--leak-guard",
         type=float,
-        default=30.0,
+        default=GUARD / 2,
         metavar="SECONDS",
         help="how long processes and threads of a test may outlast it (default: %(default)s)",
     )

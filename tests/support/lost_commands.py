@@ -32,7 +32,7 @@ def crashes(path: str, how: str = "3", times: int = 99, port: int = 0, *, job: J
     os._exit(int(how))
 
 
-@command(use_queue=True, max_attempts=3, timeout=3)
+@command(use_queue=True, max_attempts=3, timeout=6)
 def dawdles(path: str, port: int, *, job: Job) -> None:
     """Run out of time."""
     crashes(path, port=port, job=job)
@@ -45,6 +45,14 @@ line.sendall(b"here")
 kept = b"x" * (int(sys.argv[2]) << 20)
 line.recv(1)
 """
+
+
+@command(use_queue=True)
+def hoards_freely(megabytes: int, port: int) -> str:
+    """Use memory here, without a limit of its own."""
+    sys.argv = ["-c", str(port), str(megabytes)]
+    exec(HOARD, {})
+    return f"kept {megabytes}"
 
 
 @command(use_queue=True, memory_limit="200MiB", max_attempts=2)

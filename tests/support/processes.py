@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
+from support.guards import GUARD
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GUARD = 30.0  # seconds
 
 CONNECT = """
 import socket, sys

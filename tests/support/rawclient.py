@@ -22,7 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-GUARD = 30.0  # seconds that any wait may take
+from support.guards import GUARD
+
 _ATOMIC = 512  # bytes; a pipe that can be written to takes as many without blocking
 _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
 

@@ -1,16 +1,19 @@
-"""A pytest plugin: each test many times, in full numbers, or beside a busy processor."""
+"""A pytest plugin: each test many times, in full numbers, or beside busy processes."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+BUSY = [sys.executable, "-c", "while True: pass"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,7 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--thorough", action="store_true", help="run the rows of faults in their full numbers"
     )
     parser.addoption(
-        "--burn", action="store_true", help="keep one processor busy with another process"
+        "--burn",
+        type=int,
+        nargs="?",
+        const=1,
+        default=0,
+        metavar="N",
+        help="run beside N processes that never rest (without N: 1)",
     )
 
 
@@ -40,12 +49,11 @@ def thorough(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def _burn(pytestconfig: pytest.Config, session_leak_check: None) -> Iterator[None]:
-    if (
-        not pytestconfig.getoption("--burn")
-        or os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0"
-    ):
+    count: int = pytestconfig.getoption("--burn") or 0
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
+        count = 0
+    with ExitStack() as stack:
+        for _ in range(count):
+            process = stack.enter_context(subprocess.Popen(BUSY))
+            stack.callback(process.kill)
         yield
-        return
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
-        yield
-        process.kill()

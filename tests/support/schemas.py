@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, cast
@@ -17,7 +16,7 @@ from typing import Any, cast
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
-from support import foreign, mcp_schemas, tasks_schema
+from support import needs, pypi, tasks_schema
 
 Message = Mapping[str, Any]
 
@@ -123,6 +122,7 @@ def check_result(era: str, result: Message, method: str) -> None:
 
 
 def _check(source: str, name: str, value: Any) -> None:
+    needs.check_declared("schemas")
     errors = sorted(_validator(source, name).iter_errors(value), key=lambda error: error.path)
     if errors:
         told = "; ".join(f"{error.json_path}: {error.message[:500]}" for error in errors)
@@ -142,7 +142,7 @@ def _schema(source: str) -> dict[str, Any]:
         modern = _schema(MODERN)
         return modern | {"$defs": modern["$defs"] | tasks_schema.DEFINITIONS}
     era = source if source == MODERN else HANDSHAKE_ERAS[-1]
-    file = foreign.required(os.environ, mcp_schemas.file(os.environ, era), f"the schema of {era}")
+    file = needs.given("schemas", pypi.schema(era))
     schema = json.loads(file.read_text("utf-8"))
     return _without(schema, {name for since in _LATER if since > source for name in _LATER[since]})
 

@@ -6,7 +6,7 @@ import json
 import socket
 from typing import IO, Self
 
-GUARD = 30.0  # seconds
+from support.guards import GUARD
 
 
 class Steering:

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from support.guards import GUARD
+
 TESTS = Path(__file__).parents[1]
 
 INNOCENT = """
@@ -130,7 +132,7 @@ def run_tests(folder: Path, code: str, guard: float = 0.3) -> tuple[int, str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=GUARD,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

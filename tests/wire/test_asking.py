@@ -13,6 +13,8 @@ from support.speaking import MODERN, Speaker, speaking
 if TYPE_CHECKING:
     from support.rawclient import Message
 
+pytestmark = pytest.mark.needs("schemas")
+
 COMMANDS = str(Path(__file__).parents[1] / "support" / "asking_commands.py")
 YES = {"action": "accept", "content": {"confirm": True}}
 FORMS: dict[str, Any] = {"elicitation": {}}
@@ -47,7 +49,7 @@ def job_of(speaker: Speaker, tool: str = "confirms", **arguments: Any) -> str:
     return result.get("taskId") or result["structuredContent"]["job_id"]
 
 
-def wait_for(speaker: Speaker, *job_ids: str, seconds: float = 30) -> int:
+def wait_for(speaker: Speaker, *job_ids: str, seconds: float = 120) -> int:
     """Begin to wait; the id of the request."""
     arguments = {"job_ids": [*job_ids], "timeout_seconds": seconds}
     params = speaker.params(name="queue_wait_job", arguments=arguments)
@@ -259,7 +261,7 @@ def test_a_wait_ends_with_what_it_needs_and_goes_on_with_the_answer(setup: Setup
         for job_id in jobs:
             while "questions" not in view_of(speaker, job_id):
                 pass
-        arguments = {"job_ids": jobs, "timeout_seconds": 30}
+        arguments = {"job_ids": jobs, "timeout_seconds": 120}
         needed = input_required(speaker, "queue_wait_job", arguments=arguments)
         assert needed["inputRequests"] == {f"{job_id}/{KEY}": REQUEST for job_id in jobs}
         given = {f"{jobs[0]}/{KEY}": YES, "unknown": YES, f"{jobs[1]}/a7.q1.x": YES}
@@ -286,7 +288,7 @@ def test_a_wait_leaves_the_questions_of_a_task_to_the_task(setup: Setup) -> None
 def test_an_answer_that_does_not_fit_is_asked_for_again(setup: Setup) -> None:
     with speaking(setup, MODERN, **FORMS) as speaker:
         job_id = job_of(speaker)
-        arguments = {"job_ids": [job_id], "timeout_seconds": 30}
+        arguments = {"job_ids": [job_id], "timeout_seconds": 120}
         input_required(speaker, "queue_wait_job", arguments=arguments)
         given = {f"{job_id}/{KEY}": {"action": "accept", "content": {"confirm": "x"}}}
         again = input_required(speaker, "queue_wait_job", arguments=arguments, inputResponses=given)

@@ -24,6 +24,7 @@ def call(request_id: int | str, tool: str, **arguments: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
 
 
+@pytest.mark.needs("schemas")
 def test_a_batch_is_answered_as_one(setup: Setup) -> None:
     with RawClient(setup.command) as client:
         client.takes_batches = True

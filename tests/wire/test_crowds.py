@@ -16,6 +16,8 @@ from support.rawclient import RawClient, Received, RequestId
 from support.schemas import HANDSHAKE_ERAS, MODERN
 from support.serving import ENVELOPE, HANDSHAKE, Setup
 
+pytestmark = pytest.mark.needs("schemas")
+
 CROWD = 40
 STEPS = 8
 TASKS = "io.modelcontextprotocol/tasks"

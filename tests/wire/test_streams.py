@@ -13,6 +13,8 @@ from support.rawclient import RawClient
 from support.schemas import MODERN
 from support.serving import ENVELOPE, Setup
 
+pytestmark = pytest.mark.needs("schemas")
+
 STREAMS = 40
 
 RecordProperty = Callable[[str, object], None]

@@ -12,6 +12,8 @@ from support.serving import Setup
 from support.steering import Steering
 from support.transcript import Player, scenarios
 
+pytestmark = pytest.mark.needs("schemas")
+
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
 EVERYWHERE = {
     "opening",

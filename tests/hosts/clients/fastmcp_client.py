@@ -58,12 +58,12 @@ async def use_tasks(client: Client) -> None:
     say("status", json.loads(await read(client, uri)))
     say("logs", await read(client, f"{uri}/logs"))
     open_gate()
-    say("ended", plain(await task.wait(timeout=30)))
+    say("ended", plain(await task.wait(timeout=120)))
     say("result", (await task.result()).structured_content)
 
     stopped = await call_tool_task(client, "slow", {"seconds": 600})
     await stopped.cancel()
-    say("cancelled", plain(await stopped.wait(timeout=30)))
+    say("cancelled", plain(await stopped.wait(timeout=120)))
 
     say("answered", (await client.call_tool("greet")).structured_content)
     say("transparent", (await client.call_tool("slow", {"seconds": 1})).structured_content)

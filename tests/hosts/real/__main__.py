@@ -24,7 +24,7 @@ import claude_code  # noqa: E402
 import one_shot  # noqa: E402
 from place import Findings, Place, Shown  # noqa: E402
 
-from support import npm  # noqa: E402
+from support import foreign, npm  # noqa: E402
 
 PROGRAMS = HERE / "programs"
 Look = Callable[[Place], Findings]
@@ -74,7 +74,8 @@ def main() -> int:
     for name in set(chosen) - set(HOSTS):
         parser.error(f"no host {name!r}; there are {', '.join(HOSTS)}")
     if not arguments.offline:
-        npm.install(os.environ, PROGRAMS)
+        with foreign.locked():
+            npm.install(PROGRAMS)
         return go_offline()
     return sum(look_at(name, arguments.record) for name in chosen) and 1
 
@@ -90,8 +91,8 @@ def go_offline() -> int:
 def look_at(name: str, record: bool) -> int:
     """Print what is found of one host; how many looks failed."""
     package, pattern, looks = HOSTS[name]
-    version = npm.package(os.environ, package, PROGRAMS)
-    found = sorted(npm.folder(os.environ, PROGRAMS).glob(f"node_modules/{pattern}"))
+    version = npm.package(package, PROGRAMS)
+    found = sorted(npm.folder(PROGRAMS).glob(f"node_modules/{pattern}"))
     if version is None or not found:
         print(f"{name}: there is no program for this machine in {package}")
         return 1

@@ -12,6 +12,7 @@ from mcp_queue.commands.classic import CommandExecutionJob, QueueJobBase
 from mcp_queue.commands.command import Command, command
 from mcp_queue.commands.job import Job
 from mcp_queue.commands.results import SuccessResult
+from support.guards import GUARD
 
 
 class Sink:
@@ -293,6 +294,6 @@ def test_defining_a_job_costs_a_worker_no_import_of_weight() -> None:
         "print(*sorted(m for m in set(sys.modules) - before if not m.startswith('mcp_queue')))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=GUARD
     )
     assert done.stdout.split() == ["__future__"]

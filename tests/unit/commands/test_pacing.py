@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from mcp_queue.commands.pacing import REACHED, Pace, pace_in
-
-GUARD = 30.0  # seconds
+from support.guards import GUARD
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from mcp_queue.errors import RegistryBusyError, RegistryError
 from mcp_queue.jobs import job_rows, member_rows
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import APPLICATION_ID, SCHEMA_VERSION, Registry
+from support.guards import GUARD
 from support.rows import add
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
@@ -310,7 +311,7 @@ def test_processes_that_make_the_same_registry_at_once_all_succeed(tmp_path: Pat
             assert maker.stdin is not None
             maker.stdin.write("\n")
             maker.stdin.flush()
-        errors = [maker.communicate(timeout=30)[1] for maker in makers]
+        errors = [maker.communicate(timeout=GUARD)[1] for maker in makers]
         assert [maker.returncode for maker in makers] == [0] * len(makers), errors
         registry = Registry(path)
         assert job_rows.totals(registry)["pending"] == len(makers)

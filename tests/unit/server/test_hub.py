@@ -14,6 +14,7 @@ from mcp_queue.errors import RegistryError
 from mcp_queue.server import hub as hub_module
 from mcp_queue.server.hub import EVERY_JOB, THE_SET, Hub
 from support.fake_manager import FakeQueue
+from support.guards import GUARD
 
 
 @asynccontextmanager
@@ -38,14 +39,14 @@ async def test_changes_of_a_burst_come_together_and_others_not_at_all() -> None:
         for _ in range(100):
             queue.change("a", progress=1.0)
             queue.change("c", progress=1.0)
-        with anyio.fail_after(5):
+        with anyio.fail_after(GUARD):
             assert await listener.changes() == {"a", THE_SET}
         queue.change("c", progress=2.0)
         with anyio.move_on_after(0.1) as scope:
             await listener.changes()
         assert scope.cancelled_caught
         queue.change("b", status="deleted")
-        with anyio.fail_after(5):
+        with anyio.fail_after(GUARD):
             assert await listener.changes() == {"b", THE_SET}
 
 
@@ -59,7 +60,7 @@ async def test_the_watch_is_released_with_the_last_listener_and_taken_again() ->
                 await settle()
                 assert queue.watchers == 1
                 queue.change("a", progress=1.0)
-                with anyio.fail_after(5):
+                with anyio.fail_after(GUARD):
                     assert await listener.changes() == {EVERY_JOB}
             await settle()
             assert queue.watchers == 0
@@ -81,7 +82,7 @@ async def test_a_listener_begins_when_nothing_is_missed_any_more() -> None:
         await settle()
         assert not begun.is_set()
         queue.opening.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(GUARD):
             await begun.wait()
 
 
@@ -109,7 +110,7 @@ async def test_after_a_failure_each_listener_looks_again(
     queue = FakeQueue()
     queue.broken = RegistryError(path="registry.db", reason="the disk is full", advice="Wait.")
     async with running(queue) as hub:
-        with anyio.fail_after(5):
+        with anyio.fail_after(GUARD):
             async with hub.listener({"a", THE_SET}) as listener:
                 queue.broken = None
                 assert await listener.changes() == {"a", THE_SET}

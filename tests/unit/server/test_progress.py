@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mcp_queue.commands.job import Job
 from mcp_queue.server import progress
 from mcp_queue.server.progress import Meter, message, reporting
+from support.guards import GUARD
 
 Sent = list[tuple[float, str]]
 
@@ -141,7 +142,7 @@ async def test_a_client_that_does_not_read_holds_up_no_answer(
 
     context = request([])
     context.session.report_progress = never
-    with anyio.fail_after(5):
+    with anyio.fail_after(GUARD):
         async with reporting(context) as job:
             job.set_progress(1)
             await anyio.sleep(0.01)

@@ -15,6 +15,8 @@ from support.rawclient import RawClient
 from support.serving import ENVELOPE, HANDSHAKE, Setup
 from support.speaking import Speaker
 
+pytestmark = pytest.mark.needs("schemas")
+
 COMMANDS = str(Path(__file__).with_name("server_commands.py"))
 PLAIN_ENVELOPE = {**ENVELOPE, "io.modelcontextprotocol/clientCapabilities": {}}
 

@@ -22,6 +22,7 @@ from mcp_queue.server import stdio
 from mcp_queue.server.claim import Claimed
 from mcp_queue.server.lifetime import Ending
 from mcp_queue.server.stdio import Streams, stdio_streams
+from support.guards import GUARD
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes that can be polled")
 
@@ -58,7 +59,7 @@ async def connected() -> AsyncGenerator[Peer]:
     inward, write_to = os.pipe()
     read_from, outward = os.pipe()
     ending = Ending()
-    with anyio.fail_after(20):
+    with anyio.fail_after(GUARD):
         async with stdio_streams(Claimed(inward, outward), ending) as streams:
             peer = Peer(write_to, read_from, ending, streams)
             try:
@@ -174,7 +175,7 @@ async def test_files_are_read_by_a_thread(tmp_path: Path) -> None:
     source.write_bytes(request(1) + b"\nno json\n")
     target.touch()
     claimed = Claimed(os.open(source, os.O_RDONLY), os.open(target, os.O_WRONLY))
-    with anyio.fail_after(20):
+    with anyio.fail_after(GUARD):
         async with stdio_streams(claimed, Ending()) as streams, streams.read, streams.write:
             await streams.read.receive()
             await streams.write.send(answer(1))
