@@ -21,12 +21,29 @@ if TYPE_CHECKING:
 MARK = "MCP_QUEUE_RUN"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_GET_CHILD_SUBREAPER = 37
 REAP_SECONDS = 2.0  # for a killed process to be gone; only an unkillable one takes so long
 
 
 def become_subreaper() -> None:
     """Adopt orphaned descendants instead of pid 1; does nothing where that does not exist."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def is_subreaper() -> bool:
+    """Whether orphaned descendants fall to this process."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    answer = ctypes.c_int()
+    ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return bool(answer.value)
+
+
+def be_subreaper(whether: bool) -> None:
+    """Let orphaned descendants fall to this process, or to one above it."""
+    _prctl(PR_SET_CHILD_SUBREAPER, int(whether))
 
 
 def die_with_parent(parent: int) -> None:
