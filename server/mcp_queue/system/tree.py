@@ -22,12 +22,13 @@ MARK = "MCP_QUEUE_RUN"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
+LAST_SECONDS = 1.0  # for what carries the output to store it, once all else is gone
 REAP_SECONDS = 2.0  # for a killed process to be gone; only an unkillable one takes so long
 
 
-def become_subreaper() -> None:
+def become_subreaper(whether: bool = True) -> None:
     """Adopt orphaned descendants instead of pid 1; does nothing where that does not exist."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(PR_SET_CHILD_SUBREAPER, int(whether))
 
 
 def is_subreaper() -> bool:
@@ -39,11 +40,6 @@ def is_subreaper() -> bool:
     answer = ctypes.c_int()
     ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
     return bool(answer.value)
-
-
-def be_subreaper(whether: bool) -> None:
-    """Let orphaned descendants fall to this process, or to one above it."""
-    _prctl(PR_SET_CHILD_SUBREAPER, int(whether))
 
 
 def die_with_parent(parent: int) -> None:
@@ -148,17 +144,69 @@ def kill_run(root: Watch, run_id: str) -> None:
     still = set(descendants_of(pid)) if state_of(root.identity) == ALIVE else set[int]()
     root.send(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
     for child, descriptor in below:
-        if child in still:
+        if child in still and not ends_by_itself(child):
             _kill(child, descriptor)
         else:
             _close(descriptor)
-    kill_marked(run_id)
+    _kill_others(run_id)
 
 
 def kill_marked(run_id: str) -> None:
-    """Kill every process that carries the mark of a run, until none is left."""
+    """Kill every process that carries the mark of a run, until none is left; those that store
+    its output last, when they had their time to end by themselves."""
+    _kill_others(run_id)
+    _end_last([pid for pid in marked(run_id) if ends_by_itself(pid)])
+
+
+def end_last(run_id: str) -> None:
+    """Give those of a dead run that fell to this process and end by themselves time to do so."""
+    if sys.platform == "linux":
+        below = children_of(os.getpid())
+        _end_last([pid for pid in below if ends_by_itself(pid) and _mark_of(pid) == run_id])
+
+
+def ends_by_itself(pid: int) -> bool:
+    """Whether a process of a run goes as soon as all others of it are gone."""
+    from mcp_queue.system.log_readers import is_reader
+
+    return is_reader(pid)
+
+
+def _end_last(pids: list[int]) -> None:
+    from mcp_queue import clock
+
+    deadline = clock.monotonic() + LAST_SECONDS
+    for pid, descriptor in [(pid, _pidfd(pid)) for pid in pids]:
+        left = max(0.0, deadline - clock.monotonic())
+        if not _ends(pid, descriptor, left) and ends_by_itself(pid):
+            _kill(pid, descriptor, wait=True)
+        else:
+            _close(descriptor)
+        try:
+            os.waitpid(pid, getattr(os, "WNOHANG", 0))
+        except ChildProcessError:
+            pass
+
+
+def _ends(pid: int, descriptor: int | None, seconds: float) -> bool:
+    if descriptor is None:
+        return True
+    if sys.platform == "linux":
+        return _reads_as_dead(descriptor, seconds)
+    import psutil
+
+    try:
+        psutil.Process(pid).wait(seconds)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
+    return True
+
+
+def _kill_others(run_id: str) -> None:
     while True:
-        found = [(pid, _pidfd(pid)) for pid in marked(run_id)]
+        found = [(pid, _pidfd(pid)) for pid in marked(run_id) if not ends_by_itself(pid)]
         found = [(pid, fd) for pid, fd in found if _still_marked(pid, fd, run_id)]
         if not found:
             return
@@ -193,12 +241,15 @@ def _is_zombie(pid: int) -> bool:
 def kill_strays(own: set[int]) -> bool:
     """Kill and reap every child of this process that is not in ``own``; True when none is left.
 
-    This process is a subreaper: such a child was left by a worker that has died. Its own
-    children fall to us when it dies, hence the loop.
+    Those that end by themselves are left alone, for they may be of runs that live. This process is
+    a subreaper: such a child was left by a worker that has died. Its own children fall to us when
+    it dies, hence the loop.
     """
     if sys.platform != "linux":
         return True
-    while strays := [pid for pid in children_of(os.getpid()) if pid not in own]:
+    while strays := [
+        pid for pid in children_of(os.getpid()) if pid not in own and not ends_by_itself(pid)
+    ]:
         for pid in strays:
             _kill(pid, _pidfd(pid), wait=True)
             try:
@@ -230,14 +281,10 @@ def _kill(pid: int, descriptor: int | None, *, wait: bool = False) -> bool:
         return True
     if sys.platform != "linux":
         return _kill_by_psutil(pid, wait)
-    import select
-
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         if wait:
-            waiting = select.poll()
-            waiting.register(descriptor, select.POLLIN)
-            return bool(waiting.poll(REAP_SECONDS * 1000))
+            return _reads_as_dead(descriptor, REAP_SECONDS)
     except ProcessLookupError:
         pass
     except PermissionError:
@@ -245,6 +292,16 @@ def _kill(pid: int, descriptor: int | None, *, wait: bool = False) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _reads_as_dead(pidfd: int, seconds: float) -> bool:
+    if sys.platform == "win32":
+        return True
+    import select
+
+    waiting = select.poll()
+    waiting.register(pidfd, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def _kill_by_psutil(pid: int, wait: bool) -> bool:

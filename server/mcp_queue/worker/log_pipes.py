@@ -132,6 +132,8 @@ def _drained(end: int, reader: int, log: str, deadline: float) -> bool:
 
 def _waiting(end: int) -> int:
     """Bytes in a pipe that nobody has read."""
+    if sys.platform == "win32":
+        return 0
     import fcntl
     import termios
 
@@ -167,13 +169,13 @@ def _unseen() -> Generator[None]:
     """Let a child come and go that the job does not learn of, and its children fall to others."""
     subreaper = tree.is_subreaper()
     if subreaper:
-        tree.be_subreaper(False)
+        tree.become_subreaper(False)
     try:
         with _without_sigchld():
             yield
     finally:
         if subreaper:
-            tree.be_subreaper(True)
+            tree.become_subreaper(True)
 
 
 @contextmanager

@@ -100,6 +100,8 @@ def watch(run: RunFolder) -> Output:
 
 
 def _watch_starts(output: Output) -> None:
+    if sys.platform == "win32":
+        return
     os.register_at_fork(before=output.make_safe)  # extensions that fork by the rules do this too
     for name in _STARTS:
         _wrap(name, _after(output.make_safe, getattr(os, name)))

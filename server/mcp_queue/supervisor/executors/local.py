@@ -126,6 +126,7 @@ class LocalWorker:
         if self._process is None or sys.platform != "linux":
             tree.kill_marked(self._run_id)
         tree.kill_strays(self._own)
+        tree.end_last(self._run_id)
 
     def close(self) -> None:
         """Release the watch."""
