@@ -64,11 +64,13 @@ class KeptLog:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.gap = read_gap(path)
+        self._noted = self.gap = read_gap(path)
         try:
             in_file = os.stat(path).st_size
         except FileNotFoundError:
             in_file = 0
+        if not self.gap.cut and in_file < self.gap.end:  # somebody emptied it
+            self.gap = NOTHING
         hole = 0 if self.gap.cut else self.gap.length
         self.kept = in_file if in_file <= self.gap.start else max(self.gap.start, in_file - hole)
         """The position of the end."""
@@ -101,7 +103,7 @@ class KeptLog:
 
     def is_current(self) -> bool:
         """Whether what was read since is what it seems: nothing more was left out meanwhile."""
-        return read_gap(self._path) == self.gap
+        return read_gap(self._path) == self._noted
 
     def _read(self, place: int, length: int) -> bytes:
         if length <= 0:

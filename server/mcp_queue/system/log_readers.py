@@ -14,6 +14,7 @@ import sys
 NAME = "mcp-queue-log"  # stands in the command line of the shell
 _ARGUMENTS = ("-u", "-", "/dev/null")  # an odd way to say "copy", hence one to be known by
 _LINE = '"$1" {arguments} <&{source} >&{log} 2>/dev/null 3<&- 4>&- 5<&- 6>&- 7>&- & echo $! >&7\n'
+FOLDERS = ("/bin", "/usr/bin")  # where a cat is, if it is not on the PATH alone
 _PIDS = 7  # descriptor; a shell may know of ten only
 _ABOVE = 10  # descriptors of ours begin here, out of the way of those that the shell gets
 _KEPT = "MCP_QUEUE_"  # what a reader gets of the environment begins so
@@ -88,7 +89,7 @@ def _command_line(pid: int) -> list[str]:
 
 
 def _find_cat() -> str:
-    folders = ["/bin", "/usr/bin", *os.environ.get("PATH", "").split(os.pathsep)]
+    folders = [*FOLDERS, *os.environ.get("PATH", "").split(os.pathsep)]
     for folder in folders:
         path = os.path.join(folder, "cat")
         if os.path.isabs(path) and os.access(path, os.X_OK):

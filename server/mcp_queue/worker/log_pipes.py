@@ -113,8 +113,8 @@ def _drained(end: int, reader: int, log: str, deadline: float) -> bool:
         return True
     import fcntl
 
-    size = _size(log)
     behind = _waiting(end) + fcntl.fcntl(end, fcntl.F_GETPIPE_SZ)
+    size = _size(log)  # after it: what goes over in between counts twice then, not never
     pause = 0.0
     while True:
         empty = _waiting(end) == 0

@@ -43,10 +43,11 @@ class Output:
             if which is not None:
                 self.logs[which] = path
         self._pipes: LogPipes | None = None
+        self._warned = False
 
     def make_safe(self) -> None:
-        """Put pipes in the place of log files. Never raises; what stands in the way is said in
-        the log, and then the files stay."""
+        """Put pipes in the place of log files. Never raises; what stands in the way is said once
+        in the log, and then the files stay."""
         if os.getpid() != self._own or not self._leads_to_logs():
             return
         try:
@@ -56,7 +57,9 @@ class Output:
                 self._pipes = LogPipes(self._run_id, self.logs)
             self._pipes.put_in_place()
         except Exception as error:  # no descriptor, no process, no memory
-            say(f"what a child writes to a /dev/stdout that it opens may be lost: {error}")
+            if not self._warned:
+                self._warned = True
+                say(f"a child that opens /dev/stdout or /dev/stderr may empty this log: {error}")
 
     def _leads_to_logs(self) -> bool:
         return identity(1) in self.logs or identity(2) in self.logs
