@@ -45,8 +45,8 @@ def pipe() -> tuple[int, int]:
 
 
 def start(ways: list[tuple[int, int]], mark: tuple[str, str]) -> list[int]:
-    """Start a reader for each of at most two ways: the read end of a `pipe`, and a log open for
-    append. Its pids come in the same order.
+    """Start a reader for each of at most two ways: the read end of a `pipe`, and which of
+    descriptors 1 and 2 is the log, open for append. Their pids come in the same order.
 
     ``mark``: name and value of the variable that tells the run. Raises `NoReaderError` or
     `OSError`; what was started then ends as soon as the pipes are closed.

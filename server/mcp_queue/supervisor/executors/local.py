@@ -127,6 +127,7 @@ class LocalWorker:
             tree.kill_marked(self._run_id)
         tree.kill_strays(self._own)
         tree.end_last(self._run_id)
+        tree.kill_strays(self._own)  # reaps those that had just ended
 
     def close(self) -> None:
         """Release the watch."""
