@@ -67,6 +67,14 @@ async def test_row_47_as_under_plain_python(scene: Scene) -> None:
     assert differ == {}
 
 
+async def test_row_47_an_error_shows_the_authors_lines_alone(scene: Scene) -> None:
+    record = await scene.run("opens_what_is_not_there")
+    assert failure(record) == ("failed", "exception")
+    _, err = logs_of(scene, record)
+    assert 'open("/nowhere")' in err.decode()
+    assert "output.py" not in err.decode()
+
+
 async def test_row_47_the_worker_becomes_another_program(scene: Scene, killed: Killed) -> None:
     record = await scene.run("becomes_another")
     assert failure(record) == ("failed", killed.lost("exit")[0])

@@ -272,6 +272,13 @@ def reopens(way: str) -> str:
 
 
 @command(use_queue=True)
+def opens_what_is_not_there() -> None:
+    """As most jobs that fail."""
+    with open("/nowhere") as file:
+        print(file.read())
+
+
+@command(use_queue=True)
 def becomes_another() -> None:
     """The worker becomes a shell."""
     note("before")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from _thread import RLock
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic, sleep
@@ -42,22 +41,10 @@ class LogPipes:
         self._mark = (tree.MARK, run_id)
         self._logs = logs
         self._pipes: dict[Log, _Pipe] = {}
-        self._lock = RLock()  # a signal's handler may come in between and start a child
-        self._busy = False
 
     def put_in_place(self) -> None:
         """Let descriptors 1 and 2 lead to pipes where they lead to logs. Raises `OSError` and
         `log_readers.NoReaderError`."""
-        with self._lock:
-            if self._busy:
-                return
-            self._busy = True
-            try:
-                self._put_in_place()
-            finally:
-                self._busy = False
-
-    def _put_in_place(self) -> None:
         leads = {descriptor: identity(descriptor) for descriptor in (1, 2)}
         leads = {descriptor: log for descriptor, log in leads.items() if log in self._logs}
         new = {log: descriptor for descriptor, log in leads.items() if self._end(log) is None}
@@ -97,13 +84,13 @@ class LogPipes:
         """Wait until what stands in the pipes now is in the logs, `BOUND` at most."""
         deadline = monotonic() + BOUND
         for log, pipe in self._pipes.items():
-            end = self._end(log)
+            end, log_path = self._end(log), self._logs[log]
             if end is None:
                 continue
             if sys.platform != "linux":
                 sleep(PAUSE)
-            elif not _drained(end, pipe.reader, self._logs[log], deadline):
-                say("what was printed last may be missing here")
+            elif not _drained(end, pipe.reader, log_path, deadline):
+                _say(log_path, "what was printed last may be missing here")
 
 
 def _drained(end: int, reader: int, log: str, deadline: float) -> bool:
@@ -162,6 +149,16 @@ def _size(log: str) -> int:
         return os.stat(log).st_size
     except OSError:  # out of sight, as behind another root folder
         return 0
+
+
+def _say(log: str, line: str) -> None:
+    """The same as `say`, past a pipe that nobody may read."""
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    except OSError:
+        return
+    say(descriptor, line)
+    os.close(descriptor)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import builtins
 import io
 import os
 import sys
+from _thread import RLock
 from functools import wraps
 
 TYPE_CHECKING = False
@@ -43,6 +44,8 @@ class Output:
             if which is not None:
                 self.logs[which] = path
         self._pipes: LogPipes | None = None
+        self._lock = RLock()  # a signal's handler may come in between and start a child
+        self._busy = False
         self._warned = False
 
     def make_safe(self) -> None:
@@ -50,16 +53,29 @@ class Output:
         in the log, and then the files stay."""
         if os.getpid() != self._own or not self._leads_to_logs():
             return
-        try:
-            if self._pipes is None:
-                from mcp_queue.worker.log_pipes import LogPipes
+        with self._lock:
+            if self._busy:
+                return
+            self._busy = True
+            try:
+                self._put_pipes_in_place()
+            except Exception as error:  # no descriptor, no process, no memory
+                self._warn(error)
+            finally:
+                self._busy = False
 
-                self._pipes = LogPipes(self._run_id, self.logs)
-            self._pipes.put_in_place()
-        except Exception as error:  # no descriptor, no process, no memory
-            if not self._warned:
-                self._warned = True
-                say(f"a child that opens /dev/stdout or /dev/stderr may empty this log: {error}")
+    def _put_pipes_in_place(self) -> None:
+        if self._pipes is None:
+            from mcp_queue.worker.log_pipes import LogPipes
+
+            self._pipes = LogPipes(self._run_id, self.logs)
+        self._pipes.put_in_place()
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            why = f"a child that opens /dev/stdout or /dev/stderr may empty this log: {error}"
+            say(2, why)
 
     def _leads_to_logs(self) -> bool:
         return identity(1) in self.logs or identity(2) in self.logs
@@ -84,12 +100,27 @@ def identity(file: object) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def say(line: str) -> None:
+def say(descriptor: int, line: str) -> None:
     """A line of ours in the job's log."""
     try:
-        os.write(2, f"mcp-queue: {line}\n".encode("utf-8", "replace"))
+        os.write(descriptor, f"mcp-queue: {line}\n".encode("utf-8", "replace"))
     except OSError:
         pass
+
+
+def forget_frames(error: BaseException) -> None:
+    """Take what is wrapped here out of a traceback: in a script there would be nothing either."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        entry = one.__traceback__
+        while entry is not None:
+            after = entry.tb_next
+            while after is not None and after.tb_frame.f_code.co_filename == __file__:
+                entry.tb_next = after = after.tb_next
+            entry = after
+        one = one.__cause__ or one.__context__
 
 
 def watch(run: RunFolder) -> Output:
