@@ -143,7 +143,10 @@ def _watch_starts(output: Output) -> None:
     if loaded is None:  # it is loaded from a file of its own, which not every job needs
         sys.modules[_FORK_EXEC] = _late(output)
     else:
-        _set(loaded, "fork_exec", _after(output.make_safe, loaded.fork_exec))
+        wrapper = _after(output.make_safe, loaded.fork_exec)
+        _set(loaded, "fork_exec", wrapper)
+        if "subprocess" in sys.modules:  # by what begins with the interpreter; it has a name of
+            _set(sys.modules["subprocess"], "_fork_exec", wrapper)  # its own for it
 
 
 def _watch_opens(output: Output) -> None:
