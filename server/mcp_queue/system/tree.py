@@ -22,7 +22,8 @@ MARK = "MCP_QUEUE_RUN"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
-LAST_SECONDS = 1.0  # for what carries the output to store it, once all else is gone
+LAST_SECONDS = 1.0  # for what ends by itself to do so, once all else is gone
+BUSY_SECONDS = 10.0  # the same while it is at work, as on a machine where it hardly gets its turn
 REAP_SECONDS = 2.0  # for a killed process to be gone; only an unkillable one takes so long
 
 
@@ -175,10 +176,14 @@ def ends_by_itself(pid: int) -> bool:
 def _end_last(pids: list[int]) -> None:
     from mcp_queue import clock
 
-    deadline = clock.monotonic() + LAST_SECONDS
+    began = clock.monotonic()
     for pid, descriptor in [(pid, _pidfd(pid)) for pid in pids]:
-        left = max(0.0, deadline - clock.monotonic())
-        if not _ends(pid, descriptor, left) and ends_by_itself(pid):
+        ended = False
+        while not (ended := _ends(pid, descriptor, LAST_SECONDS)):
+            # One that waits does so for a process that is out of reach and holds its pipe open.
+            if _state_of(pid) == "S" or clock.monotonic() - began > BUSY_SECONDS:
+                break
+        if not ended and ends_by_itself(pid):
             _kill(pid, descriptor, wait=True)
         else:
             _close(descriptor)
@@ -229,13 +234,18 @@ def _matches(pid: int, run_id: str) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
+    return _state_of(pid) in "ZX"
+
+
+def _state_of(pid: int) -> str:
+    """The letter that Linux has for what a process does; ``X`` for one that is gone."""
     if sys.platform != "linux":
-        return False
+        return "S"
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+            return file.read().rpartition(b")")[2].split()[0].decode()
     except (FileNotFoundError, ProcessLookupError):
-        return True
+        return "X"
 
 
 def kill_strays(own: set[int]) -> bool:
