@@ -210,6 +210,9 @@ def _failure(code: str, error: BaseException) -> dict[str, object]:
     try:
         import traceback
 
+        from mcp_queue.worker.output import forget_frames
+
+        forget_frames(error)
         traceback.print_exception(error, file=sys.stderr)
     except BaseException:  # a broken __str__, a closed stderr
         pass
