@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 import support.reopening  # noqa: F401 (registers commands)
-from mcp_queue.system import tree
+from mcp_queue.system import marks
 from mcp_queue.system.log_readers import is_reader
 from support import invariants, scenes
 from support.queues import worker_pid
@@ -170,8 +170,9 @@ async def test_row_47_a_job_without_children_has_no_readers(scene: Scene, lines:
     job = await scene.submit("gated", port=lines.port, answer="")
     await lines.arrive()
     worker = psutil.Process(await worker_pid(scene.queue, job))
-    assert {Path(file.path).name for file in worker.open_files()} == {"stdout.log", "stderr.log"}
-    assert not [pid for pid in tree.marked(str(job.run_id)) if is_reader(pid)]
+    files = {Path(file.path).name for file in worker.open_files()}
+    assert files == {"stdout.log", "stderr.log", "events.jsonl", "result.json"}
+    assert not [pid for pid in marks.marked(str(job.run_id)) if is_reader(pid)]
     lines.let_go()
     await scene.done(job)
 

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="subreapers are 
 
 PRELUDE = """
 import os, select, signal, sys
-from mcp_queue.system import log_readers, tree
+from mcp_queue.system import log_readers, marks, tree
 tree.become_subreaper()
 path = sys.argv[1]
 os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 1)
 def begin():
     read_end, write_end = log_readers.pipe()
-    [pid] = log_readers.start([(read_end, 1)], (tree.MARK, "the-run"))
+    [pid] = log_readers.start([(read_end, 1)], (marks.MARK, "the-run"))
     os.close(read_end)
     assert tree.children_of(os.getpid()) == [pid]
     assert log_readers.is_reader(pid)
@@ -52,12 +52,10 @@ def test_what_is_in_the_pipe_is_stored_when_all_else_is_gone(tmp_path: Path) -> 
         """
 pid, end = begin()
 os.write(end, b"first ")
-assert tree.kill_strays(set())
 os.write(end, b"last")
 os.close(end)
-tree.end_last("the-run")
+assert tree.kill_strays(set(), "the-run")
 assert stored() == "first last"
-assert tree.kill_strays(set())
 assert tree.children_of(os.getpid()) == []
 """,
         tmp_path / "log",
@@ -68,7 +66,7 @@ def test_one_of_another_run_is_left_alone(tmp_path: Path) -> None:
     _run(
         """
 pid, end = begin()
-tree.end_last("another-run")
+assert tree.kill_strays(set(), "another-run")
 tree.kill_marked("another-run")
 assert tree.children_of(os.getpid()) == [pid]
 os.write(end, b"first")
@@ -86,9 +84,8 @@ def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     _run(
         """
 pid, end = begin()
-tree.LAST_SECONDS = 0.01
-tree.end_last("the-run")
-assert tree.kill_strays(set())
+tree.LAST_WORDS = 0.01
+assert tree.kill_strays(set(), "the-run")
 assert tree.children_of(os.getpid()) == []
 try:
     os.write(end, b"x")
