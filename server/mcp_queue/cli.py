@@ -20,8 +20,21 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a subcommand and exit with its status: 0 done, 1 failed, 2 wrong usage."""
-    options = _parser().parse_args(arguments)
+    """Run a subcommand and exit with its status.
+
+    0: done, 1: failed, 2: wrong usage, 130: interrupted. A server ends with 1, after it has served,
+    if commands were named and none of them could be loaded.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        sys.exit(2)
+    if given[0].endswith(".py"):
+        parser.error(_where_commands_go(given[0]))
+    options = parser.parse_args(given)
+    if stray := getattr(options, "stray", None):
+        parser.error(_where_commands_go(*stray))
     sys.exit(options.run(options))
 
 
@@ -38,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _where_commands_go(*sources: str) -> str:
+    flags = " ".join(f"--commands {source}" for source in sources)
+    return f"to serve the commands of {', '.join(sources)}, write: mcp-queue serve {flags}"
+
+
 def _add_serve(subcommands: Any) -> None:
     serve = subcommands.add_parser(
         "serve",
@@ -46,6 +64,7 @@ def _add_serve(subcommands: Any) -> None:
         "Flags win over the environment (MCP_QUEUE_…), and that over the file.",
     )
     serve.set_defaults(run=_serve)
+    serve.add_argument("stray", nargs="*", help=argparse.SUPPRESS)
     serve.add_argument("--config", metavar="FILE", help="a JSON file with the settings")
     serve.add_argument(
         "--commands",
@@ -98,29 +117,41 @@ def _serve(options: argparse.Namespace) -> int:
     claimed = claim()
     signals.make_ordinary(keep=signals.HANGUP)
     gc.disable()  # nothing that is imported is garbage: a tenth of the start
+    _let_interrupts_end_it()
     from mcp_queue.errors import QueueError
     from mcp_queue.server import sdk
 
     sdk.put_in_place()
+    from mcp_queue.manager import origin
+
+    origin.keep_folder()
     try:
         listener = _listener(options.http)
         settings = _settings(options)
-        _load_commands(settings)
+        status = _load_commands(settings)
         if listener is not None:
             from mcp_queue.server import http
 
-            start = partial(http.run, settings, listener)
+            start = partial(http.run, settings, listener, status)
         else:
             from mcp_queue.server import app
 
-            start = partial(app.run, settings, claimed)
+            start = partial(app.run, settings, claimed, status)
         gc.freeze()
         gc.enable()
         start()
     except QueueError as error:
         _complain(error)
         return 1
-    return 0
+    return status
+
+
+def _let_interrupts_end_it() -> None:
+    """Until it serves, Ctrl-C ends it at once, without an exception in what is being imported."""
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _listener(address: str | None) -> socket.socket | None:
@@ -144,22 +175,51 @@ def _settings(options: argparse.Namespace) -> Settings:
     }
     settings, errors = read_settings(options.config, os.environ, flags)
     for error in errors:
-        _complain(error)
+        _note(error)
+    if settings.in_memory and settings.registry_path is not None:
+        from mcp_queue.errors import SettingIgnoredError
+
+        _note(
+            SettingIgnoredError(
+                key="registry_path",
+                value=settings.registry_path,
+                reason="jobs are kept in memory and end with this server",
+                advice="To keep them there, add --persistent (in_memory: false).",
+            )
+        )
     return settings
 
 
-def _load_commands(settings: Settings) -> None:
-    from mcp_queue.commands.loading import load_all
+def _load_commands(settings: Settings) -> int:
+    """Load what is named, then the entry points. The status with which the server will end: 1 if
+    something was named and nothing of it could be loaded."""
+    from mcp_queue.commands.catalog import registry
+    from mcp_queue.commands.loading import load_all, load_entry_points
 
-    for error in load_all(settings.commands):
+    errors = load_all(settings.commands, entry_points=False)
+    failed = {error.details.get("spec") for error in errors} >= set(settings.commands)
+    nothing = bool(errors) and (failed or not registry.everything())
+    for error in (*errors, *load_entry_points(set(settings.commands))):
         _complain(error)
+    return 1 if nothing else 0
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from mcp_queue.demo import demo
+    try:
+        from mcp_queue.demo import demo
 
-    return demo(options.folder)
+        return demo(options.folder)
+    except KeyboardInterrupt:
+        print("mcp-queue: interrupted; the server and its job are gone.", file=sys.stderr)
+        return 130
+
+
+def _note(error: QueueError) -> None:
+    from mcp_queue.commands.catalog import registry
+
+    registry.problems.append(error)
+    _complain(error)
 
 
 def _complain(error: QueueError) -> None:
-    print(f"mcp-queue: {error.message} {error.hint}", file=sys.stderr)
+    print(f"mcp-queue: {error.text}", file=sys.stderr)

@@ -137,8 +137,7 @@ class _Reader:
             if variable not in variables:
                 self._unknown(variable, source, text, variables)
             elif text:
-                key = variables[variable]
-                self._settle(key, source, text, kind_of(key).parse)
+                self._settle_here(variables[variable], source, text)
 
     def read_flags(self, flags: Mapping[str, object]) -> None:
         for key, value in flags.items():
@@ -146,7 +145,7 @@ class _Reader:
             if value is not None and key not in _FIELDS:
                 self._unknown(key, source, value, _FIELDS)
             elif isinstance(value, str):
-                self._settle(key, source, value, kind_of(key).parse)
+                self._settle_here(key, source, value)
             elif value is not None:
                 self._settle(key, source, value, kind_of(key).check)
 
@@ -178,21 +177,38 @@ class _Reader:
             check = partial(kind_of(key).check_in, path.parent)
             self._settle(key, str(path), value, check)
 
+    def _settle_here(self, key: str, source: str, text: str) -> None:
+        """A text; a relative path in it starts at the working folder, wherever we go later.
+
+        Commands stay as they are given, until they are loaded.
+        """
+        if key in _BESIDE_SECTION:
+            self._settle(key, source, text, kind_of(key).parse)
+            return
+        self._settle(key, source, text, lambda text: kind_of(key).parse_in(_here(), text))
+
     def _settle(self, key: str, source: str, value: T, settle: Callable[[T], object]) -> None:
         try:
             self.values[key] = settle(value)
         except ValueError:
             allowed = kind_of(key).allowed.replace("`", "")
             serves = self.values.get(key, _FIELDS[key].default)
-            hint = f"Correct it or leave it out; {serves!r} serves in its place."
+            hint = f"Correct it or leave it out; {_json(serves)} serves in its place."
             self._wrong(key, source, f"expected {allowed}", value, hint)
 
     def _unknown(self, key: str, source: str, value: object, known: Iterable[str]) -> None:
         self._wrong(key, source, "no setting has this name", value, _near(key, known))
 
     def _wrong(self, key: str, source: str, reason: str, value: object, hint: str) -> None:
-        details = {"key": key, "source": source, "reason": reason, "value": _short(value)}
+        details = {"key": key, "source": source, "reason": reason, "value": _json(value)}
         self.errors.append(ConfigurationError(**details, allowed=hint))
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it is gone; what is relative cannot be found, and says so when it is opened
+        return Path()
 
 
 def _near(name: str, known: Iterable[str]) -> str:
@@ -205,6 +221,12 @@ def _near(name: str, known: Iterable[str]) -> str:
     return f"Known: {', '.join(sorted(names.values()))}."
 
 
-def _short(value: object) -> object:
-    text = repr(value)
-    return value if len(text) <= 200 else f"{text[:200]}…"
+def _json(value: object) -> str:
+    """A value as it stands in the file; what came as a text from elsewhere is one there, too."""
+    import json  # only who has something wrong pays for it
+
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -6,6 +6,8 @@ are templates filled from the keyword arguments, which also stay readable as ``d
 
 from __future__ import annotations
 
+from mcp_queue.source_docs import docstring_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -16,20 +18,48 @@ class QueueError(Exception):
 
     code = "queue_error"
     hint = "queue_health shows the state of the queue."
+    place: str | None = None
+    """File and line of what is wrong, where that is known and the message does not say it."""
 
     def __init__(self, **details: object) -> None:
         self.details = details
         self.message = _template(type(self)).format(**details)
         self.hint = type(self).hint.format(**details)
         super().__init__(self.message)
+        if self.hint:
+            self.add_note(self.hint)  # Python shows it where nobody catches the error
+
+    @property
+    def text(self) -> str:
+        """All of it, for a person to read: place, message and hint."""
+        begin = f"{self.place}: " if self.place else ""
+        return f"{begin}{self.message} {self.hint}"
 
     def to_dict(self) -> dict[str, str]:
         """The error as clients see it: ``code``, ``message``, ``hint``."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
+def interrupts(error: BaseException) -> bool:
+    """Whether it is a person's Ctrl-C, and not something that an author's code raised."""
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    import signal
+
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def cause_of(error: BaseException) -> str:
+    """An exception of someone else's in a few words: its type and what it says."""
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - a broken __str__ is the author's own
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def _template(error: type[QueueError]) -> str:
-    lines = (error.__doc__ or error.__name__).split("\n")
+    lines = (docstring_of(error) or error.__name__).split("\n")
     return " ".join(line.strip() for line in lines if line.strip())
 
 
@@ -191,11 +221,34 @@ class CommandLoadError(QueueError):
     )
 
 
+class ModuleMissingError(CommandLoadError):
+    """Cannot load commands from {spec!r}: {cause} ({place})."""
+
+    hint = (
+        "It was looked for in {folders}. Name a file by its path, such as ./{spec}.py, add the "
+        "folder that holds the module to PYTHONPATH, or install its package for {python}."
+    )
+
+
+class CheckFailedError(QueueError):
+    """The parameters of {command!r} cannot be checked: {cause}."""
+
+    code = "exception"
+    hint = "A check that its author wrote raised it; the traceback is in the server's log."
+
+
 class ConfigurationError(QueueError):
-    """The setting {key!r} from {source} is wrong: {reason}, got {value!r}."""
+    """The setting {key!r} from {source} is wrong: {reason}, got {value}."""
 
     code = "invalid_configuration"
     hint = "{allowed}"
+
+
+class SettingIgnoredError(QueueError):
+    """The setting {key!r} ({value}) is ignored: {reason}."""
+
+    code = "setting_ignored"
+    hint = "{advice}"
 
 
 class ListenError(QueueError):
@@ -229,6 +282,16 @@ class RegistryBusyError(QueueError):
 
     code = "registry_busy"
     hint = "Try again; if it stays, look for a stopped process that holds the registry."
+
+
+class SupervisorError(QueueError):
+    """No supervisor can be started: {reason}."""
+
+    code = "supervisor_failed"
+    hint = (
+        "Nothing is lost: what waits starts by itself once a supervisor can be started, so do not "
+        "call again. Tell the user the reason; {log} may say more."
+    )
 
 
 class QueueClosedError(QueueError):

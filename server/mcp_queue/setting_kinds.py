@@ -29,6 +29,10 @@ class Kind:
         """``check``, with relative paths taken from ``folder``."""
         return self.anchor(folder, self.check(value))
 
+    def parse_in(self, folder: Path, text: str) -> object:
+        """``parse``, with relative paths taken from ``folder``."""
+        return self.anchor(folder, self.parse(text))
+
 
 def boolean() -> Kind:
     """Yes or no."""

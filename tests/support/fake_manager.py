@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
 from mcp_queue.config import Settings
-from mcp_queue.errors import JobNotFoundError, QueueError
+from mcp_queue.errors import JobNotFoundError, QueueError, SupervisorError
 from mcp_queue.jobs.record import JobRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
+    from contextlib import AbstractContextManager
 
 
 def record(job_id: str = "job-1", status: str = "running", **fields: Any) -> JobRecord:
@@ -52,7 +54,12 @@ class FakeQueue:
         self.opening = asyncio.Event()  # cleared: a watch takes its time to begin
         self.opening.set()
         self.broken: QueueError | None = None
+        self.problem: SupervisorError | None = None
         self._changes: list[asyncio.Queue[JobRecord]] = []
+
+    def while_supervised(self, _needed: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Nothing is supervised here."""
+        return nullcontext()
 
     def change(self, job_id: str, **fields: Any) -> None:
         """Change a job, or make one, and tell who watches."""

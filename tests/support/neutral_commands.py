@@ -120,7 +120,8 @@ def children_report(how: str, port: int, *, job: Job) -> None:
             os._exit(0)
         os.waitpid(pid, 0)
     else:
-        child = multiprocessing.get_context(how).Process(target=_report, args=(job, 40))
+        context: Any = multiprocessing.get_context(how)
+        child = context.Process(target=_report, args=(job, 40))
         child.start()
         child.join()
     meet(port)

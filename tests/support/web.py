@@ -27,7 +27,8 @@ PREFIX = "mcp-queue: serving on "
 class WebServer:
     """``serve --http`` as a process; a context manager that ends it with SIGTERM if it still runs.
 
-    Its standard input is closed at once, which means nothing to it.
+    Its standard input is closed at once, which means nothing to it. Without ``hears``, its standard
+    error is not read any more as soon as it serves.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class WebServer:
         address: str = "127.0.0.1:0",
         *,
         cwd: str | Path | None = None,
+        hears: bool = True,
     ) -> None:
+        self._hears = hears
         self._process = subprocess.Popen(
             [*command, "--http", address],
             stdin=subprocess.DEVNULL,
@@ -123,6 +126,8 @@ class WebServer:
             self._lines.append(line.decode(errors="replace"))
             if PREFIX in self._lines[-1]:
                 self._ready.set()
+                if not self._hears:
+                    return
         self._ready.set()
 
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from mcp_queue.builtin.commands import COMMANDS, NAMES
 from mcp_queue.builtin.views import Envelope
+from mcp_queue.errors import DuplicateCommandError
 
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
+
+log = logging.getLogger(__name__)
 
 __all__ = ["NAMES", "Envelope", "register"]
 
 
 def register(catalog: Catalog) -> None:
-    """Add the built-in commands. Raises DuplicateCommandError if a name is taken."""
+    """Add the built-in commands. Whatever has the name of one gives way to it."""
     for info in COMMANDS:
-        catalog.register(info)
+        try:
+            catalog.register_command(info)
+        except DuplicateCommandError as error:
+            log.error("mcp-queue: %s", error.text)
+            catalog.problems.append(error)
+            catalog.unregister(info.name)
+            catalog.register_command(info)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import Envelope, brief_view, job_view
+from mcp_queue.builtin.views import Envelope, brief_view, health_view, job_view
 from mcp_queue.builtin.waiting import Mode, wait_for
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.info import CommandInfo
 from mcp_queue.errors import InvalidParamsError
+from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
     from mcp_queue.commands.job import Job
@@ -44,7 +45,11 @@ async def queue_add_job(
 
 async def queue_start_job(job_id: str, *, queue: QueueManager) -> Envelope:
     """Start a job that queue_add_job added."""
-    return await job_view(queue, await queue.start_job(job_id))
+    view = await job_view(queue, await queue.start_job(job_id))
+    problem = await queue.start_problem()
+    if problem is not None and view["status"] == states.PENDING:
+        view |= {"success": False, "error": problem.to_dict()}
+    return view
 
 
 async def queue_stop_job(job_id: str, *, queue: QueueManager) -> Envelope:
@@ -142,7 +147,7 @@ async def queue_list_jobs(
 
 async def queue_health(*, queue: QueueManager) -> Envelope:
     """The state of the queue: counts of jobs, limits, where the registry is."""
-    return Envelope({"success": True, **await queue.get_queue_health()})
+    return await health_view(queue, registry)
 
 
 async def queue_wait_job(

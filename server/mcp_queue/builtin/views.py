@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
+    from mcp_queue.commands.catalog import Catalog
     from mcp_queue.jobs.artifact_rows import ArtifactRow
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
@@ -78,6 +79,16 @@ def brief_view(record: JobRecord) -> dict[str, Any]:
     """The record without its result, for lists."""
     view = record.to_dict()
     view.pop("result", None)
+    return view
+
+
+async def health_view(queue: QueueManager, catalog: Catalog) -> Envelope:
+    """The state of the queue, and what is wrong with what authors wrote or was set, if anything."""
+    from mcp_queue.commands.soundness import problems
+
+    view = Envelope({"success": True, **await queue.get_queue_health()})
+    if found := problems(catalog):
+        view["problems"] = found
     return view
 
 

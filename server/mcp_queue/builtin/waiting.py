@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -52,6 +53,9 @@ async def wait_for(
         answer["not_found"] = not_found
         names = ", ".join(f"{job_id:.60}" for job_id in not_found)
         answer["next"] += f" Not known (any more): {names}; queue_list_jobs shows what is."
+    if queue.problem is not None and _needs(records):
+        problem = queue.problem.to_dict()
+        answer |= {"success": False, "error": problem, "timed_out": False, "next": problem["hint"]}
     if len(records) == 1:
         answer.record = next((record for record in records.values() if record.terminal), None)
     return answer
@@ -69,7 +73,7 @@ async def follow(
     _report(job, records, next(iter(records.values())))
     if _over(records, mode):
         return records, False
-    with anyio.move_on_after(seconds) as time:
+    with anyio.move_on_after(seconds) as time, queue.while_supervised(partial(_needs, records)):
         await _follow(queue, records, mode, job)
     records = await _known(queue, records)
     return records, time.cancelled_caught and not _over(records, mode)
@@ -124,6 +128,11 @@ async def _watch(
             for job_id in records.keys() - known.keys():
                 del records[job_id]
             records.update(known)
+
+
+def _needs(records: Records) -> bool:
+    """Whether any of them waits for a supervisor."""
+    return any(record.needs_supervisor for record in records.values())
 
 
 def _no_questions(records: Records) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError
+from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError, InvalidCommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.errors import QueueError
 
 FILE_MODULE = "mcp_queue.files."  # what the names of modules begin with that are loaded by path
 
@@ -22,11 +23,13 @@ class Catalog:
 
     While commands are loaded, ``source`` says where from (``{"module": …}`` or ``{"file": …}``),
     and ``gives_way`` that what is loaded yields to commands of the same name that came before.
+    ``problems`` are what could not be loaded, and what is wrong with what surrounds the commands.
     """
 
     def __init__(self) -> None:
         self.source: dict[str, str] | None = None
         self.gives_way = False
+        self.problems: list[QueueError] = []
         self.prompts: dict[str, CommandInfo] = {}
         self.resources: dict[str, ResourceInfo] = {}
         self._commands: dict[str, CommandInfo] = {}
@@ -37,17 +40,28 @@ class Catalog:
 
         The same definition again replaces the earlier one. ``kind`` is for programs that were
         written against the documented system; it says nothing here. Raises
-        DuplicateCommandError if another command has the name.
+        DuplicateCommandError if another command has the name, and InvalidCommandError for what is
+        no command; while a module is loaded for its commands, that is noted instead.
         """
-        info: CommandInfo = getattr(command, "__mcp_queue__", command)
+        from mcp_queue.commands.definitions import define
+
+        info: Any = getattr(command, "__mcp_queue__", command)
+        define(lambda: self.register_command(info))
+
+    def register_command(self, info: CommandInfo) -> None:
+        """Add a command; raises what `register` does."""
+        if not hasattr(info, "parameters_of"):
+            name = getattr(info, "__name__", repr(info))
+            reason = "it is registered, but is no command, or none that is well defined"
+            raise InvalidCommandError(command=name, reason=reason)
         self._put(self._commands, "commands", info.name, info)
 
     def register_prompt(self, info: CommandInfo) -> None:
-        """Add a prompt; see `register`."""
+        """Add a prompt. Raises DuplicateCommandError if another one has the name."""
         self._put(self.prompts, "prompts", info.name, info)
 
     def register_resource(self, info: ResourceInfo) -> None:
-        """Add a resource, which its URI tells from others; see `register`."""
+        """Add a resource. Raises DuplicateCommandError if another one has the address."""
         self._put(self.resources, "resources", info.uri, info)
 
     def unregister(self, name: str) -> None:
@@ -129,7 +143,9 @@ def _file(info: CommandInfo) -> str:
 
 
 def _place(info: CommandInfo) -> str:
-    return f"{_file(info)} ({info.target.__qualname__})"
+    file, code = _file(info), getattr(info.parameters_of, "__code__", None)
+    line = f", line {code.co_firstlineno}" if code and code.co_filename == file else ""
+    return f"{file}{line} ({info.target.__qualname__})"
 
 
 registry = Catalog()

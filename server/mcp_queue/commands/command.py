@@ -7,7 +7,8 @@ that is the server's work (``commands.schema``), and costs too much in a worker.
 from __future__ import annotations
 
 from mcp_queue.commands.catalog import registry
-from mcp_queue.commands.info import CommandInfo, accepts
+from mcp_queue.commands.definitions import check_options, define, refuse
+from mcp_queue.commands.info import OPTIONS, CommandInfo, accepts
 from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import Task
 
     Function = TypeVar("Function", bound=Callable[..., Any])
+
+OF_THE_QUEUE = (
+    "queue_add_job",
+    "queue_start_job",
+    "queue_stop_job",
+    "queue_answer_job",
+    "queue_delete_job",
+    "queue_get_job_status",
+    "queue_get_job_logs",
+    "queue_list_jobs",
+    "queue_health",
+    "queue_wait_job",
+)
+"""The names of the built-in commands, which no other can have."""
 
 if TYPE_CHECKING:
 
@@ -60,28 +75,39 @@ def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> An
     they are shown to clients and checked before the call. ``title``, ``description``,
     ``read_only`` and ``destructive`` are shown to clients.
 
-    Raises InvalidCommandError, or DuplicateCommandError if another command has the name.
+    Raises InvalidCommandError, or DuplicateCommandError if another command has the name; while a
+    module is loaded for its commands, that is noted, and the rest of the module is taken in.
     """
 
     def register(function: Any) -> Any:
-        if isinstance(function, type) or not callable(function):
-            raise InvalidCommandError(
-                command=name or repr(function),
-                reason="@command is for functions; a class derives from Command instead",
-            )
-        _register_function(function, name, **options)
+        define(lambda: _register_function(function, name, options))
         return function
 
+    if isinstance(fn, str):  # whatever it is used on stays as it is
+        refuse(fn, f"its name is an option: write @command(name={fn!r})")
+        return lambda function: function  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType]
     return register if fn is None else register(fn)
 
 
-def _register_function(
-    function: Any, name: str | None, *, description: str | None = None, **options: Any
-) -> None:
+def _register_function(function: Any, name: str | None, options: dict[str, Any]) -> None:
+    if isinstance(function, type) or not callable(function):
+        raise InvalidCommandError(
+            command=name or getattr(function, "__name__", repr(function)),
+            reason="@command is for functions; a class derives from Command instead",
+        )
     own = getattr(function, "__name__", "") if name is None else name
-    info = CommandInfo(own, function, descr=description, **options)
-    registry.register(info)
-    function.__mcp_queue__ = info
+    check_options(own, options, {*OPTIONS, "description"})
+    given: dict[str, Any] = {**options}
+    info = CommandInfo(own, function, descr=given.pop("description", None), **given)
+    _refuse_names_of_the_queue(own)
+    registry.register_command(info)
+    setattr(function, "__mcp_queue__", info)  # noqa: B010 - a function of any kind
+
+
+def _refuse_names_of_the_queue(name: str) -> None:
+    if name in OF_THE_QUEUE:
+        reason = "the queue has a tool of this name; choose another"
+        raise InvalidCommandError(command=name, reason=reason)
 
 
 class Command:
@@ -108,7 +134,7 @@ class Command:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.__dict__.get("name") is not None:
-            _register_class(cls)
+            define(lambda: _register_class(cls))
 
     def execute(self, *args: Any, **params: Any) -> Any:
         """Do the work; ``async def`` works as well."""
@@ -148,5 +174,6 @@ def _register_class(cls: type[Command]) -> None:
         ask_for=cls.ask_for,
         conditions=cls.conditions,
     )
-    registry.register(info)
+    _refuse_names_of_the_queue(cls.name)
+    registry.register_command(info)
     cls.__mcp_queue__ = info  # pyright: ignore[reportAttributeAccessIssue]

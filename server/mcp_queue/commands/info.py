@@ -6,6 +6,7 @@ import sys
 
 from mcp_queue.commands.catalog import FILE_MODULE, registry
 from mcp_queue.errors import InvalidCommandError
+from mcp_queue.source_docs import docstring_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class CommandInfo:
         """The cleaned docstrings, the one nearest to the parameters first."""
         from inspect import cleandoc
 
-        found = [self.parameters_of.__doc__, self.target.__doc__]
+        found = [docstring_of(self.parameters_of), docstring_of(self.target)]
         return [cleandoc(text) for text in dict.fromkeys(found) if text]
 
     @property
@@ -135,6 +136,10 @@ class CommandInfo:
 
     def __repr__(self) -> str:
         return f"<CommandInfo {self.name!r} from {self.source}>"
+
+
+OPTIONS = frozenset(CommandInfo.__init__.__kwdefaults__ or ()) - {"descr"}
+"""What may be said of a command when it is defined, besides its name and description."""
 
 
 def accepts(function: Callable[..., Any], parameter: str) -> bool:

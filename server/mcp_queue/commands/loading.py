@@ -9,7 +9,13 @@ import sys
 
 from mcp_queue import search_path
 from mcp_queue.commands.catalog import FILE_MODULE, registry
-from mcp_queue.errors import CommandLoadError, QueueError
+from mcp_queue.errors import (
+    CommandLoadError,
+    ModuleMissingError,
+    QueueError,
+    cause_of,
+    interrupts,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,21 +26,23 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import CommandInfo
 
 ENTRY_POINT_GROUP = "mcp_queue.commands"
+NOWHERE = "not found on the module search path"
 
 
 def load(spec: str) -> None:
     """Register the commands of ``my_module`` or ``path/to/file.py``; loaded already is fine.
 
-    Raises CommandLoadError, which names file, line and cause; no command of the module is kept
-    then. What the module prints goes wherever stdout goes: divert it before, in a server.
+    What is ill defined in it is noted in ``registry.problems`` and left out. Raises
+    CommandLoadError, which names file, line and cause; no command of the module is kept then.
+    What the module prints goes wherever stdout goes: divert it before, in a server.
     """
     _load_source(_source_of(spec), spec)
 
 
-def load_entry_points(skip: set[str]) -> list[CommandLoadError]:
+def load_entry_points(skip: set[str]) -> list[QueueError]:
     """Load the modules of the group ``mcp_queue.commands``, except those named in ``skip``.
 
-    A command whose name is taken already is left out silently. Returns what failed.
+    A command whose name is taken already is left out silently. Returns what failed, see `load_all`.
     """
     from importlib.metadata import entry_points
 
@@ -48,8 +56,9 @@ def load_entry_points(skip: set[str]) -> list[CommandLoadError]:
         registry.gives_way = False
 
 
-def load_all(specs: Iterable[str], entry_points: bool = True) -> list[CommandLoadError]:
-    """Load the ``specs``, then the entry points, and return what failed.
+def load_all(specs: Iterable[str], entry_points: bool = True) -> list[QueueError]:
+    """Load the ``specs``, then the entry points, and return what failed: modules that could not be
+    loaded, and what is ill defined in the others. All of it stands in ``registry.problems`` too.
 
     What is named here wins over the entry points' commands of the same name. Paths and the working
     folder, which a module is looked for in last, are those of now: what is loaded may change
@@ -100,14 +109,14 @@ def resolve_class(source: dict[str, str], path: str) -> Any:
     return found
 
 
-def _load_each(wanted: dict[str, dict[str, str]]) -> list[CommandLoadError]:
-    errors: list[CommandLoadError] = []
+def _load_each(wanted: dict[str, dict[str, str]]) -> list[QueueError]:
+    known = len(registry.problems)
     for spec, source in wanted.items():
         try:
             _load_source(source, spec)
         except CommandLoadError as error:
-            errors.append(error)
-    return errors
+            registry.problems.append(error)
+    return registry.problems[known:]
 
 
 def _is_path(spec: str) -> bool:
@@ -136,8 +145,10 @@ def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -
         if "file" in source:
             return _import_file(source["file"], any_name)
         return _import_module(source["module"])
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever the module raised
         _forget_unfinished(before)
+        if interrupts(error):
+            raise
         raise _load_error(spec, source, error) from error
     finally:
         registry.source = outer
@@ -172,10 +183,15 @@ def _forget_unfinished(before: set[CommandInfo]) -> None:
 
 
 def _load_error(spec: str, source: dict[str, str], error: BaseException) -> CommandLoadError:
-    cause = _cause(error)
+    place, cause = _place(source, error), _cause(error)
     if "," in spec and isinstance(error, (FileNotFoundError, ModuleNotFoundError)):
         cause += "; of several sources, give each a --commands of its own"
-    return CommandLoadError(spec=spec, cause=cause, place=_place(source, error))
+    if place == NOWHERE and isinstance(error, ModuleNotFoundError):
+        folders = ", ".join(folder or os.getcwd() for folder in sys.path) or "no folder"
+        return ModuleMissingError(
+            spec=spec, cause=cause, place=place, folders=folders, python=sys.executable
+        )
+    return CommandLoadError(spec=spec, cause=cause, place=place)
 
 
 def _cause(error: BaseException) -> str:
@@ -183,8 +199,9 @@ def _cause(error: BaseException) -> str:
         return error.message.rstrip(".")
     if isinstance(error, ImportError) and f"{error.name}.".startswith(FILE_MODULE):
         return f"{error.msg}: a relative import, but no __init__.py stands beside the file"
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return cause_of(error)
 
 
 def _place(source: dict[str, str], error: BaseException) -> str:
@@ -199,7 +216,7 @@ def _place(source: dict[str, str], error: BaseException) -> str:
             frames.append((file, trace.tb_lineno))
         trace = trace.tb_next
     if not frames:
-        return source.get("file") or "not found on the module search path"
+        return source.get("file") or NOWHERE
     folder = os.path.dirname(frames[0][0])
     file, line = [place for place in frames if _is_own(place[0], folder)][-1]
     return f"{file}, line {line}"

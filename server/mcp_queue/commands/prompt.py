@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.definitions import check_options, define, refuse
 from mcp_queue.commands.info import CommandInfo
 from mcp_queue.errors import InvalidCommandError
 
@@ -33,6 +34,7 @@ def prompt(
     name: str | None = None,
     title: str | None = None,
     description: str | None = None,
+    **unknown: Any,
 ) -> Any:
     """Make a function a prompt, bare (``@prompt``) or with options; the function stays as it is.
 
@@ -47,15 +49,22 @@ def prompt(
     See specification 2026-07-28, server/prompts.
     """
 
-    def register(function: Any) -> Any:
+    def add(function: Any) -> None:
         own = name or getattr(function, "__name__", repr(function))
         if isinstance(function, type) or not callable(function):
             raise InvalidCommandError(command=own, reason="@prompt is for functions")
+        check_options(own, unknown, ("name", "title", "description"))
         if own in OF_THE_QUEUE:
             raise InvalidCommandError(
                 command=own, reason="the queue has a prompt of this name; choose another"
             )
         registry.register_prompt(CommandInfo(own, function, title=title, descr=description))
+
+    def register(function: Any) -> Any:
+        define(lambda: add(function))
         return function
 
+    if isinstance(fn, str):  # whatever it is used on stays as it is
+        refuse(fn, f"its name is an option: write @prompt(name={fn!r})")
+        return lambda function: function  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType]
     return register if fn is None else register(fn)

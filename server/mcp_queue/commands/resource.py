@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.definitions import check_options, define, refuse
 from mcp_queue.commands.info import CommandInfo, accepts
 from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any, Never, TypeVar
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
+OPTIONS = ("name", "title", "description", "mime_type", "updated_by")
 QUEUE = "queue://"  # begins the addresses of the queue itself
 _SCHEME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.")
 
@@ -26,6 +28,7 @@ def resource(
     description: str | None = None,
     mime_type: str | None = None,
     updated_by: str | Sequence[str] = (),
+    **unknown: Never,
 ) -> Callable[[Function], Function]:
     """Make a function the resource ``uri``, or with ``{parameters}`` in it a template of many.
 
@@ -42,16 +45,24 @@ def resource(
     See specification 2026-07-28, server/resources, and RFC 6570, section 3.2.2 and 3.2.3.
     """
 
-    def register(function: Any) -> Any:
+    def add(function: Any) -> None:
         own = name or getattr(function, "__name__", repr(function))
         if isinstance(function, type) or not callable(function):
             raise InvalidCommandError(command=own, reason="@resource is for functions")
+        check_options(own, unknown, OPTIONS)
         info = ResourceInfo(uri, own, function, descr=description, title=title)
         info.mime_type = _mime_type(own, mime_type)
         info.updated_by = _commands(own, updated_by)
         registry.register_resource(info)
+
+    def register(function: Any) -> Any:
+        define(lambda: add(function))
         return function
 
+    if callable(uri):
+        what = getattr(uri, "__name__", repr(uri))
+        refuse(what, "its address is missing: write @resource('notes://today')")
+        return uri
     return register
 
 

@@ -6,15 +6,16 @@ It imports pydantic, so a worker imports it only for a command whose parameters 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from mcp_queue import forms
 from mcp_queue.commands.arguments import Arguments, JsonSchema, trimmed
+from mcp_queue.commands.definitions import place_of
 from mcp_queue.commands.docstrings import parameter_descriptions, summary
 from mcp_queue.commands.signature import EMPTY, read_signature, signature_of
-from mcp_queue.errors import InvalidCommandError
+from mcp_queue.errors import CheckFailedError, InvalidCommandError, QueueError, cause_of, interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from mcp_queue.commands.conditions import Conditions
     from mcp_queue.commands.info import CommandInfo
 
+T = TypeVar("T")
+
 ASKED = "If left out, the user is asked."
 
-_schemas: dict[CommandInfo, CommandSchema] = {}
+_schemas: dict[CommandInfo, CommandSchema | InvalidCommandError] = {}
 
 
 def schema_of(info: CommandInfo) -> CommandSchema:
@@ -35,8 +38,25 @@ def schema_of(info: CommandInfo) -> CommandSchema:
     """
     schema = _schemas.get(info)
     if schema is None:
-        schema = _schemas[info] = CommandSchema(info)
+        schema = _schemas[info] = _built(info)
+    if isinstance(schema, InvalidCommandError):
+        raise schema.with_traceback(None)
     return schema
+
+
+def _built(info: CommandInfo) -> CommandSchema | InvalidCommandError:
+    """An annotation, a default or a type runs code of the author's, which may raise anything."""
+    try:
+        return CommandSchema(info)
+    except InvalidCommandError as error:
+        fault = error
+    except BaseException as error:
+        if interrupts(error):
+            raise
+        reason = f"its parameters cannot be described: {cause_of(error)}"
+        fault = InvalidCommandError(command=info.name, reason=reason)
+    fault.place = place_of(info)
+    return fault
 
 
 class CommandSchema:
@@ -78,30 +98,27 @@ class CommandSchema:
     def validate_without(self, names: Sequence[str], params: dict[str, Any]) -> None:
         """Check what is given before the parameters ``names`` are asked for.
 
-        Raises InvalidParamsError.
+        Raises InvalidParamsError and CheckFailedError.
         """
         kept = [each for each in self._signature.parameters if each.name not in names]
         signature = replace(self._signature, parameters=kept)
-        Arguments(self.info.name, signature, {}).checked(params)
+        self._guarded(lambda: Arguments(self.info.name, signature, {}).checked(params))
 
     def validate(self, params: object) -> dict[str, Any]:
         """The parameters given, checked and ready to be written as JSON; defaults are left out.
 
-        Raises InvalidParamsError, which lists what is wrong and says what is allowed.
+        Raises InvalidParamsError, which lists what is wrong and says what is allowed, and
+        CheckFailedError.
         """
-        checked = self._arguments.checked(params)
-        values = self._arguments.as_json(checked)
-        self._check(checked)
-        return values
+        return self._guarded(lambda: self._arguments.as_json(self._checked(params)))
 
     def call_arguments(self, params: object) -> dict[str, Any]:
         """The parameters given, checked, as Python values for a call in this process.
 
-        Raises InvalidParamsError, which lists what is wrong and says what is allowed.
+        Raises InvalidParamsError, which lists what is wrong and says what is allowed, and
+        CheckFailedError.
         """
-        checked = self._arguments.checked(params)
-        self._check(checked)
-        return self._arguments.as_python(checked)
+        return self._guarded(lambda: self._arguments.as_python(self._checked(params)))
 
     def is_left_out(self, name: str, params: dict[str, Any]) -> bool:
         """Whether the caller gave no such parameter, or null where null is no value."""
@@ -113,9 +130,22 @@ class CommandSchema:
 
         return not takes_null(self.input_schema["properties"].get(name, {}), self.input_schema)
 
-    def _check(self, checked: Checked) -> None:
+    def _checked(self, params: object) -> Checked:
+        checked = self._arguments.checked(params)
         if self._conditions is not None:
             self._conditions.check(self._arguments.as_it_counts(checked))
+        return checked
+
+    def _guarded(self, check: Callable[[], T]) -> T:
+        """The types' own checks are code of authors, which may raise anything."""
+        try:
+            return check()
+        except QueueError:
+            raise
+        except BaseException as error:
+            if interrupts(error):
+                raise
+            raise CheckFailedError(command=self.info.name, cause=cause_of(error)) from error
 
 
 def python_arguments(function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the bell's file. A lost or forged ring costs at most one look.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -73,6 +74,20 @@ def _make_fifo(path: str) -> None:
         if not stat.S_ISFIFO(os.lstat(path).st_mode):  # a copy of a registry may hold a file there
             os.unlink(path)
             os.mkfifo(path, 0o600)
+
+
+def is_heard(path: str) -> bool:
+    """Whether somebody owns the bell at ``path``; it is not rung.
+
+    Always where no fifos are, and when that cannot be told now, for want of descriptors say.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError as error:
+        return error.errno not in (errno.ENXIO, errno.ENOENT, errno.ENOTDIR)
+    return True
 
 
 def ring(path: str) -> bool:

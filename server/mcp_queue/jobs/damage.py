@@ -28,7 +28,7 @@ from mcp_queue.jobs import bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import DAMAGED, Registry, file_identity
 from mcp_queue.system import marks
-from mcp_queue.system.locks import FileLock
+from mcp_queue.system.locks import FileLock, is_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,12 +174,19 @@ def _check_unused(path: str, folder: RegistryFolder, damage: str) -> None:
             f"{damage}; another server has it open",
             "Close every client that uses it, then start again: the file is then kept aside.",
         )
-    runs = {marks.short(run_id) for run_id in os.listdir(folder.runs)}
-    if living := [str(pid) for pid, run in marks.marks().items() if run in runs]:
+    runs = os.listdir(folder.runs)
+    marked = {marks.short(run_id) for run_id in runs}
+    if living := [str(pid) for pid, run in marks.marks().items() if run in marked]:
         raise _refusal(
             path,
             f"{damage}; jobs of it still run, as process {', '.join(living)}",
             "Start again when they have ended, or end them: the file is then kept aside.",
+        )
+    if any(is_held(folder.run(run_id).events) for run_id in runs):
+        raise _refusal(
+            path,
+            f"{damage}; jobs of it still run in another container",
+            "Start again when they have ended, or end it: the file is then kept aside.",
         )
 
 

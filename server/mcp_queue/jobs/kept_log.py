@@ -83,17 +83,19 @@ class KeptLog:
     def __init__(self, path: str) -> None:
         self._path = path
         self._stored = self.gap = read_gap(path)
-        self._hole = 0 if self.gap.cut else self.gap.length  # bytes in the file that are not kept
         try:
             self._in_file = os.stat(path).st_size
         except FileNotFoundError:
             self._in_file = 0
+        if not self.gap.cut and self._in_file < self.gap.end:  # somebody emptied it
+            self.gap = NOTHING
+        self._hole = 0 if self.gap.cut else self.gap.length  # bytes in the file that are not kept
         if self.gap.length:
             self._leave_out_torn()
 
     def _leave_out_torn(self) -> None:
         """What the gap left of the characters at its two ends is left out as well."""
-        start, end = self._stored.start, self._stored.end
+        start, end = self.gap.start, self.gap.end
         behind = start + self._hole
         start -= torn_end(self._read(max(0, start - 3), min(3, start)))
         end += torn_start(self._read(behind, 3))

@@ -20,6 +20,7 @@ STREAMS = ("stdout", "stderr")
 START = "start"  # stands for the cursor before everything
 BLOCK = 64 * 1024  # bytes read at once
 PAGE = 256 * 1024  # bytes of a stream that one answer covers at most
+EMPTIED = "… the log was emptied, from its beginning: …"  # stands before what it holds now
 LINE = 16 * 1024  # characters of a line that one answer shows at most
 
 
@@ -73,7 +74,8 @@ def since(
 
     A line that says so stands for what is left out of a log (`Gap`). ``page``: bytes of a stream
     that the answer covers at most; a longer line comes in pieces. A cursor of an earlier run of
-    the job starts this run from its beginning. Raises `BadCursorError`.
+    the job starts this run from its beginning, and so does one behind the end of a log, which a
+    job can have emptied; a line says so. Raises `BadCursorError`.
     """
     of_run, *starts = _parse(cursor)
     if of_run != run_id[:8]:
@@ -119,14 +121,16 @@ def _last_lines(log: KeptLog, wanted: int) -> tuple[list[str], int]:
 
 def _lines_from(log: KeptLog, start: int, ended: bool, page: int) -> tuple[list[str], int, int]:
     """The lines behind the offset ``start``, the offset behind them and that of the end."""
+    shown: list[str] = []
+    if start > log.size:
+        shown, start = [EMPTIED], 0
     position = log.position(start)
     page = max(page, 4)  # a character at least
     data = log.read(position, page)
     cut = len(data) == page
-    shown: list[str] = []
     if start < log.gap.end and position + len(data) >= log.gap.start:
         before = log.gap.start - position
-        shown = [*_lines(data[:before]), _mark(log.gap.end - max(start, log.gap.start))]
+        shown += [*_lines(data[:before]), _mark(log.gap.end - max(start, log.gap.start))]
         position, data = log.gap.start, data[before:]
     if not cut or shown or b"\n" in data:
         data = _whole_lines(data, log.kept - position, ended)

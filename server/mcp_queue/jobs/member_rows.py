@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
 from mcp_queue.jobs import job_rows, steady
+from mcp_queue.jobs.folder import RegistryFolder
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -58,9 +59,12 @@ def forget(registry: Registry, server_id: str) -> None:
 
 def servers(registry: Registry) -> list[Server]:
     """All recorded servers, live or not."""
-    rows = registry.rows("SELECT server_id, identity, bell, leaving, version FROM servers")
+    rows = registry.rows("SELECT server_id, identity, leaving, version FROM servers")
+    folder = RegistryFolder(registry.path)
+    # Another container may know the registry under another path, so a bell is found by its name.
     return [
-        Server(name, identity, bell, bool(left), ver) for name, identity, bell, left, ver in rows
+        Server(name, identity, folder.server_bell(name), bool(left), version)
+        for name, identity, left, version in rows
     ]
 
 

@@ -97,6 +97,11 @@ class JobRecord:
         return self.status in states.TERMINAL
 
     @property
+    def needs_supervisor(self) -> bool:
+        """Whether nothing more becomes of it without a supervisor."""
+        return self.queued or self.status == states.RUNNING
+
+    @property
     def elapsed(self) -> float:
         """Seconds that it has run, or ran; 0 before it runs."""
         if self.started_at is None:

@@ -10,11 +10,12 @@ import apsw
 
 import mcp_queue
 from mcp_queue import clock
-from mcp_queue.jobs import damage, job_rows, member_rows, states
-from mcp_queue.system.identity import DEAD, pid_of, state_of
+from mcp_queue.jobs import damage, job_rows, lives, member_rows, states
+from mcp_queue.system.identity import pid_of
 
 if TYPE_CHECKING:
     from mcp_queue.config import Settings
+    from mcp_queue.errors import QueueError
     from mcp_queue.jobs.registry import Registry
 
 LOW_DISK = 1024 * 1024  # bytes; SQLite needs some of them for a single write
@@ -34,8 +35,10 @@ IN_FORCE = (
 )
 
 
-def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
-    """Totals by state, the settings in force, and who takes part."""
+def health(
+    registry: Registry, settings: Settings, path: str, problem: QueueError | None = None
+) -> dict[str, Any]:
+    """Totals by state, the settings in force, who takes part, and what hinders it."""
     totals = job_rows.totals(registry)
     view: dict[str, Any] = {
         "status": "healthy" if settings.enabled else "disabled",
@@ -46,16 +49,14 @@ def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
         **_in_force(registry),
         "in_memory": settings.in_memory,
         "registry_path": path,
-        "servers": sum(_serves(server) for server in member_rows.servers(registry)),
+        "servers": sum(lives.serves(server) for server in member_rows.servers(registry)),
         "supervisor": _supervisor(registry),
         "version": mcp_queue.__version__,
         "sqlite_version": apsw.sqlite_lib_version(),
     }
-    if settings.enabled and _free(path) < LOW_DISK:
+    if settings.enabled and (problems := _problems(path, problem)):
         view["status"] = "degraded"
-        view["problem"] = (
-            "The disk is full: jobs are neither taken nor settled until there is room."
-        )
+        view["problem"] = " ".join(problems)
     if kept := damage.kept_aside(path):
         view["kept_aside"] = kept
         view["note"] = KEPT_ASIDE
@@ -66,17 +67,21 @@ def health(registry: Registry, settings: Settings, path: str) -> dict[str, Any]:
     return view
 
 
+def _problems(path: str, problem: QueueError | None) -> list[str]:
+    found: list[str] = []
+    if _free(path) < LOW_DISK:
+        found.append("The disk is full: jobs are neither taken nor settled until there is room.")
+    if problem is not None:
+        found.append(f"{problem.message} {problem.hint}")
+    return found
+
+
 def _free(path: str) -> int:
     """Bytes of the registry's disk that may still be used."""
     try:
         return shutil.disk_usage(os.path.dirname(path)).free
     except OSError:
         return LOW_DISK
-
-
-def _serves(server: member_rows.Server) -> bool:
-    """A row stays until a supervisor has seen that its server is gone."""
-    return not server.leaving and state_of(server.identity) != DEAD
 
 
 def _in_force(registry: Registry) -> dict[str, Any]:
@@ -87,8 +92,8 @@ def _in_force(registry: Registry) -> dict[str, Any]:
 
 def _supervisor(registry: Registry) -> dict[str, Any]:
     """It starts with the first work and leaves when idle, so none is no fault."""
-    found = member_rows.supervisor(registry)
-    if found is None or state_of(found.identity) == DEAD:
+    found = lives.supervisor(registry)
+    if found is None:
         return {"running": False}
     return {
         "running": True,

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 
+from mcp_queue.jobs import bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.system.identity import DEAD, own_identity, state_of
 from mcp_queue.system.locks import FileLock
@@ -52,11 +53,19 @@ def _remove(folder: str) -> None:
     registry = RegistryFolder(os.path.join(folder, REGISTRY))
     lock = FileLock(registry.lock)
     try:
-        if not lock.try_acquire():
-            return  # its supervisor lives and ends it
+        # Its supervisor lives and ends it, or its server does, where no pid of ours tells.
+        if os.path.isdir(registry.path) and (not lock.try_acquire() or _is_used(registry)):
+            return
         for run_id in os.listdir(registry.runs):
             kill_marked(run_id)
     except OSError:
         pass  # no supervisor ever started there
+    finally:
+        lock.release()
     shutil.rmtree(folder, ignore_errors=True)
-    lock.release()
+
+
+def _is_used(registry: RegistryFolder) -> bool:
+    if sys.platform == "win32":
+        return False
+    return any(bell.is_heard(entry.path) for entry in os.scandir(registry.bells))

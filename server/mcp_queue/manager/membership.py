@@ -50,14 +50,15 @@ class Membership:
             self._temporary = leftovers.make_temporary_folder()
             self.registry_path = os.path.join(self._temporary, leftovers.REGISTRY)
         else:
-            self.registry_path = str(settings.registry_file)
+            # One file has one folder, lock and bells, by whatever links it was reached.
+            self.registry_path = os.path.realpath(settings.registry_file)
         self.folder = RegistryFolder(self.registry_path)
         self._identity = own_identity()
         self._server_id = uuid.uuid4().hex
         self._threads = RegistryThreads()
         self._hub = Hub()
         self._seen_rev = 0
-        self._supervision = Supervision(
+        self.supervision = Supervision(
             self._threads, self.folder, self._identity if settings.in_memory else ""
         )
         self._bell: Bell | None = None
@@ -75,9 +76,9 @@ class Membership:
         await self._threads.write(member_rows.enter, server, _for_all(self._settings))
         self._tasks = [
             asyncio.create_task(self._listen(self._bell)),
-            asyncio.create_task(self._supervision.run()),
+            asyncio.create_task(self.supervision.run()),
         ]
-        self._supervision.check()
+        self.supervision.check()
         bell.ring(self.folder.bell)
         if self._temporary is not None:
             self._tasks.append(asyncio.create_task(asyncio.to_thread(leftovers.clean)))
@@ -91,14 +92,14 @@ class Membership:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._hub.close()
-        gone = not self._supervision.ever_started
+        gone = not self.supervision.ever_started
         if self._bell is not None:
             with suppress(Exception):
                 await self._threads.write(member_rows.mark_leaving, self._server_id)
             bell.ring(self.folder.bell)
             if wait and self._temporary is not None:
                 patience = self._settings.shutdown_timeout + LEAVE_MARGIN
-                gone = await self._supervision.gone(patience)
+                gone = await self.supervision.gone(patience)
             self._bell.close()
             self._bell = None
         self._threads.close(wait=wait)
@@ -128,7 +129,7 @@ class Membership:
         for path in (self.folder.bell, *bells):
             bell.ring(path)
         if missing:
-            self._supervision.check()
+            self.supervision.need()
         return answer
 
     async def watch(
@@ -162,7 +163,7 @@ class Membership:
         while True:
             await anyio.wait_readable(own)
             own.hush()
-            self._supervision.check()
+            self.supervision.check()
             try:
                 await self._hand_on()
             except QueueError as error:  # a disk that fails, say

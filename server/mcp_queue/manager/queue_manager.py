@@ -17,7 +17,7 @@ from mcp_queue.errors import (
 from mcp_queue.jobs import job_rows, question_rows, states
 from mcp_queue.jobs.job_rows import NewJob
 from mcp_queue.manager import job_calls
-from mcp_queue.manager.origin import origin
+from mcp_queue.manager.origin import origin, working_folder
 from mcp_queue.manager.reader import QueueReader
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class QueueManager(QueueReader):
     errors of `mcp_queue.errors`, among them `RegistryBusyError`, `RegistryError` and, once it is
     closed, `QueueClosedError`; cancelling one never undoes what it has written.
     """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._folder = working_folder()
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -106,7 +110,7 @@ class QueueManager(QueueReader):
             job_type=info.job_type,
             params=call.params,
             call=call.call,
-            origin=origin(),
+            origin=origin(self._folder),
             timeout=float(timeout) if timeout is not None else None,
             start=start,
             max_attempts=info.max_attempts,
@@ -181,11 +185,18 @@ class QueueManager(QueueReader):
     # ------------------------------------------------------------------ what happens
 
     async def wait_for_job(self, job_id: str, timeout: float | None = None) -> JobRecord:
-        """The job once it has ended; `TimeoutError` when it has not after ``timeout`` seconds."""
-        async with asyncio.timeout(timeout), aclosing(self.watch([job_id])) as changes:
-            async for record in changes:
-                if record.terminal:
-                    return await self.get_job_status(job_id)
+        """The job once it has ended; `TimeoutError` when it has not after ``timeout`` seconds.
+
+        `SupervisorError` when it waits for a supervisor and none can be started.
+        """
+        record = await self.record_of(job_id)
+        with self.while_supervised(lambda: record.needs_supervisor) as wait:
+            async with asyncio.timeout(timeout), aclosing(self.watch([job_id])) as changes:
+                async for record in changes:
+                    if record.terminal:
+                        return await self.get_job_status(job_id)
+        if wait.problem is not None:
+            raise wait.problem
         raise JobNotFoundError(job_id=job_id)
 
     def watch(

@@ -13,12 +13,17 @@ from mcp_queue.manager import health
 from mcp_queue.manager.membership import Membership
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from mcp_queue.config import Settings
+    from mcp_queue.errors import SupervisorError
     from mcp_queue.jobs.artifact_rows import ArtifactRow
     from mcp_queue.jobs.folder import RunFolder
     from mcp_queue.jobs.logs import LogPage
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager.artifacts import Artifact
+    from mcp_queue.manager.outlook import SupervisedWait
 
 SEARCHED = 100_000  # lines of the end of a log that are searched at most
 NULL_SIZE = len("null")  # bytes of the result of a job that has none
@@ -173,7 +178,27 @@ class QueueReader:
 
     async def get_queue_health(self) -> dict[str, Any]:
         """Totals by state, the settings in force, and who takes part."""
-        return await self._member.read(health.health, self.settings, self.registry_path)
+        return await self._member.read(
+            health.health, self.settings, self.registry_path, self._member.supervision.trouble
+        )
+
+    @property
+    def problem(self) -> SupervisorError | None:
+        """Why no supervisor could be started for what waits; None when none is known to fail."""
+        return self._member.supervision.outlook.problem
+
+    async def start_problem(self) -> SupervisorError | None:
+        """`problem`, once the start of a supervisor that is going on has gone one way or the other.
+
+        It takes two seconds at most, and no time while there is a supervisor.
+        """
+        return await self._member.supervision.verdict()
+
+    def while_supervised(
+        self, needed: Callable[[], bool]
+    ) -> AbstractContextManager[SupervisedWait]:
+        """Leave the block as soon as no supervisor can be started while one is ``needed``."""
+        return self._member.supervision.outlook.while_supervised(needed)
 
     async def retention(self) -> float:
         """Seconds that an ended job is kept, by the settings in force; 0: for ever."""

@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from mcp_queue import __version__, builtin
 from mcp_queue.commands.catalog import registry
 from mcp_queue.manager import QueueManager
+from mcp_queue.server import event_loop
 from mcp_queue.server.claim import claim
+from mcp_queue.server.containment import note, passes_handlers
 from mcp_queue.server.hub import Hub
 from mcp_queue.server.icon import ICON
 from mcp_queue.server.instructions import INSTRUCTIONS
@@ -51,11 +53,11 @@ CLOSE = 0.4  # seconds for the manager to leave in order, within the limit of th
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, claimed: Claimed) -> None:
+def run(settings: Settings, claimed: Claimed, status: int = 0) -> None:
     """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
     builtin.register(registry)
     try:
-        anyio.run(partial(serve, settings, registry, claimed=claimed))
+        event_loop.run(partial(serve, settings, registry, claimed=claimed, status=status))
     finally:
         ignore_signals()
 
@@ -65,14 +67,15 @@ async def serve(
     catalog: Catalog,
     *,
     claimed: Claimed | None = None,
+    status: int = 0,
 ) -> None:
     """Serve one client over standard input and output until it, its process or a signal ends it.
 
     ``claimed`` are the streams that ``claim`` took before any user code was imported.
     This process is over within one second after the end has begun, and signals that ask for it
-    do nothing any more.
+    do nothing any more. ``status`` is its exit status where it has to be ended by force.
     """
-    ending = Ending(Watchdog())
+    ending = Ending(Watchdog(status))
     end_on_signals(ending)
     async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
         tasks.start_soon(end_with_parent, ending)
@@ -125,13 +128,16 @@ def _late(module: str, function: str, state: State) -> Any:
 
 
 async def contain(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Middleware: no exception leaves a handler, and nothing internal reaches the client."""
+    """Middleware: no exception leaves a handler, whatever it is, and nothing internal reaches the
+    client."""
     try:
         return await call_next(ctx)
     except (MCPError, ValidationError):
         raise
-    except Exception:
-        log.exception("%s failed", ctx.method)
+    except BaseException as error:
+        if passes_handlers(error):
+            raise
+        note(ctx.method, error)
         raise MCPError(INTERNAL_ERROR, "Internal error; the server's log says more") from None
 
 

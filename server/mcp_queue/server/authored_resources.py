@@ -5,15 +5,14 @@ Imported by a server that has some.
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 from mcp_types import ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
 
 from mcp_queue.commands.schema import schema_of
-from mcp_queue.errors import InvalidCommandError
+from mcp_queue.commands.soundness import fault_of_resource, sound
+from mcp_queue.server.containment import in_thread
 from mcp_queue.server.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.server.results import compact
 
@@ -28,15 +27,13 @@ if TYPE_CHECKING:
 
 JSON, TEXT = "application/json", "text/plain"
 
-log = logging.getLogger(__name__)
-
 
 def fixed(catalog: Catalog) -> list[Resource]:
     """Those without parameters."""
     return [
         Resource(uri=info.uri, **_about(info))
-        for info in catalog.resources.values()
-        if not info.variables and _is_sound(info)
+        for info in sound(catalog.resources.values(), fault_of_resource)
+        if not info.variables
     ]
 
 
@@ -44,8 +41,8 @@ def templates(catalog: Catalog) -> list[ResourceTemplate]:
     """Those with parameters."""
     return [
         ResourceTemplate(uri_template=info.uri, **_about(info))
-        for info in catalog.resources.values()
-        if info.variables and _is_sound(info)
+        for info in sound(catalog.resources.values(), fault_of_resource)
+        if info.variables
     ]
 
 
@@ -60,9 +57,7 @@ async def read(
         value = await invoke(state, info, values, context)
         if value is None or isinstance(value, ReadResourceResult):
             return value
-        content = await anyio.to_thread.run_sync(
-            lambda: _content(info, value, uri), limiter=state.threads
-        )
+        content = await in_thread(lambda: _content(info, value, uri), state.threads)
     return ReadResourceResult(contents=[content], ttl_ms=0, cache_scope="private")
 
 
@@ -99,20 +94,6 @@ def _data(content: Content) -> bytes:
 
     with open_file(content.name or content.kind, content.source) as file:
         return file.read()
-
-
-def _is_sound(info: ResourceInfo) -> bool:
-    """Whether it can be read at all; said in the log if not."""
-    try:
-        required = schema_of(info).input_schema.get("required", ())
-    except InvalidCommandError as error:
-        log.error("%s %s", error.message, error.hint)
-        return False
-    for name in required:
-        if name not in info.variables:
-            log.error("%r is not well defined: nobody gives its parameter %r", info.name, name)
-            return False
-    return True
 
 
 def _about(info: ResourceInfo) -> dict[str, Any]:

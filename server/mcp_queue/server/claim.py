@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from io import TextIOWrapper
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from mcp_queue.server import diagnostics
 
 
 class Claimed(NamedTuple):
@@ -18,22 +19,16 @@ class Claimed(NamedTuple):
 def claim() -> Claimed:
     """Take the standard streams from everything else in this process, for good.
 
-    From now on descriptor 0 is empty and what is written to descriptor 1, by Python, C or a child,
-    goes to standard error. Text that was printed and not yet flushed goes there too.
+    From now on descriptor 0 is empty, and what is written to descriptors 1 and 2, by Python, C or
+    a child, goes to the client's standard error as far as the client reads that (`diagnostics`).
+    Text that was printed and not yet flushed goes there too.
     """
     claimed = Claimed(_duplicate(0, os.O_RDONLY), _duplicate(1, os.O_WRONLY))
-    null = os.open(os.devnull, os.O_RDWR)
+    diagnostics.put_in_place(_duplicate(2, os.O_WRONLY))
+    null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # started without standard error
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-    if null > 2:
+    if null > 0:
         os.close(null)
-    output: Any = sys.stdout
-    if isinstance(output, TextIOWrapper):
-        output.reconfigure(line_buffering=True)
     return claimed
 
 

@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from mcp_queue import builtin
 from mcp_queue.commands.catalog import registry
+from mcp_queue.server import event_loop
 from mcp_queue.server.app import build, opened
 from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
 from mcp_queue.server.listening import url_of
@@ -51,18 +52,20 @@ DATE = 1.0  # seconds between two updates of the header ``Date``
 TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 
 
-def run(settings: Settings, listener: socket.socket) -> None:
+def run(settings: Settings, listener: socket.socket, status: int = 0) -> None:
     """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
     builtin.register(registry)
     try:
-        anyio.run(partial(serve, settings, registry, listener))
+        event_loop.run(partial(serve, settings, registry, listener, status))
     finally:
         ignore_signals()
 
 
-async def serve(settings: Settings, catalog: Catalog, listener: socket.socket) -> None:
+async def serve(
+    settings: Settings, catalog: Catalog, listener: socket.socket, status: int = 0
+) -> None:
     """Serve clients that connect to ``listener`` until a signal ends it, within one second."""
-    ending = Ending(Watchdog())
+    ending = Ending(Watchdog(status))
     end_on_signals(ending, nohup=True)
     async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
         tasks.start_soon(state.hub.end_with, ending)

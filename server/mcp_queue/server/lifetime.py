@@ -52,10 +52,11 @@ class Watchdog:
     """Ends the process ``LIMIT`` seconds after ``arm``, whatever still runs in it.
 
     A lock and no event: taking part in a signal handler, ``arm`` must not wait for a lock that
-    the interrupted thread holds.
+    the interrupted thread holds. ``status`` is the process's exit status.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, status: int = 0) -> None:
+        self._status = status
         self._gate = threading.Lock()
         self._gate.acquire()
         threading.Thread(target=self._watch, name="mcp-queue-watchdog", daemon=True).start()
@@ -67,7 +68,10 @@ class Watchdog:
     def _watch(self) -> None:
         self._gate.acquire()
         time.sleep(LIMIT)
-        os._exit(0)
+        from mcp_queue.server import diagnostics
+
+        diagnostics.flush()
+        os._exit(self._status)
 
 
 def end_on_signals(ending: Ending, *, nohup: bool = False) -> None:

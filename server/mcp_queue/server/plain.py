@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 from mcp_types import CallToolResult
 
 from mcp_queue.builtin import Envelope
 from mcp_queue.commands.results import ErrorResult, SuccessResult
 from mcp_queue.errors import QueueError
-from mcp_queue.server.invoke import CONTENTS, invoke, said
+from mcp_queue.server.containment import attempt, in_thread, note, note_check, said
+from mcp_queue.server.invoke import CONTENTS, invoke
 from mcp_queue.server.results import (
     NotSerializableError,
     error_shape,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
 
-_CHECK = "{!r} raised it; check the arguments."
+RAISED = "{!r} raised it; the traceback is in the server's log (standard error)."
 
 
 class PlainCalls:
@@ -47,14 +46,18 @@ class PlainCalls:
         Raises InputNeeded when it asks and the client has to call again.
         """
         try:
-            with anyio.fail_after(info.timeout):
+            value: Any = None
+            with anyio.move_on_after(info.timeout) as limit:
                 value = await invoke(self._state, info, arguments, context)
+            if limit.cancelled_caught:
+                return _failed(info, _timeout(info))
             if isinstance(value, Envelope):
                 return await self._envelope(value, context)
             if CONTENTS in sys.modules:  # it may hold files that are to be read
                 return await self._with_contents(info, value, context)
-            return _answer(info, value)
+            return attempt(lambda: _answer(info, value))
         except QueueError as error:
+            note_check(info, error)
             shape = error_shape(error.code, error.message, error.hint)
         except NotSerializableError as error:
             shape = error_shape(
@@ -62,19 +65,14 @@ class PlainCalls:
                 f"The result of {info.name!r} cannot be written as JSON: {error}",
                 "The command returned it; its author has to return JSON values.",
             )
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            shape = error_shape(
-                "exception", f"{info.name!r} was cancelled from within", _CHECK.format(info.name)
-            )
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - all of them
-            shape = _raised(info, error)
-        return failure(shape, text_only=errors_are_text_only(info))
+        except Exception as error:  # noqa: BLE001 - whatever it raised
+            note(repr(info.name), error)
+            shape = error_shape("exception", said(error), RAISED.format(info.name))
+        return _failed(info, shape)
 
     async def _envelope(self, value: Envelope, context: Context) -> CallToolResult:
         result = success(value)
+        result.is_error = value.get("success") is False
         if value.record is not None and value.record.artifact_count:
             from mcp_queue.server import contents
 
@@ -88,9 +86,7 @@ class PlainCalls:
 
         blocks: list[ContentBlock] = []
         shown = contents.of_value(context, blocks)
-        result = await anyio.to_thread.run_sync(
-            lambda: _answer(info, value, shown), limiter=self._state.threads
-        )
+        result = await in_thread(lambda: _answer(info, value, shown), self._state.threads)
         result.content += blocks
         return result
 
@@ -99,17 +95,19 @@ def _answer(info: CommandInfo, value: Any, shown: Shown | None = None) -> CallTo
     if isinstance(value, CallToolResult):
         return value
     if isinstance(value, ErrorResult):
-        return failure(value.to_dict(), text_only=errors_are_text_only(info))
+        return _failed(info, value.to_dict())
     if isinstance(value, SuccessResult):
         return success(value.to_dict(), shown=shown)
     return success({"result": value}, shown=shown)
 
 
-def _raised(info: CommandInfo, error: BaseException) -> dict[str, Any]:
-    if isinstance(error, TimeoutError) and info.timeout is not None:
-        return error_shape(
-            "timeout",
-            f"{info.name!r} did not answer within {info.timeout:g} s",
-            "Try smaller work; long work belongs into a queued command.",
-        )
-    return error_shape("exception", said(error), _CHECK.format(info.name))
+def _failed(info: CommandInfo, shape: dict[str, Any]) -> CallToolResult:
+    return failure(shape, text_only=errors_are_text_only(info))
+
+
+def _timeout(info: CommandInfo) -> dict[str, Any]:
+    return error_shape(
+        "timeout",
+        f"{info.name!r} did not answer within {info.timeout:g} s",
+        "Try smaller work; long work belongs into a queued command.",
+    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio.to_thread
 from mcp_types import (
     GetPromptResult,
     ListPromptsResult,
@@ -18,8 +16,10 @@ from mcp_types import (
 
 from mcp_queue.commands.problems import type_words
 from mcp_queue.commands.schema import schema_of
-from mcp_queue.errors import InvalidCommandError, QueueError
+from mcp_queue.commands.soundness import fault_of_prompt, sound
+from mcp_queue.errors import QueueError
 from mcp_queue.server import queue_prompts
+from mcp_queue.server.containment import in_thread
 from mcp_queue.server.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.protocol import FRESH, PAGE, InputNeeded, invalid_params
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
-
-log = logging.getLogger(__name__)
 
 
 async def listed(
@@ -74,40 +72,27 @@ async def got(
 
 def prompts(state: State) -> list[Prompt]:
     """All that can be offered; what cannot is said in the log."""
-    authored = [describe(info) for info in state.catalog.prompts.values()]
-    return [prompt for prompt in authored if prompt is not None] + queue_prompts.PROMPTS
+    authored = sound(state.catalog.prompts.values(), fault_of_prompt)
+    return [describe(info) for info in authored] + queue_prompts.PROMPTS
 
 
-def describe(info: CommandInfo) -> Prompt | None:
-    """An author's prompt as clients see it; None, said in the log, if its signature forbids it."""
-    try:
-        schema = schema_of(info)
-        arguments = [
-            _argument(info, name, part, schema.input_schema)
-            for name, part in schema.input_schema["properties"].items()
-        ]
-    except InvalidCommandError as error:
-        log.error("%s %s", error.message, error.hint)
-        return None
+def describe(info: CommandInfo) -> Prompt:
+    """An author's prompt as clients see it."""
+    schema = schema_of(info)
+    shape = schema.input_schema
+    required = shape.get("required", ())
+    arguments = [
+        PromptArgument(name=name, description=_about(part, shape), required=name in required)
+        for name, part in shape["properties"].items()
+    ]
     return Prompt(
         name=info.name, title=info.title, description=schema.summary, arguments=arguments or None
     )
 
 
-def _argument(
-    info: CommandInfo, name: str, part: dict[str, Any], schema: dict[str, Any]
-) -> PromptArgument:
+def _about(part: dict[str, Any], schema: dict[str, Any]) -> str | None:
     kind = type_words(part, schema)
-    if kind.startswith(("array", "object")):
-        raise InvalidCommandError(
-            command=info.name,
-            reason=f"the parameter {name!r} is an {kind.split()[0]}, but the arguments of a prompt "
-            "are texts",
-        )
-    description = part.get("description") or (None if kind == "string" else kind)
-    return PromptArgument(
-        name=name, description=description, required=name in schema.get("required", ())
-    )
+    return part.get("description") or (None if kind == "string" else kind)
 
 
 async def _authored(
@@ -117,9 +102,7 @@ async def _authored(
         value = await invoke(state, info, arguments, context)
         if isinstance(value, GetPromptResult):
             return value
-        messages = await anyio.to_thread.run_sync(
-            lambda: _messages(context, value), limiter=state.threads
-        )
+        messages = await in_thread(lambda: _messages(context, value), state.threads)
     return GetPromptResult(description=schema_of(info).summary, messages=messages)
 
 

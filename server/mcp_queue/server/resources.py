@@ -17,7 +17,14 @@ from mcp_types import (
 
 from mcp_queue import clock
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import artifact_view, brief_view, doing, job_uri, job_view
+from mcp_queue.builtin.views import (
+    artifact_view,
+    brief_view,
+    doing,
+    health_view,
+    job_uri,
+    job_view,
+)
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import (
     ArtifactNotFoundError,
@@ -165,7 +172,7 @@ class Resources:
             return compact(_commands(self._state)), JSON
         queue = self._state.queue
         if address.kind == "health":
-            return compact({"success": True, **await queue.get_queue_health()}), JSON
+            return compact(await health_view(queue, self._state.catalog)), JSON
         if address.kind == "jobs":
             return compact(await _jobs(queue)), JSON
         record = await find(queue, address.job_id)

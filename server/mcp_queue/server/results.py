@@ -11,6 +11,7 @@ from pydantic_core import from_json, to_json
 from mcp_queue.builtin import NAMES
 from mcp_queue.builtin.views import job_uri
 from mcp_queue.commands.schema import schema_of
+from mcp_queue.errors import InvalidCommandError
 from mcp_queue.server.protocol import knows_links
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ ENVELOPE_SCHEMA: dict[str, Any] = {
 """Loose on purpose: clients check a handle and the result of its task against the same schema."""
 
 
+BYTES = "return them as mcp_queue.File(data, name=...), or as an Image or Audio"
+
+
 class NotSerializableError(Exception):
     """A command returned what JSON cannot hold; the text says what."""
 
@@ -41,6 +45,8 @@ def compact(value: object, shown: Shown | None = None) -> str:
 
     def fallback(value: object) -> object:
         said = shown(value) if shown is not None else None
+        if said is None and isinstance(value, (bytes, bytearray, memoryview)):
+            raise NotSerializableError(f"{type(value).__name__} has no JSON form; {BYTES}")  # pyright: ignore[reportUnknownArgumentType]
         if said is None:
             raise TypeError(f"Unable to serialize unknown type: {type(value)}")
         return said
@@ -94,7 +100,10 @@ def output_schema_of(info: CommandInfo) -> dict[str, Any] | None:
 
 def errors_are_text_only(info: CommandInfo) -> bool:
     """Whether the tool's output schema does not admit the error shape."""
-    return output_schema_of(info) not in (None, ENVELOPE_SCHEMA)
+    try:
+        return output_schema_of(info) not in (None, ENVELOPE_SCHEMA)
+    except InvalidCommandError:  # it is listed nowhere, so nobody knows a schema of it
+        return False
 
 
 def job_links(context: Context, record: JobRecord) -> list[ResourceLink]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock
 
     from mcp_queue.config import Settings
+    from mcp_queue.errors import SupervisorError
     from mcp_queue.jobs.record import JobQuestion, JobRecord
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol import Context
@@ -127,14 +128,16 @@ async def find(queue: QueueManager, job_id: str) -> JobRecord | None:
         return None
 
 
-def created(record: JobRecord, settings: Settings) -> dict[str, Any]:
+def created(
+    record: JobRecord, settings: Settings, problem: SupervisorError | None = None
+) -> dict[str, Any]:
     """The answer to a call that became a task (``CreateTaskResult``)."""
-    return {"resultType": "task", **task(record, settings)}
+    return {"resultType": "task", **task(record, settings, problem)}
 
 
 async def detailed(context: Context, queue: QueueManager, record: JobRecord) -> dict[str, Any]:
     """The task with its result, error or questions, as polls and notifications show it."""
-    view = task(record, queue.settings)
+    view = task(record, queue.settings, queue.problem)
     if record.questions and shows_forms(context):
         view["status"] = "input_required"
         view["inputRequests"] = {each.key: _request(each) for each in record.questions}
@@ -147,8 +150,13 @@ async def detailed(context: Context, queue: QueueManager, record: JobRecord) -> 
     return view
 
 
-def task(record: JobRecord, settings: Settings) -> dict[str, Any]:
-    """The job as a task. ``ttlMs`` is null, as of one that has not ended; see `detailed`."""
+def task(
+    record: JobRecord, settings: Settings, problem: SupervisorError | None = None
+) -> dict[str, Any]:
+    """The job as a task. ``ttlMs`` is null, as of one that has not ended; see `detailed`.
+
+    ``problem``: why no supervisor can be started, if so.
+    """
     status = STATUS.get(record.status, "working")
     if record.status == states.FAILED and record.error and record.error.code in LOST:
         status = "failed"
@@ -157,7 +165,7 @@ def task(record: JobRecord, settings: Settings) -> dict[str, Any]:
     return {
         "taskId": record.job_id,
         "status": status,
-        "statusMessage": _status_message(record, settings),
+        "statusMessage": _status_message(record, settings, problem),
         "createdAt": clock.iso(record.created_at),
         "lastUpdatedAt": clock.iso(record.updated_at),
         "ttlMs": None,
@@ -210,9 +218,11 @@ async def finished(context: Context, queue: QueueManager, record: JobRecord) -> 
     return failure({**view, **shape}, *links)
 
 
-def _status_message(record: JobRecord, settings: Settings) -> str:
+def _status_message(record: JobRecord, settings: Settings, problem: SupervisorError | None) -> str:
     text = doing(record)
-    if record.status == states.RUNNING:
+    if problem is not None and record.needs_supervisor:
+        text = f"waiting: {problem.message}"
+    elif record.status == states.RUNNING:
         text = f"{record.progress:.1f}".removesuffix(".0") + f"% · {text}"
     if settings.in_memory and not record.terminal:
         text += " · ends with this session (in_memory)"

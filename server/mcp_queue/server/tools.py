@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,10 @@ from mcp_types import (
 
 from mcp_queue.builtin import NAMES
 from mcp_queue.commands.schema import schema_of
-from mcp_queue.errors import CommandNotFoundError, InvalidCommandError, QueueError
+from mcp_queue.commands.soundness import fault, sound
+from mcp_queue.errors import CommandNotFoundError, QueueError
 from mcp_queue.manager.call import handle
+from mcp_queue.server.containment import note_check
 from mcp_queue.server.hub import ran
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.plain import PlainCalls
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol import Context
     from mcp_queue.server.state import State
 
-log = logging.getLogger(__name__)
 _no_object: ContextVar[object] = ContextVar("mcp_queue_no_object")
 
 
@@ -66,7 +66,7 @@ class Tools:
         """All commands that can be offered, in pages; the built-in ones come last."""
         if self._list is None:
             infos = sorted(self._state.catalog, key=lambda info: info.name in NAMES)
-            self._list = [tool for info in infos if (tool := describe(info)) is not None]
+            self._list = [describe(info) for info in sound(infos, fault)]
         shown, following = page_of(self._list, params, PAGE)
         return ListToolsResult(
             tools=shown, next_cursor=following, ttl_ms=FRESH, cache_scope="private"
@@ -126,9 +126,13 @@ class Tools:
             record = await (queue.record_of(waits) if again else queue.submit(info, arguments))
         except QueueError as error:
             return _refused(info, error)
+        problem = await queue.start_problem() if record.needs_supervisor else None
         if as_task:
             self._state.tasks.add(record.job_id)
-            return created(record, queue.settings)
+            return created(record, queue.settings, problem)
+        if problem is not None:
+            kept = {**handle(record), "success": False, "error": problem.to_dict()}
+            return failure(kept, *job_links(context, record))
         if info.inline_wait is not None:
             from mcp_queue.server.inline import answered
 
@@ -162,6 +166,7 @@ async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 def _refused(info: CommandInfo, error: QueueError) -> CallToolResult:
+    note_check(info, error)
     shape = error_shape(error.code, error.message, error.hint)
     return failure(shape, text_only=errors_are_text_only(info))
 
@@ -175,13 +180,9 @@ def _not_an_object(info: CommandInfo, given: object) -> CallToolResult:
     return failure(shape, text_only=errors_are_text_only(info))
 
 
-def describe(info: CommandInfo) -> Tool | None:
-    """The command as a tool; None, said in the log, if its signature cannot be offered."""
-    try:
-        schema = schema_of(info)
-    except InvalidCommandError as error:
-        log.error("%s %s", error.message, error.hint)
-        return None
+def describe(info: CommandInfo) -> Tool:
+    """The command as a tool."""
+    schema = schema_of(info)
     return Tool(
         name=info.name,
         title=info.title,

@@ -37,13 +37,11 @@ def adopt(state: State) -> None:
 
 
 def _adopt_run(state: State, row: RunRow, identity: str, started: bool) -> None:
-    worker = state.executor.adopt(row.run_id, identity)
-    if worker is None:
-        return  # in another namespace: not known dead, so nothing is decided
+    folder = state.folder.run(row.run_id)
     run = Run(
         run_id=row.run_id,
-        folder=state.folder.run(row.run_id),
-        worker=worker,
+        folder=folder,
+        worker=state.executor.adopt(row.run_id, folder, identity),
         timeout=row.timeout,
         memory_limit=row.memory_limit,
         offset=row.events_offset,

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
 from mcp_queue.errors import QueueError
@@ -68,7 +68,8 @@ def _start(state: State, claim: Claim) -> None:
         _write_job(state, claim, folder)
         worker = state.executor.start(claim.run_id, folder, json.loads(claim.origin))
     except OSError as error:
-        settle.never_ran(state, claim.run_id, f"the worker could not be started: {error}")
+        why = f"the worker could not be started: {_why_not(error, json.loads(claim.origin))}"
+        settle.never_ran(state, claim.run_id, why)
         return
     crash.point("spawn.before_record")
     try:
@@ -81,6 +82,18 @@ def _start(state: State, claim: Claim) -> None:
     supervise(state, run)
     manners.begin(state, run)
     worker.open_gate()
+
+
+def _why_not(error: OSError, origin: dict[str, Any]) -> str:
+    """What is wrong, and what to do."""
+    if error.filename == origin["interpreter"]:
+        state = "is gone" if isinstance(error, FileNotFoundError) else "cannot be run"
+        advice = "install it again, or start the server with another one"
+        return f"its interpreter {error.filename} {state} ({error.strerror}); {advice}"
+    if error.filename == origin["cwd"]:
+        advice = "let this user enter it, or start the server in another one"
+        return f"its folder {error.filename} cannot be entered ({error.strerror}); {advice}"
+    return str(error)
 
 
 def _new_run(claim: Claim, folder: RunFolder, worker: Worker) -> Run:

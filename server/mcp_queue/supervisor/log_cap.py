@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs.kept_log import Gap, read_gap, write_gap
+from mcp_queue.jobs.kept_log import NOTHING, Gap, read_gap, write_gap
 from mcp_queue.system.holes import punch
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ def check(state: State, run: Run) -> bool:
 def shorten(path: str, size: int, cap: int) -> None:
     """Leave out the middle of a log of ``size`` bytes so that ``cap`` of them are kept."""
     gap = read_gap(path)
+    if not gap.cut and size < gap.end:  # a job emptied it, and the hole went with the rest
+        write_gap(path, NOTHING)
+        gap = NOTHING
     head = gap.start or min(HEAD, cap // 4 // BLOCK * BLOCK)
     descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
     try:

@@ -12,7 +12,7 @@ from functools import partial
 
 from mcp_queue import clock
 from mcp_queue.errors import QueueError, RegistryDamagedError, RegistryGoneError
-from mcp_queue.jobs import member_rows
+from mcp_queue.jobs import lives, member_rows, start_report
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
@@ -20,7 +20,6 @@ from mcp_queue.supervisor import adopt, dispatch, members, questions, retain, se
 from mcp_queue.supervisor.executors import local
 from mcp_queue.supervisor.loop import Loop
 from mcp_queue.supervisor.state import State
-from mcp_queue.system.identity import DEAD, state_of
 from mcp_queue.system.locks import FileLock
 from mcp_queue.system.spawn import detach
 
@@ -30,14 +29,16 @@ TROUBLE_PAUSE = 0.05  # seconds, so that a descriptor which stays readable makes
 START_TIMEOUT = 60.0  # seconds that a start waits for the write of a stopped server, say
 BUSY_TIMEOUT = 2.0  # seconds that all else waits for it: stops and timeouts have to be seen to
 LOCK_RETRY = 0.02  # seconds; only while another supervisor is leaving
+LOCK_PATIENCE = 10.0  # seconds that one which leaves may take
 
 
 def main() -> None:
     """Supervise the registry of the command line until there is nobody to stay for."""
     path, owner = sys.argv[1:3]
     detach()
-    if owner and not os.path.exists(path):
-        return  # its in-memory registry is gone already
+    if owner and not os.path.exists(path):  # its in-memory registry is gone already
+        start_report.report(start_report.NOT_NEEDED)
+        return
     local.prepare()
     folder = RegistryFolder(path)
     folder.make()
@@ -45,17 +46,21 @@ def main() -> None:
     lock = FileLock(folder.lock)
     if _take(lock, registry):
         _supervise(registry, folder, owner)
+    else:
+        start_report.report(start_report.NOT_NEEDED)
     registry.close()
     lock.release()
 
 
 def _take(lock: FileLock, registry: Registry) -> bool:
     """Take the lock; False when a supervisor that stays holds it."""
+    deadline = clock.monotonic() + LOCK_PATIENCE
     while not lock.try_acquire():
-        holder = member_rows.supervisor(registry)
-        if holder is not None and state_of(holder.identity) != DEAD:
+        if lives.supervisor(registry) is not None:
             return False
-        # Its holder has cleared its row and leaves, or has not written it yet.
+        # Its holder has cleared its row and leaves, has not written it yet, or asks who lives.
+        if clock.monotonic() > deadline:
+            raise TimeoutError("another process holds the lock, and is not the recorded supervisor")
         time.sleep(LOCK_RETRY)
     return True
 
@@ -74,6 +79,7 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
     state.look = partial(_look, state)
     loop.contain((QueueError, OSError), partial(_in_trouble, state))
     members.take_charge(state)
+    start_report.report(start_report.IN_CHARGE)
     loop.on_readable(state.bell, partial(_rung, state))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.on_signal(number, loop.stop)
@@ -164,7 +170,7 @@ def _look_now_and_then(state: State) -> None:
     state.registry.check_there()
     if not os.path.exists(state.bell.path):
         _hang_again(state)
-    if state.runs:
+    if state.runs or members.has_unwatched(state):
         _look(state)
 
 

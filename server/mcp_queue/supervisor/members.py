@@ -48,6 +48,17 @@ def read_servers(state: State) -> None:
             else:
                 _forget(state, server.server_id)
     state.met_servers = True
+    for server_id in [name for name, known in state.servers.items() if _is_silent(*known)]:
+        _gone(state, server_id)
+
+
+def has_unwatched(state: State) -> bool:
+    """Whether servers of other pid namespaces are there, whose death rings nothing."""
+    return any(watching is None for _, watching in state.servers.values())
+
+
+def _is_silent(server: Server, watching: Watch | None) -> bool:
+    return watching is None and not bell.is_heard(server.bell)
 
 
 def _meet(state: State, server: Server) -> Watch | None:

@@ -62,6 +62,13 @@ def boot_id() -> str:
     return _place()[0] if sys.platform == "linux" else ""
 
 
+def is_here(identity: str) -> bool:
+    """Whether it is of this boot and pid namespace, so that its pid means something here."""
+    if sys.platform != "linux":
+        return True
+    return tuple(identity.split("|")[:2]) == _place()
+
+
 def state_of(identity: str) -> str:
     """``alive``, ``dead``, or ``unknown`` when it lives, if at all, in another namespace."""
     boot, namespace, pid, _ = identity.split("|")

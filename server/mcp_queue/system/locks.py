@@ -6,6 +6,7 @@ of theirs never crosses a spawn (descriptors are not inherited, PEP 446).
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # the last two on Windows
+
 
 class FileLock:
     """An exclusive lock on a file that is made when missing and never removed."""
@@ -28,16 +31,18 @@ class FileLock:
         self._descriptor: int | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; never waits."""
+        """Take the lock if it is free; never waits. Raises `OSError` where there are none."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if sys.platform == "win32":
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             else:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return False
+            if error.errno in _HELD:
+                return False
+            raise
         self._descriptor = descriptor
         return True
 
@@ -48,31 +53,54 @@ class FileLock:
             self._descriptor = None
 
 
-def hold(descriptor: int) -> None:
-    """Lock an open file, which nobody else has locked, until the last copy of the descriptor is
-    closed: those of processes that inherited it too."""
-    if sys.platform != "win32":
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def lock_if_free(descriptor: int) -> bool:
+    """Take the exclusive lock of an open file; it is held until the last copy is closed.
 
-
-def is_held(path: str) -> bool:
-    """Whether some process, of any pid namespace, holds a lock on the file; none on a missing one.
-
-    Always False on Windows, where the file of a run is not locked.
+    A copy is one that a child has inherited, so the lock lives as long as who was given it.
+    False when another holds it, and where files cannot be locked so (Windows, some file systems).
     """
     if sys.platform == "win32":
         return False
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
         return False
+    return True
+
+
+def is_held(path: str) -> bool:
+    """Whether a living process, in whatever container, holds the lock of the file.
+
+    It asks the kernel for a shared lock and gives it back, so that those who ask at the same
+    time do not hinder each other; who takes the lock just then has to try again. True when
+    the file cannot be opened now, for want of descriptors say: nobody is dead on that account.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
         return True
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _HELD
     finally:
         os.close(descriptor)
     return False
+
+
+def wait_until_free(path: str) -> None:
+    """Block until nobody holds the lock of the file. Raises `OSError`; not for Windows."""
+    assert sys.platform != "win32"
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from mcp_queue.system import locks
+from mcp_queue.system.locks import lock_if_free
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 # Windows has no sessions: DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP stands in for one.
 _FLAGS = 0x00000008 | 0x00000200 if sys.platform == "win32" else 0
@@ -18,42 +23,42 @@ def spawn_gated(
     """Start a process in a session of its own that waits for a byte on its standard input.
 
     Descriptors 1 and 2 are the two files, opened for append: no process stands in between.
-    ``held`` is a third file, open for append and locked from the process's birth to its death
-    (`locks.is_held`); its descriptor is the last argument, except on Windows.
-    Close ``stdin`` of the answer unwritten and the process leaves. Raises `OSError` when it
-    cannot be started. Call it from the main thread (see `tree.die_with_parent`).
+    ``held``: a third file, open for append, whose lock the process holds from its birth to its
+    death (`locks.is_held`). Its descriptor is the last argument, except on Windows, and the
+    process must not pass it on. Close ``stdin`` of the answer unwritten and the process leaves.
+    Raises `OSError` when it cannot be started. Call it from the main thread (see
+    `tree.die_with_parent`).
     """
-    opened: list[int] = []
-    try:
-        opened.extend(_for_append(path) for path in (stdout, stderr, held))
-        out, err, locked = opened
-        passed: tuple[int, ...] = ()
-        if sys.platform != "win32":
-            locks.hold(locked)
-            argv, passed = [*argv, str(locked)], (locked,)
+    with _appending(stdout) as out, _appending(stderr) as err, _appending(held) as lock:
+        lock_if_free(lock)
+        passed = () if sys.platform == "win32" else (lock,)
         return subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=cwd, env=env,
-            bufsize=0, start_new_session=True, creationflags=_FLAGS, pass_fds=passed,
+            [*argv, *map(str, passed)], stdin=subprocess.PIPE, stdout=out, stderr=err,
+            cwd=cwd, env=env, bufsize=0, start_new_session=True, creationflags=_FLAGS,
+            pass_fds=passed,
         )  # fmt: skip
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-
-
-def _for_append(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subprocess.Popen[bytes]:
-    """Start a process that leaves this one's tree by itself (`detach`), its output to ``log``."""
-    out = _for_append(log)
-    try:
+    """Start a process that leaves this one's tree by itself (`detach`), its errors to ``log``.
+
+    Its standard output is the pipe ``stdout`` of the answer. Raises `OSError`.
+    """
+    with _appending(log) as out:
         return subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=os.path.abspath(os.sep),
-            env=env, start_new_session=True, creationflags=_FLAGS,
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=out,
+            cwd=os.path.abspath(os.sep), env=env, start_new_session=True, creationflags=_FLAGS,
         )  # fmt: skip
+
+
+@contextmanager
+def _appending(path: str) -> Generator[int]:
+    """A descriptor of a file of the owner's alone, made when missing."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
     finally:
-        os.close(out)
+        os.close(descriptor)
 
 
 def detach() -> None:

@@ -12,7 +12,7 @@ import signal
 import sys
 
 from mcp_queue import clock
-from mcp_queue.system import marks
+from mcp_queue.system import log_readers, marks
 from mcp_queue.system.identity import ALIVE, pid_of, state_of
 
 TYPE_CHECKING = False
@@ -26,14 +26,27 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_GET_CHILD_SUBREAPER = 37
 REAP_SECONDS = 2.0  # for a killed process to be gone; only an unkillable one takes so long
 LAST_WORDS = 1.0  # seconds for what ends by itself, and clears up, once all else is gone
-ENDS_BY_ITSELF = (b"resource_tracker import main",)  # in the command line
+BUSY_WORDS = 10.0  # the same at most for what is at work, on a busy machine say
+TRACKER = b"resource_tracker import main"  # in the command line of those of multiprocessing
 
 
-def become_subreaper() -> None:
+def become_subreaper(whether: bool = True) -> None:
     """Adopt orphaned descendants instead of pid 1; does nothing where that does not exist."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(PR_SET_CHILD_SUBREAPER, int(whether))
+
+
+def is_subreaper() -> bool:
+    """Whether orphaned descendants fall to this process."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    answer = ctypes.c_int()
+    ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return bool(answer.value)
 
 
 def die_with_parent(parent: int) -> None:
@@ -162,25 +175,31 @@ def _keep(handle: tuple[int, int], wanted: bool) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
+    return _state_of(pid) in "ZX"
+
+
+def _state_of(pid: int) -> str:
+    """The letter that Linux has for what a process does; ``X`` for one that is gone."""
     if sys.platform != "linux":
-        return False
+        return "S"
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+            return file.read().rpartition(b")")[2].split()[0].decode()
     except (FileNotFoundError, ProcessLookupError):
-        return True
+        return "X"
 
 
 def _ends_by_itself(pid: int) -> bool:
     """Whether it clears up and leaves once the processes that it serves are gone."""
+    if log_readers.is_reader(pid):
+        return True
     if sys.platform != "linux":
         return False
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            command = file.read()
+            return TRACKER in file.read()
     except OSError:
         return False
-    return any(words in command for words in ENDS_BY_ITSELF)
 
 
 def _handles(pids: Iterable[int]) -> Handles:
@@ -210,10 +229,19 @@ def _end(handles: Handles) -> bool:
     first = [each for each in handles if each not in last]
     try:
         gone = _kill(first)
-        return (_are_gone(last, LAST_WORDS) or _kill(last)) and gone
+        return (_have_ended(last) or _kill(last)) and gone
     finally:
         for _, descriptor in handles:
             _close(descriptor)
+
+
+def _have_ended(handles: Handles) -> bool:
+    """Let these end by themselves; False when they wait for what is out of reach."""
+    deadline = clock.monotonic() + BUSY_WORDS
+    while not _are_gone(handles, LAST_WORDS):
+        if clock.monotonic() > deadline or all(_state_of(pid) in "SZX" for pid, _ in handles):
+            return False
+    return True
 
 
 def _kill(handles: Handles) -> bool:

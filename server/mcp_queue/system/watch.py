@@ -1,18 +1,26 @@
 """One way to learn that a process died, our child or not: a descriptor that becomes readable.
 
 On Linux it is a pidfd; elsewhere a thread waits (kqueue or a process handle, through psutil) and
-closes its end of a socket pair. A zombie is dead.
+closes its end of a socket pair. A zombie is dead. A process of another pid namespace is watched by
+a lock that it holds.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from mcp_queue.system.identity import ALIVE, DEAD, UNKNOWN, pid_of, state_of
+from mcp_queue.system.identity import ALIVE, DEAD, UNKNOWN, is_here, pid_of, state_of
+from mcp_queue.system.locks import wait_until_free
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Watch:
@@ -71,6 +79,20 @@ def watch(identity: str) -> Watch | None:
     return _by_thread(identity)
 
 
+def watch_holder(identity: str, held: str) -> Watch:
+    """`watch`; a process from elsewhere is dead once nobody holds the lock of the file ``held``."""
+    if is_here(identity):
+        watching = watch(identity)
+        if watching is not None:
+            return watching
+
+    def wait() -> None:
+        with suppress(OSError):
+            wait_until_free(held)
+
+    return _in_thread(identity, wait)
+
+
 def _dead(identity: str) -> Watch:
     ours, theirs = socket.socketpair()
     theirs.close()
@@ -80,15 +102,28 @@ def _dead(identity: str) -> Watch:
 def _by_thread(identity: str) -> Watch:
     import psutil
 
-    ours, theirs = socket.socketpair()
     process = psutil.Process(pid_of(identity))
 
     def wait() -> None:
-        try:
+        with suppress(psutil.Error):
             process.wait()
-        except psutil.Error:
-            pass
+
+    return _in_thread(identity, wait)
+
+
+def _in_thread(identity: str, wait: Callable[[], None]) -> Watch:
+    """Readable once ``wait`` has returned; a thread of no use any more hinders no exit."""
+    ours, theirs = socket.socketpair()
+
+    def wait_and_tell() -> None:
+        wait()
         theirs.close()
 
-    threading.Thread(target=wait, name=f"watch-{process.pid}", daemon=True).start()
+    name = f"watch-{pid_of(identity)}"
+    try:
+        threading.Thread(target=wait_and_tell, name=name, daemon=True).start()
+    except RuntimeError as error:
+        ours.close()
+        theirs.close()
+        raise BlockingIOError(errno.EAGAIN, str(error)) from error
     return Watch(identity, ours.fileno(), ours)

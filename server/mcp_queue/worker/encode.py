@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from mcp_queue.commands.contents import Shown
 
 
+BYTES = "return them as mcp_queue.File(data, name=...), or as an Image or Audio"
+
+
 class NotSerializableError(Exception):
     """A value cannot be JSON; the message names the place in it."""
 
@@ -70,6 +73,8 @@ def _plain(value: Any, shown: Callable[[object], Any] | None) -> Any:
 
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{type(value).__name__} has no JSON form; {BYTES}")  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

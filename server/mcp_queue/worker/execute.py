@@ -161,10 +161,13 @@ def _run_async(awaitable: Awaitable[Any], stop: _Stop) -> Any:
 def _success(
     value: Any, fields: dict[str, object], reporter: Reporter, job_id: str
 ) -> dict[str, object]:
-    if hasattr(value, "to_dict"):
-        value = value.to_dict()
-        if isinstance(value, dict) and value.get("success") is False:  # pyright: ignore[reportUnknownMemberType]
-            fields = {"status": "failed", **_reported(value)}  # pyright: ignore[reportUnknownArgumentType]
+    try:
+        if hasattr(value, "to_dict"):
+            value = value.to_dict()
+            if isinstance(value, dict) and value.get("success") is False:  # pyright: ignore[reportUnknownMemberType]
+                fields = {"status": "failed", **_reported(value)}  # pyright: ignore[reportUnknownArgumentType]
+    except BaseException as error:
+        return _failure("exception", error)
     try:
         text = to_json(value, _shown(reporter, job_id))
     except NotSerializableError as error:
@@ -207,6 +210,9 @@ def _failure(code: str, error: BaseException) -> dict[str, object]:
     try:
         import traceback
 
+        from mcp_queue.worker.output import forget_frames
+
+        forget_frames(error)
         traceback.print_exception(error, file=sys.stderr)
     except BaseException:  # a broken __str__, a closed stderr
         pass

@@ -8,6 +8,7 @@ import sys
 from mcp_queue.jobs import events
 from mcp_queue.jobs.folder import RunFolder
 from mcp_queue.system import crash, tree
+from mcp_queue.worker import output
 from mcp_queue.worker.reporter import Reporter
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ def main() -> None:
     # Fields that a spawned child must not take for its own.
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
+    logs = output.watch(run)
     crash.point("worker.before_started")
     reporter.send(events.STARTED, {"pid": own})
     crash.point("worker.after_started")
@@ -38,6 +40,8 @@ def main() -> None:
     if os.getpid() != own:  # a fork of the job came back here; the job goes on without it
         _flush()
         os._exit(0 if outcome["status"] == "completed" else 1)
+    _flush()
+    logs.store()
     reporter.finish(outcome)
     _flush()
 

@@ -52,7 +52,7 @@ def put_point(queue: Any, x: int) -> None:
 
 
 def fill(name: str, value: int) -> None:
-    memory = shared_memory.SharedMemory(name)
+    memory: Any = shared_memory.SharedMemory(name)
     memory.buf[:4] = bytes([value]) * 4
     memory.close()
 
@@ -65,7 +65,7 @@ def pools() -> dict[str, Any]:
     """Pools and processes of each start method."""
     found: dict[str, Any] = {}
     for method in METHODS:
-        context = multiprocessing.get_context(method)
+        context: Any = multiprocessing.get_context(method)
         with context.Pool(2) as pool:
             found[f"pool {method}"] = pool.map(square, range(4)) + pool.map(cube, range(4))
         with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as executor:
@@ -90,7 +90,7 @@ def pools() -> dict[str, Any]:
 
 def share(context: Any) -> str:
     """Shared memory, a lock and a counter between processes."""
-    memory = shared_memory.SharedMemory(create=True, size=4)
+    memory: Any = shared_memory.SharedMemory(create=True, size=4)
     process = context.Process(target=fill, args=(memory.name, 5))
     process.start()
     process.join()

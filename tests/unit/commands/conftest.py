@@ -26,4 +26,5 @@ def empty_catalog() -> Iterator[None]:
 
 
 def _clear() -> None:
+    registry.problems.clear()
     registry.forget(registry.everything())

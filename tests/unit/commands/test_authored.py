@@ -107,7 +107,7 @@ def test_a_module_that_fails_leaves_nothing(tmp_path: Path) -> None:
         "from mcp_queue import command, prompt, resource\n"
         "@prompt\n@command\n@resource('notes://today')\n"
         "def works() -> str: return ''\n"
-        "@prompt(name='diagnose_job')\ndef taken() -> str: return ''\n"
+        "1 / 0\n"
     )
     before = set(sys.modules)
     with pytest.raises(CommandLoadError, match="line 6"):

@@ -155,6 +155,8 @@ def test_a_module_that_is_missing(modules: Path) -> None:
     error = failure("authored_nowhere")
     assert "No module named 'authored_nowhere'" in str(error)
     assert error.details["place"] == "not found on the module search path"
+    assert str(modules) in error.hint
+    assert "./authored_nowhere.py" in error.hint
 
 
 def test_an_import_that_is_missing(modules: Path) -> None:
@@ -185,22 +187,30 @@ def test_a_module_that_exits(tmp_path: Path) -> None:
     assert (error.details["cause"], error.details["place"]) == ("SystemExit: 2", f"{file}, line 2")
 
 
-def test_a_wrong_definition_is_a_load_error_that_says_so(tmp_path: Path) -> None:
+def test_a_wrong_definition_is_noted_with_its_place_and_the_rest_is_taken_in(
+    tmp_path: Path,
+) -> None:
     text = COMMAND.format(name="one").replace("@command", "@command(timeout=-1)")
-    file = write(tmp_path / "tools.py", text)
-    error = failure(str(file))
+    file = write(tmp_path / "tools.py", text + COMMAND.format(name="two"))
+    (error,) = loading.load_all([str(file)], entry_points=False)
+    assert registry.problems == [error]
+    assert error.code == "invalid_command"
     assert "timeout is a positive number" in str(error)
-    assert error.details["place"] == f"{file}, line 4"
+    assert error.place == f"{file}, line 4"
+    assert error.text.startswith(f"{file}, line 4: 'one' is not well defined: ")
+    assert registry.names() == ["two"]
 
 
-def test_a_duplicate_is_a_load_error_naming_both(tmp_path: Path) -> None:
+def test_a_duplicate_is_noted_naming_both(tmp_path: Path) -> None:
     first = write(tmp_path / "a.py", COMMAND.format(name="one"))
-    second = write(tmp_path / "b.py", COMMAND.format(name="one"))
+    second = write(tmp_path / "b.py", COMMAND.format(name="one") + COMMAND.format(name="two"))
     loading.load(str(first))
-    error = failure(str(second))
-    assert str(first) in str(error)
-    assert str(second) in str(error)
+    (error,) = loading.load_all([str(second)], entry_points=False)
+    assert f"{first}, line 4" in str(error)
+    assert f"{second}, line 4" in str(error)
+    assert error.place == f"{second}, line 4"
     assert registry.get("one").source == {"file": str(first)}
+    assert registry.names() == ["one", "two"]
 
 
 def test_a_module_that_fails_leaves_none_of_its_commands(tmp_path: Path) -> None:

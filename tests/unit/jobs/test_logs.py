@@ -156,9 +156,12 @@ def test_what_is_no_cursor_is_refused(tmp_path: Path, cursor: str) -> None:
         logs.since(_folder(str(tmp_path)), RUN, BOTH, cursor, ended=True)
 
 
-def test_a_cursor_past_the_end_reads_nothing(tmp_path: Path) -> None:
+def test_a_cursor_past_the_end_reads_from_the_beginning(tmp_path: Path) -> None:
     folder = _folder(str(tmp_path), b"out\n")
-    page = logs.since(folder, RUN, BOTH, f"{RUN[:8]}.999.999", ended=True)
+    page = logs.since(folder, RUN, BOTH, f"{RUN[:8]}.999.0", ended=True)
+    assert (page.stdout, page.more) == ([logs.EMPTIED, "out"], False)
+    assert page.stderr == []
+    page = logs.since(folder, RUN, BOTH, page.cursor, ended=True)
     assert (page.stdout, page.more) == ([], False)
 
 

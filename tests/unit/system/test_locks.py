@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_queue.system.locks import FileLock
+from mcp_queue.system.locks import FileLock, is_held
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,18 @@ def test_a_holder_that_is_killed_holds_it_no_more(path: str) -> None:
         assert holder.stdout.readline() == b"True\n"
         assert not lock.try_acquire()
         holder.kill()
+    assert lock.try_acquire()
+    lock.release()
+
+
+def test_who_asks_takes_nothing(path: str) -> None:
+    lock = FileLock(path)
+    assert not is_held(path)  # nor makes the file
+    assert lock.try_acquire()
+    assert is_held(path)
+    assert is_held(path)
+    lock.release()
+    assert not is_held(path)
     assert lock.try_acquire()
     lock.release()
 

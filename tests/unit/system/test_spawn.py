@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mcp_queue.system.locks import is_held
 from mcp_queue.system.spawn import spawn_detached, spawn_gated
 from support.processes import GUARD
 
@@ -123,6 +124,22 @@ def test_it_runs_in_a_session_a_folder_and_an_environment_of_its_own(tmp_path: P
     assert (tmp_path / "stdout.log").read_text() == f"True {tmp_path} yes\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no descriptor is inherited there")
+def test_it_holds_a_lock_from_its_birth_to_its_death(tmp_path: Path) -> None:
+    held = str(tmp_path / "held")
+    process = spawn_gated(
+        [sys.executable, "-c", "import os, sys; os.fstat(int(sys.argv[1])); " + GATE],
+        cwd=str(tmp_path),
+        env=dict(os.environ),
+        stdout=str(tmp_path / "stdout.log"),
+        stderr=str(tmp_path / "stderr.log"),
+        held=held,
+    )
+    assert is_held(held)
+    assert _through_gate(process) == 7
+    assert not is_held(held)
+
+
 @pytest.mark.parametrize("what", ["program", "folder"])
 def test_what_cannot_be_started_leaves_no_descriptor(tmp_path: Path, what: str) -> None:
     program = "/no/such/program" if what == "program" else sys.executable
@@ -149,6 +166,8 @@ def test_a_detached_process_has_another_parent_and_session(tmp_path: Path) -> No
     process = spawn_detached(
         [sys.executable, "-c", code, str(ready)], env=dict(os.environ), log=str(tmp_path / "log")
     )
+    assert process.stdout is not None
+    process.stdout.close()
     assert process.wait(GUARD) == 0
     told = json.loads(ready.read_text())
     assert told["first"] == process.pid

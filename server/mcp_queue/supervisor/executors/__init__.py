@@ -73,8 +73,8 @@ class Executor(Protocol):
         """Start a worker behind its gate. Raises `OSError` when it cannot be started."""
         ...
 
-    def adopt(self, run_id: str, identity: str) -> Worker | None:
-        """Take over a worker of a dead supervisor; None when it cannot be seen from here."""
+    def adopt(self, run_id: str, folder: RunFolder, identity: str) -> Worker:
+        """Take over a worker of a dead supervisor, dead or alive, wherever it is."""
         ...
 
     def reap(self) -> None:

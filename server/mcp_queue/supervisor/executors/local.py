@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
+from mcp_queue.jobs.events import write_all
 from mcp_queue.supervisor.executors import Death
 from mcp_queue.system import marks, priority, signals, tree
-from mcp_queue.system.identity import identity_of, pid_of
+from mcp_queue.system.identity import identity_of, is_here, pid_of
 from mcp_queue.system.memory import Meter
 from mcp_queue.system.spawn import spawn_gated
-from mcp_queue.system.watch import Watch, watch
+from mcp_queue.system.watch import Watch, watch, watch_holder
 
 if TYPE_CHECKING:
     import subprocess
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 BOOT = (
     "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.worker.main import main; main()"
 )
+GONE = "mcp-queue: the working folder {} is gone; this job runs in an empty one\n"
 
 
 class LocalExecutor:
@@ -35,9 +38,10 @@ class LocalExecutor:
     def start(self, run_id: str, folder: RunFolder, origin: dict[str, Any]) -> LocalWorker:
         """Start a worker behind its gate. Raises `OSError` when it cannot be started."""
         environment = {**origin["env"], marks.MARK: run_id, "PYTHONUNBUFFERED": "1"}
+        argv = [origin["interpreter"], *origin.get("flags", ()), "-u", "-P", "-c", BOOT]
         process = spawn_gated(
-            [origin["interpreter"], "-P", "-c", BOOT, origin["package"], folder.path],
-            cwd=origin["cwd"],
+            [*argv, origin["package"], folder.path],
+            cwd=_working_folder(origin["cwd"], folder),
             env=environment,
             stdout=folder.stdout,
             stderr=folder.stderr,
@@ -53,10 +57,10 @@ class LocalExecutor:
             raise ChildProcessError(f"the worker ended at once (exit status {process.wait()})")
         return LocalWorker(run_id, watching, process, self._own)
 
-    def adopt(self, run_id: str, identity: str) -> LocalWorker | None:
-        """Watch a worker that another supervisor started."""
-        watching = watch(identity)
-        return LocalWorker(run_id, watching, None, self._own) if watching is not None else None
+    def adopt(self, run_id: str, folder: RunFolder, identity: str) -> LocalWorker:
+        """Watch a worker that another supervisor started, maybe in another pid namespace."""
+        watching = watch_holder(identity, folder.events)
+        return LocalWorker(run_id, watching, None, self._own)
 
     def reap(self) -> None:
         """Take leave of orphans of runs that have ended by themselves; after each SIGCHLD."""
@@ -115,7 +119,10 @@ class LocalWorker:
         tree.kill_run(self._watch, self._run_id)
 
     def memory(self, enough: int) -> int:
-        """Bytes in use by its whole tree, exact if more than ``enough``; 0 when it is gone."""
+        """Bytes in use by its whole tree, exact if more than ``enough``; 0 when it is gone, or
+        where its pid means nothing."""
+        if not is_here(self.identity):
+            return 0
         return self._meter.read(enough, tree.strays(self._own, self._run_id))
 
     def reap(self) -> Death:
@@ -142,6 +149,25 @@ class LocalWorker:
     def close(self) -> None:
         """Release the watch."""
         self._watch.close()
+
+
+def _working_folder(wanted: str, folder: RunFolder) -> str:
+    """Where the run works; in an empty folder of its own when the wanted one is gone."""
+    try:
+        if stat.S_ISDIR(os.stat(wanted).st_mode):
+            return wanted
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:
+        return wanted  # the start will say what is wrong
+    own = os.path.join(folder.path, "cwd")
+    os.makedirs(own, mode=0o700, exist_ok=True)
+    log = os.open(folder.stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        write_all(log, os.fsencode(GONE.format(wanted or "of the server")))
+    finally:
+        os.close(log)
+    return own
 
 
 def _close_gate(process: subprocess.Popen[bytes]) -> None:

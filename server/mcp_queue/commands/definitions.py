@@ -1,0 +1,71 @@
+"""Taking in what authors define: what is ill defined is refused alone, not with its whole file."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mcp_queue.commands.catalog import registry
+from mcp_queue.errors import InvalidCommandError, QueueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from mcp_queue.commands.info import CommandInfo
+
+_OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def define(add: Callable[[], None]) -> None:
+    """Call ``add``, which adds something to the catalog or raises a QueueError.
+
+    While a module is loaded for its commands the error is noted in the catalog, with its place,
+    and the rest of the module is taken in; otherwise it is raised.
+    """
+    try:
+        add()
+    except QueueError as error:
+        if registry.source is None:
+            raise
+        error.place = _place()
+        registry.problems.append(error)
+
+
+def refuse(what: object, reason: str) -> None:
+    """`define` what cannot be: ``what`` names it."""
+
+    def fail() -> None:
+        raise InvalidCommandError(command=what, reason=reason)
+
+    define(fail)
+
+
+def check_options(name: object, given: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raises InvalidCommandError for an option that there is none of."""
+    names = sorted(known)
+    for option in given:
+        if option not in names:
+            from difflib import get_close_matches
+
+            near = get_close_matches(option, names, n=1)
+            rest = f"perhaps {near[0]!r} is meant" if near else f"there are {', '.join(names)}"
+            raise InvalidCommandError(command=name, reason=f"it has no option {option!r}; {rest}")
+
+
+def place_of(info: CommandInfo) -> str | None:
+    """File and line of a definition; None where Python does not know them."""
+    function: Any = info.parameters_of
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}, line {code.co_firstlineno}" if code is not None else None
+
+
+def _place() -> str | None:
+    """Where the code of an author's stands that defines something now."""
+    frame = sys._getframe()  # pyright: ignore[reportPrivateUsage]
+    while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno}" if frame is not None else None

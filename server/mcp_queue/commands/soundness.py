@@ -1,0 +1,86 @@
+"""What of the catalog can be offered, and what is wrong with the rest (server side)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from mcp_queue.commands.definitions import place_of
+from mcp_queue.commands.problems import type_words
+from mcp_queue.commands.schema import schema_of
+from mcp_queue.errors import InvalidCommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    from mcp_queue.commands.catalog import Catalog
+    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.resource import ResourceInfo
+
+    Fault = InvalidCommandError | None
+    Info = TypeVar("Info", bound=CommandInfo)
+
+log = logging.getLogger(__name__)
+_told: set[CommandInfo] = set()
+
+
+def problems(catalog: Catalog) -> list[str]:
+    """All that is wrong with what authors wrote and what was set, each as a text with its place."""
+    faults = [
+        *(fault(info) for info in catalog),
+        *(fault_of_prompt(info) for info in catalog.prompts.values()),
+        *(fault_of_resource(info) for info in catalog.resources.values()),
+    ]
+    return [each.text for each in (*catalog.problems, *faults) if each is not None]
+
+
+def sound(infos: Iterable[Info], fault_of: Callable[[Info], Fault]) -> list[Info]:
+    """Those that can be offered; what is wrong with each of the others is said in the log, once."""
+    found: list[Info] = []
+    for info in infos:
+        error = fault_of(info)
+        if error is None:
+            found.append(info)
+        elif info not in _told:
+            _told.add(info)
+            log.error("mcp-queue: %s", error.text)
+    return found
+
+
+def fault(info: CommandInfo) -> Fault:
+    """Why a command cannot be offered: its schema cannot be made."""
+    try:
+        schema_of(info)
+    except InvalidCommandError as error:
+        return error
+    return None
+
+
+def fault_of_prompt(info: CommandInfo) -> Fault:
+    """Why a prompt cannot be offered: the arguments of one are texts."""
+    if (error := fault(info)) is not None:
+        return error
+    schema = schema_of(info).input_schema
+    for name, part in schema["properties"].items():
+        kind = type_words(part, schema)
+        if kind.startswith(("array", "object")):
+            reason = f"the parameter {name!r} is an {kind.split()[0]}, but the arguments of a "
+            return _invalid(info, reason + "prompt are texts")
+    return None
+
+
+def fault_of_resource(info: ResourceInfo) -> Fault:
+    """Why a resource cannot be offered: its address has to give all that it needs."""
+    if (error := fault(info)) is not None:
+        return error
+    for name in schema_of(info).input_schema.get("required", ()):
+        if name not in info.variables:
+            return _invalid(info, f"nobody gives its parameter {name!r}")
+    return None
+
+
+def _invalid(info: CommandInfo, reason: str) -> InvalidCommandError:
+    error = InvalidCommandError(command=info.name, reason=reason)
+    error.place = place_of(info)
+    return error
