@@ -14,7 +14,8 @@ import pytest
 
 from mcp_queue.commands import loading
 from mcp_queue.commands.catalog import registry as catalog
-from support.queues import done, run, submit, until, worker_pid
+from mcp_queue.config import Settings
+from support.queues import done, opened, run, submit, until, worker_pid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,8 +178,9 @@ async def test_output_of_python_c_and_children_is_in_the_logs(queue: QueueManage
     assert (page.stdout, page.stderr) == (["line from C"], [])
 
 
-async def test_a_worker_is_lean_and_alone(queue: QueueManager) -> None:
-    record = await run(queue, "look_around")
+async def test_a_worker_is_lean_and_alone(settings: Settings) -> None:
+    async with opened(replace(settings, niceness=Settings().niceness)) as queue:
+        record = await run(queue, "look_around")
     seen = record.result
     assert seen["modules"] == []
     # The outcome's files are held out of the way: what a job opens first gets descriptor 3.
