@@ -298,13 +298,30 @@ def test_row_39_over_http_other_clients_are_untouched(authored: Setup) -> None:
     assert status == 0, running.stderr
 
 
-async def test_row_39_to_dict_that_raises_in_a_worker(authored: Setup) -> None:
-    with speaking(authored, MODERN) as speaker:
-        for name in BAD:
-            job_id = speaker.call("job_in_to_dict", name=name)["structuredContent"]["job_id"]
-            waited = speaker.call("queue_wait_job", job_ids=job_id)["structuredContent"]
-            [job] = waited["jobs"]
-            assert (job["status"], job["error"]["code"]) == ("failed", "exception"), job
-            assert short(name) in job["error"]["message"]
-            logs = speaker.call("queue_get_job_logs", job_id=job_id)["structuredContent"]
-            assert any("author_code.py" in line for line in logs["stderr"])
+IN_A_WORKER = """
+from mcp_queue import SuccessResult, command
+
+class PanicException(BaseException): ...
+
+class Result(SuccessResult):
+    def to_dict(self):
+        raise {name}("why")
+
+@command(use_queue=True)
+def gives() -> Result:
+    return Result()
+"""
+
+
+@pytest.mark.parametrize("name", ["PanicException", "SystemExit", "GeneratorExit", "ValueError"])
+def test_row_39_to_dict_that_raises_in_a_worker(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "results.py"
+    file.write_text(IN_A_WORKER.replace("{name}", name), "utf-8")
+    with speaking(Setup(tmp_path, {"niceness": 0}, [str(file)]), MODERN) as speaker:
+        job_id = speaker.call("gives")["structuredContent"]["job_id"]
+        waited = speaker.call("queue_wait_job", job_ids=job_id)["structuredContent"]
+        [job] = waited["jobs"]
+        assert (job["status"], job["error"]["code"]) == ("failed", "exception"), job
+        assert job["error"]["message"] == f"{name}: why"
+        logs = speaker.call("queue_get_job_logs", job_id=job_id)["structuredContent"]
+        assert any("in to_dict" in line for line in logs["stderr"])

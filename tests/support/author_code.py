@@ -336,8 +336,3 @@ async def turns_a_cancel_into_a_panic() -> str:
 @command
 def fine(n: int) -> int:
     return n + 1
-
-
-@command(use_queue=True)
-def job_in_to_dict(name: str) -> Result:
-    return Result(name)
