@@ -317,7 +317,7 @@ def gives() -> Result:
 def test_row_39_to_dict_that_raises_in_a_worker(tmp_path: Path, name: str) -> None:
     file = tmp_path / "results.py"
     file.write_text(IN_A_WORKER.replace("{name}", name), "utf-8")
-    with speaking(Setup(tmp_path, {"niceness": 0}, [str(file)]), MODERN) as speaker:
+    with speaking(Setup(tmp_path, {}, [str(file)]), MODERN) as speaker:
         job_id = speaker.call("gives")["structuredContent"]["job_id"]
         waited = speaker.call("queue_wait_job", job_ids=job_id)["structuredContent"]
         [job] = waited["jobs"]

@@ -80,7 +80,6 @@ def persistent(tmp_path: Path) -> Settings:
         registry_path=str(tmp_path / "data" / "registry.db"),
         stop_grace_seconds=GRACE,
         supervisor_linger_seconds=0.1,
-        niceness=0,  # guards are short beside a busy machine
     )
 
 

@@ -43,10 +43,7 @@ ENVELOPE = {
 
 @dataclass
 class Setup:
-    """How a server is started: its settings, and where it lives.
-
-    Unless a test says otherwise its jobs do not stand back: guards are short beside a busy machine.
-    """
+    """How a server is started: its settings, and where it lives."""
 
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
@@ -56,9 +53,8 @@ class Setup:
     def command(self) -> list[str]:
         """The command line of the server, its configuration written."""
         config = self.folder / "config.json"
-        section = {"niceness": 0, **self.settings}
         config.write_text(
-            json.dumps({"queue_manager": section, "commands": self.commands}), "utf-8"
+            json.dumps({"queue_manager": self.settings, "commands": self.commands}), "utf-8"
         )
         return [sys.executable, "-m", "mcp_queue", "serve", "--config", str(config)]
 
