@@ -19,6 +19,7 @@ import support.reopening  # noqa: F401 (registers commands)
 from mcp_queue.system import marks
 from mcp_queue.system.log_readers import is_reader
 from support import invariants, scenes
+from support.processes import Lifelines
 from support.queues import worker_pid
 from support.rawclient import RawClient
 from support.reopening import WAYS
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.record import JobRecord
     from support.fixtures import Killed
     from support.invariants import Witness
-    from support.processes import Lifelines
     from support.scenes import Scene
 
 pytestmark = [
@@ -114,12 +114,16 @@ async def test_row_47_cursors_hold(server: Setup, witness: Witness, lines: Lifel
 
 
 async def test_row_47_a_daemon_goes_on_printing(scene: Scene, lines: Lifelines) -> None:
-    record = await scene.run("leaves_a_printer", port=lines.port)
+    with Lifelines() as gate:
+        job = await scene.submit("leaves_a_printer", port=lines.port, gate=gate.port)
+        await lines.arrive()
+        await gate.arrive()
+        gate.let_go()
+        record = await scene.done(job)
     assert (record.status, record.result) == ("completed", "ended")
     out, err = logs_of(scene, record)
     assert b"the job's last line" in out
     assert err.endswith(b"the job's last line\n")
-    await lines.arrive()
     await lines.end()
 
 

@@ -307,10 +307,11 @@ def meets_and_reopens(port: int) -> None:
 
 
 @command(use_queue=True)
-def leaves_a_printer(port: int) -> str:
+def leaves_a_printer(port: int, gate: int) -> str:
     """Leave a daemon that prints for ever, and another that only holds the output open."""
     subprocess.Popen("while :; do echo again; done", shell=True, start_new_session=True)
     subprocess.Popen([sys.executable, "-c", CONNECT, str(port)], start_new_session=True)
+    meet(gate)
     note("the job's last line")
     return "ended"
 
