@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     RecordProperty = Callable[[str, object], None]
 
+pytestmark = pytest.mark.needs("schemas")
+
 EXCEPTIONS = sorted(author_code.known())
 BAD = (
     "PanicException",

@@ -14,6 +14,8 @@ from support.rawclient import RawClient
 from support.serving import HANDSHAKE, Setup
 from support.speaking import MODERN, Speaker, speaking
 
+pytestmark = pytest.mark.needs("schemas")
+
 HEAD = "from mcp_queue import Command, Job, command, prompt, resource\n"
 FINE = """
 @command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import subprocess
 import threading
 import time
@@ -16,7 +17,7 @@ import psutil
 from support.serving import ENVELOPE, GUARD, HANDSHAKE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -28,7 +29,8 @@ class WebServer:
     """``serve --http`` as a process; a context manager that ends it with SIGTERM if it still runs.
 
     Its standard input is closed at once, which means nothing to it. Without ``hears``, its standard
-    error is not read any more as soon as it serves.
+    error is not read any more as soon as it serves. ``raising``: commands whose tracebacks it may
+    hold.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class WebServer:
         *,
         cwd: str | Path | None = None,
         hears: bool = True,
+        raising: Iterable[str] = (),
     ) -> None:
         self._hears = hears
+        self._expected = {f"{name!r} failed" for name in raising}
         self._process = subprocess.Popen(
             [*command, "--http", address],
             stdin=subprocess.DEVNULL,
@@ -67,7 +71,8 @@ class WebServer:
         status = self.end()
         if error is None:
             assert status == 0, self.stderr
-            assert "Traceback" not in self.stderr, self.stderr
+            tracebacks = set(re.findall(r"^(.*)\nTraceback", self.stderr, re.MULTILINE))
+            assert tracebacks <= self._expected, self.stderr
 
     @property
     def pid(self) -> int:

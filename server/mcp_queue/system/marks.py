@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
+from mcp_queue.system.identity import identity_of
+
 MARK = "MCP_QUEUE_RUN"
 DIGITS = 12  # of a run's id, which are hexadecimal, that the limit has room for
 _BASE = 1 << 62
@@ -103,4 +105,6 @@ def _from_limit(pid: int) -> str | None:
         limit, _ = resource.prlimit(pid, resource.RLIMIT_RTTIME)
     except (OSError, ValueError, OverflowError):
         return None
-    return f"{limit - _BASE:0{DIGITS}x}" if 0 <= limit - _BASE < 1 << 4 * DIGITS else None
+    if not 0 <= limit - _BASE < 1 << 4 * DIGITS or identity_of(pid) is None:
+        return None  # a zombie has its limits still, and is dead
+    return f"{limit - _BASE:0{DIGITS}x}"

@@ -113,7 +113,7 @@ assert len(where) == 1 and where[0].startswith("pipe:"), where
 assert os.readlink(f"/proc/{pid}/cwd") == "/"
 os.write(end, b"stored")
 os.close(end)
-tree.end_last("the-run")
+assert tree.kill_strays(set(), "the-run")
 assert stored() == "stored"
 """,
         tmp_path / "log",
