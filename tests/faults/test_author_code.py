@@ -142,6 +142,7 @@ def test_row_39_the_error_says_what_was_raised_and_the_log_where(authored: Setup
         "leaves_a_callback_that_exits",
         "leaves_a_task_that_is_interrupted",
         "stops_the_loop",
+        "cancels_all_tasks",
         "cancels_itself_and_returns",
         "swallows_its_own_cancel",
         "closes_standard_streams",
@@ -163,6 +164,22 @@ def test_row_39_a_call_that_cancels_itself_is_answered(authored: Setup) -> None:
         error = error_of(speaker.call("cancels_itself"))
         assert error["message"] == "CancelledError: the call was cancelled from within"
         goes_on(speaker)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("end", ["raise SystemExit(3)", "pass"])
+def test_row_39_a_module_that_forks_as_it_is_loaded(tmp_path: Path, end: str) -> None:
+    """The child that comes back is no second server on the client's descriptors."""
+    file = tmp_path / "forks.py"
+    file.write_text(
+        "import os\nfrom mcp_queue import command\n"
+        f"if os.fork() == 0:\n    {end}\n"
+        "@command\ndef fine() -> str: return 'fine'\n",
+        "utf-8",
+    )
+    with speaking(Setup(tmp_path, {}, [str(file)]), MODERN) as speaker:
+        for _ in range(5):
+            assert speaker.call("fine")["structuredContent"] == {"result": "fine"}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

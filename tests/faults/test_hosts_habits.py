@@ -213,3 +213,30 @@ def test_row_48_what_no_parser_takes_within_a_batch(command: list[str]) -> None:
         assert "result" in client.answer("one").message
         assert "result" in client.answer("two").message
         assert "deep" in client.answer("bad").message["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result"),
+    [
+        ('{"names": ["a"]}', "{'names': ['a'], 'options': None, 'limit': 3}"),
+        ('{"names": "[\\"a\\"]", "limit": "4"}', "{'names': ['a'], 'options': None, 'limit': 4}"),
+    ],
+)
+def test_row_48_all_arguments_as_a_json_text(
+    client: RawClient, arguments: str, result: str
+) -> None:
+    answer = client.request("tools/call", {"name": "plain", "arguments": arguments})
+    assert answer["result"]["structuredContent"] == {"result": result}
+
+
+@pytest.mark.parametrize("arguments", ["[1]", "no JSON", "7"])
+def test_row_48_a_text_that_is_no_object(client: RawClient, arguments: str) -> None:
+    answer = client.request("tools/call", {"name": "plain", "arguments": arguments})
+    assert answer["result"]["isError"]
+    assert "an object is needed" in answer["result"]["content"][0]["text"]
+
+
+def test_row_48_what_is_meant_is_not_blamed_for_what_is_wrong(client: RawClient) -> None:
+    error = refused(client, "queued", names='["a"]', count="no number")
+    assert "count" in error["message"]
+    assert "names" not in error["message"]

@@ -130,19 +130,28 @@ async def test_row_45_shared_memory_is_freed(scene: Scene, lines: Lifelines, end
 @pytest.mark.parametrize("size", [4, 40_000])
 @pytest.mark.parametrize("what", TAKERS)
 async def test_row_46_the_result_is_kept(
-    scene: Scene,
-    killed: Killed,
-    what: str,
-    size: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    scene: Scene, killed: Killed, what: str, size: int, tmp_path: Path
 ) -> None:
     if os.getuid() and what in ("rights", "root folder"):
         pytest.skip("takes root")
     folder = tmp_path / "working folder"
     folder.mkdir()
-    monkeypatch.chdir(folder)
-    record = await scene.run("takes_away", what=what, size=size)
+    record = await scene.run("takes_away", what=what, size=size, folder=str(folder))
     assert failure(record) == ("completed", None)
     assert await scene.queue.result_of(record.job_id) == "x" * size
     assert all(not file.read_text() for file in folder.iterdir())
+
+
+@pytest.mark.parametrize("how", ["tee", "nothing", "closed"])
+async def test_row_46_standard_streams_replaced(scene: Scene, how: str) -> None:
+    record = await scene.run("replaces_streams", how=how)
+    assert (record.status, record.result) == ("completed", "kept")
+
+
+@pytest.mark.parametrize(("how", "status"), [("exits", 5), ("raises", 1), ("returns", 0)])
+async def test_row_45_a_fork_that_comes_back(scene: Scene, how: str, status: int) -> None:
+    record = await scene.run("forks_and_ends", how=how)
+    assert (record.status, record.result) == ("completed", status)
+    errors = "\n".join((await scene.logs(record))["stderr"])
+    assert ("in the child" in errors) == (how == "raises")
+    assert "SystemExit" not in errors

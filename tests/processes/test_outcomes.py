@@ -201,7 +201,7 @@ async def test_a_fork_of_a_job_does_not_end_it(queue: QueueManager, lines: Lifel
     assert (await queue.get_job_status(job.job_id)).status == "running"
     lines.let_go()
     record = await done(queue, job)
-    assert (record.status, record.result) == ("completed", "child left with 1")
+    assert (record.status, record.result) == ("completed", "child left with 3")
 
 
 async def test_progress_is_coalesced_clamped_and_never_lost(

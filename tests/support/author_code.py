@@ -248,6 +248,20 @@ async def stops_the_loop() -> str:
 
 
 @command
+async def cancels_all_tasks() -> str:
+    """The usual way to tidy up at the end of a program."""
+    own = asyncio.create_task(asyncio.sleep(600))
+    for task in asyncio.all_tasks():
+        if task is not asyncio.current_task():
+            task.cancel()
+    try:
+        await own
+    except asyncio.CancelledError:
+        return "went on"
+    return "its own task was not cancelled"
+
+
+@command
 async def cancels_itself_and_returns() -> str:
     task = asyncio.current_task()
     assert task is not None

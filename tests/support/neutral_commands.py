@@ -13,11 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mcp_queue import Job, QueueError, command
+from mcp_queue import File, Job, QueueError, command
 from support.job_commands import meet
 
-KEPT: list[Any] = []
-LARGE = 40_000  # characters of a result that does not stand in the outcome's line
+KEPT: list[Any] = [File]  # who may return one needs more for the end of a job
 
 
 @command(use_queue=True)
@@ -177,9 +176,46 @@ def shares_memory(port: int) -> str:
     return memory.name
 
 
+class Tee:
+    """What programs put in the place of a stream, to write to two at once."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(text)
+
+
 @command(use_queue=True)
-def takes_away(what: str, size: int = 4) -> str:
+def replaces_streams(how: str) -> str:
+    """Put something else in the place of the standard streams, and leave it there."""
+    if how == "tee":
+        sys.stdout, sys.stderr = Tee(sys.stdout), Tee(sys.stderr)  # pyright: ignore[reportAttributeAccessIssue]
+        print("through the tee")
+    elif how == "nothing":
+        sys.stdout = sys.stderr = None
+    else:
+        sys.stdout.close()
+        sys.stderr.close()
+    return "kept"
+
+
+@command(use_queue=True)
+def forks_and_ends(how: str) -> int:
+    """The exit status of a forked child that comes back, by the end of the function or not."""
+    if (pid := os.fork()) == 0:
+        if how == "exits":
+            sys.exit(5)
+        if how == "raises":
+            raise ValueError("in the child")
+        return 0
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@command(use_queue=True)
+def takes_away(what: str, folder: str, size: int = 4) -> str:
     """Take something away from its own process, and return a text of that size."""
+    os.chdir(folder)
     TAKERS[what]()
     return "x" * size
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
-from pydantic_core import PydanticSerializationError
+from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from mcp_queue.commands import problems
 from mcp_queue.commands.signature import EMPTY, Parameter, Signature, is_plain
@@ -79,8 +79,10 @@ class Arguments:
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False)
             checked = None if wrong else self._mended(given, {each["loc"][:1] for each in errors})
-            if checked is not None:
+            if isinstance(checked, Checked):
                 return checked
+            if checked is not None:  # what is still wrong when the rest is taken as it was meant
+                given, errors = checked
             wrong += problems.describe(errors, given, self.schema)
         else:
             if not wrong:
@@ -130,7 +132,9 @@ class Arguments:
     def _keeps(self, name: str, value: object) -> bool:
         return name not in self._plain and _is_json(value)
 
-    def _mended(self, given: dict[str, Any], places: set[tuple[int | str, ...]]) -> Checked | None:
+    def _mended(
+        self, given: dict[str, Any], places: set[tuple[int | str, ...]]
+    ) -> Checked | tuple[dict[str, Any], list[ErrorDetails]] | None:
         from mcp_queue.commands import mending
 
         names = {str(name) for place in places for name in place}
@@ -139,6 +143,8 @@ class Arguments:
             return None
         try:
             model = _validate(self._model, mended)
+        except ValidationError as error:
+            return mended, error.errors(include_url=False, include_context=False)
         except Exception:  # noqa: BLE001 (checks of an author's get values that they did not expect)
             return None
         mending.say(self._command, given, mended)

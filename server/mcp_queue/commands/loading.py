@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mcp_queue import search_path
+from mcp_queue import forked, search_path
 from mcp_queue.commands.catalog import FILE_MODULE, registry
 from mcp_queue.errors import (
     CommandLoadError,
@@ -139,13 +139,19 @@ def _named(source: dict[str, str]) -> str:
 
 
 def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -> ModuleType:
-    outer, before = registry.source, registry.everything()
+    outer, before, process = registry.source, registry.everything(), os.getpid()
     registry.source = source
     try:
         if "file" in source:
-            return _import_file(source["file"], any_name)
-        return _import_module(source["module"])
+            module = _import_file(source["file"], any_name)
+        else:
+            module = _import_module(source["module"])
+        if os.getpid() != process:
+            forked.leave(None)
+        return module
     except BaseException as error:  # whatever the module raised
+        if os.getpid() != process:
+            forked.leave(error)
         _forget_unfinished(before)
         if interrupts(error):
             raise
@@ -162,12 +168,18 @@ def _import_module(name: str) -> ModuleType:
 
 def _import_file(path: str, any_name: bool) -> ModuleType:
     if not os.path.isfile(path):
-        raise FileNotFoundError("a folder" if os.path.isdir(path) else "no such file")
+        raise FileNotFoundError(_why_no_file(path))
     if not any_name and not path.endswith((".py", ".pyw", ".pyc")):
         raise ImportError("the name of a Python file ends in .py")
     from mcp_queue import files
 
     return files.load(path)
+
+
+def _why_no_file(path: str) -> str:
+    if os.path.isdir(path):
+        return "it is a folder; name a file in it, or a package by its module's name"
+    return "it is no regular file" if os.path.exists(path) else "no such file"
 
 
 def _forget_unfinished(before: set[CommandInfo]) -> None:

@@ -61,7 +61,7 @@ class Registry:
         _make_owner_only(path)
         with self._errors():
             # apsw's stubs name types that Python 3.11 does not have.
-            self.connection = cast("Any", apsw.Connection(path))
+            self.connection = cast("Any", _connected(path))
             try:
                 self.connection.set_busy_timeout(int(busy_timeout * 1000))
                 self._prepare()
@@ -216,6 +216,15 @@ class Registry:
                 reason=f"it cannot be written ({error})",
                 advice="Make room on the disk and try again; nothing was changed.",
             ) from error
+
+
+def _connected(path: str) -> apsw.Connection:
+    try:
+        return apsw.Connection(path)
+    except UnicodeEncodeError as error:
+        raise RegistryError(
+            path=ascii(path), reason="SQLite takes paths in UTF-8", advice="Choose another path."
+        ) from error
 
 
 def _make_owner_only(path: str) -> None:

@@ -10,7 +10,9 @@ import apsw
 
 import mcp_queue
 from mcp_queue import clock
+from mcp_queue.errors import RegistryGoneError
 from mcp_queue.jobs import damage, job_rows, lives, member_rows, states
+from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.system.identity import pid_of
 
 if TYPE_CHECKING:
@@ -68,6 +70,10 @@ def health(
 
 
 def _problems(path: str, problem: QueueError | None) -> list[str]:
+    folder = RegistryFolder(path)
+    if not os.path.isdir(folder.runs):
+        gone = RegistryGoneError(path=path, reason=f"its folder {folder.path} was removed")
+        return [f"{gone.message} {gone.hint}"]
     found: list[str] = []
     if _free(path) < LOW_DISK:
         found.append("The disk is full: jobs are neither taken nor settled until there is room.")

@@ -12,14 +12,14 @@ import asyncio
 import logging
 import math
 import os
-import sys
-import traceback
+from contextvars import ContextVar
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from mcp_queue import forked
 from mcp_queue.errors import CheckFailedError, QueueError, cause_of
 from mcp_queue.server.protocol import InputNeeded
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 MESSAGE_LIMIT = 2000  # characters of an exception's text
+
+CALLER: ContextVar[asyncio.Task[Any] | None] = ContextVar("mcp_queue_caller", default=None)
+"""The task of the request within which an author's code runs, and whatever that starts."""
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ async def called(
     """
     process, task = os.getpid(), asyncio.current_task()
     cancelled = task.cancelling() if task is not None else 0
+    token = CALLER.set(task)
     try:
         value = make() if iscoroutinefunction(function) else await in_thread(make, threads)
         if hasattr(value, "__await__"):
@@ -65,6 +69,8 @@ async def called(
         if (outcome := contained(error)) is error:
             raise
         raise outcome from None
+    finally:
+        CALLER.reset(token)
     _leave_fork(process, None)
     await _undo_cancel(task, cancelled)
     return value
@@ -191,21 +197,4 @@ def _leave_fork(process: int, error: BaseException | None) -> None:
     It must not go on as a second server: it has the client's descriptors.
     """
     if os.getpid() != process:
-        _leave(error)
-
-
-def _leave(error: BaseException | None) -> NoReturn:
-    status = 0
-    try:
-        if isinstance(error, SystemExit):
-            code = error.code
-            status = code if isinstance(code, int) else 0 if code is None else 1
-            if status == 1 and not isinstance(code, int):
-                print(code, file=sys.stderr)
-        elif error is not None:
-            status = 1
-            traceback.print_exception(error)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    finally:
-        os._exit(status & 0xFF)
+        forked.leave(error)

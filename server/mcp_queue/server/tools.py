@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -158,11 +159,25 @@ async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
     arguments = params["arguments"]
     if isinstance(arguments, dict):
         return await call_next(ctx)
+    arguments = _read(arguments)
+    if isinstance(arguments, dict):
+        return await call_next(replace(ctx, params={**params, "arguments": arguments}))
     token = _no_object.set({} if arguments is None else arguments)
     try:
         return await call_next(replace(ctx, params={**params, "arguments": {}}))
     finally:
         _no_object.reset(token)
+
+
+def _read(arguments: object) -> object:
+    """What some hosts send as JSON text, of which an object is meant without a doubt."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        value: object = json.loads(arguments) if arguments.strip() else {}
+    except (ValueError, RecursionError):
+        return arguments
+    return value if isinstance(value, dict) else arguments  # pyright: ignore[reportUnknownVariableType]
 
 
 def _refused(info: CommandInfo, error: QueueError) -> CallToolResult:

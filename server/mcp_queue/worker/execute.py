@@ -7,6 +7,7 @@ import signal
 import sys
 from _thread import get_ident  # threading costs 3 ms of a worker's start
 
+from mcp_queue import forked
 from mcp_queue.commands.job import Job
 from mcp_queue.jobs import events
 from mcp_queue.worker.encode import NotSerializableError, depth, to_json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mcp_queue.worker.reporter import Reporter
 
 _STOPPED = ("CancelledError", "JobStoppedError")
+CONTENTS = "mcp_queue.commands.contents"  # imported by who makes images, files and the like
 MESSAGE_LIMIT = 4096  # characters of an error's message; the whole text is in the log
 
 
@@ -28,6 +30,7 @@ def execute(spec: dict[str, Any], reporter: Reporter) -> dict[str, object]:
     stop = _Stop(reporter)
     try:
         function = _load(spec, stop)
+        _load_what_keeps_contents()
     except BaseException as error:
         return _failure("import_error", error)
     try:
@@ -42,8 +45,12 @@ def execute(spec: dict[str, Any], reporter: Reporter) -> dict[str, object]:
         if "job_class" in spec["call"]:
             fields, value = value
     except BaseException as error:
+        if reporter.is_child:
+            forked.leave(error)
         reporter.make_room()
         return _failure("stopped" if stop.cancelled(error) else "exception", error)
+    if reporter.is_child:
+        forked.leave(None)
     reporter.make_room()
     return _success(value, fields, reporter, spec["job_id"])
 
@@ -188,9 +195,20 @@ def _success(
     return {**fields, "result_size": size}
 
 
+def _load_what_keeps_contents() -> None:
+    """For who may return images and the like: a job can lose the way to our modules."""
+    if CONTENTS in sys.modules:
+        import mimetypes
+        import urllib.parse  # noqa: F401
+
+        import mcp_queue.worker.keep  # noqa: F401
+
+        mimetypes.init()
+
+
 def _shown(reporter: Reporter, job_id: str) -> Shown | None:
     """What keeps images and the like of a result; None where there cannot be any."""
-    if "mcp_queue.commands.contents" not in sys.modules:
+    if CONTENTS not in sys.modules:
         return None
     from mcp_queue.worker.keep import shown
 

@@ -37,9 +37,6 @@ def main() -> None:
     from mcp_queue.worker.execute import execute
 
     outcome = execute(job, reporter)
-    if os.getpid() != own:  # a fork of the job came back here; the job goes on without it
-        _flush()
-        os._exit(0 if outcome["status"] == "completed" else 1)
     _flush()
     logs.store()
     reporter.finish(outcome)
@@ -70,8 +67,9 @@ def _read_job(run: RunFolder) -> dict[str, Any]:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
+    """Whatever the job has put in the place of the standard streams, or left of them."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
-            stream.flush()
-        except (OSError, ValueError):
+            stream.flush()  # pyright: ignore[reportOptionalMemberAccess]
+        except BaseException:
             pass

@@ -47,7 +47,7 @@ class Reporter:
         self._ended = False
         self._burst = 0.0
         self._questions: Questions | None = None
-        self._is_child = False
+        self.is_child = False
         self._control_size = 0  # bytes of control.jsonl that were looked at
         self.stop_asked = False
 
@@ -70,7 +70,7 @@ class Reporter:
         """This process is a fork of the job: nothing that its threads did goes on here."""
         self._lock = allocate_lock()
         self._waiting, self._flushing = {}, False
-        self._burst, self._is_child = BURST, True
+        self._burst, self.is_child = BURST, True
 
     def __reduce__(self) -> tuple[object, ...]:
         return _in_child, (self.run.path, self._bell, self._attempt)
@@ -93,7 +93,7 @@ class Reporter:
         """Who asks the person (`commands.asking.Asking`)."""
         from mcp_queue.worker.questions import Elsewhere, Questions
 
-        if self._is_child:
+        if self.is_child:
             return Elsewhere()
         with self._lock:
             if self._questions is None:
@@ -113,7 +113,7 @@ class Reporter:
                 self._waiting["progress"] = percent
             if description is not None:
                 self._waiting["description"] = description
-            if self._ended or (self._flushing and not self._is_child):
+            if self._ended or (self._flushing and not self.is_child):
                 return
             if self._may_send():
                 self._flush()
@@ -213,7 +213,7 @@ class Reporter:
     def _may_send(self) -> bool:
         """Whether a progress event may go out at once; in a child also as one of a burst."""
         passed = monotonic() - self._sent_at
-        if not self._is_child:
+        if not self.is_child:
             return passed >= INTERVAL
         self._burst = min(self._burst + passed / INTERVAL, BURST) - 1.0
         if self._burst >= 0:
