@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 import sysconfig
 from contextlib import suppress
@@ -26,7 +28,28 @@ def demo(folder: str | None) -> int:
     if not root.is_dir():
         console.print(f"mcp-queue: {root} is no folder. Name a folder of Python code.")
         return 2
-    return anyio.run(_demo, root.resolve(), console)
+    interrupted: list[bool] = []
+    try:
+        status = anyio.run(_until_interrupted, root.resolve(), console, interrupted)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    if interrupted:  # though something had taken the cancelling for its own
+        raise KeyboardInterrupt
+    return status
+
+
+async def _until_interrupted(root: Path, console: Console, interrupted: list[bool]) -> int:
+    """Ctrl-C cancels the demo, which then ends its server; ``interrupted`` notes it."""
+    task = asyncio.current_task()
+
+    def interrupt() -> None:
+        interrupted.append(True)
+        if task is not None:
+            task.cancel()
+
+    with suppress(NotImplementedError):  # Windows, where Python's own way serves
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+    return await _demo(root, console)
 
 
 async def _demo(root: Path, console: Console) -> int:

@@ -199,10 +199,9 @@ def _load_what_keeps_contents() -> None:
     """For who may return images and the like: a job can lose the way to our modules."""
     if CONTENTS in sys.modules:
         import mimetypes
-        import urllib.parse  # noqa: F401
 
-        import mcp_queue.worker.keep  # noqa: F401
-
+        for name in ("urllib.parse", "mcp_queue.worker.keep"):
+            __import__(name)
         mimetypes.init()
 
 
