@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,12 @@ def _ended(client: RawClient, job_id: str) -> dict[str, Any]:
     raise AssertionError(f"no end within {GUARD} s")
 
 
+def _as_from_a_shell() -> None:
+    """Whoever runs the tests in the background may ignore these."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _as_program(
     program: list[str], folder: Path, result: Path
 ) -> tuple[object, list[str], list[str]]:
@@ -78,6 +85,6 @@ def _as_program(
     done = subprocess.run(
         [sys.executable, *program, str(result)],
         cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=GUARD,
-        check=True,
+        check=True, preexec_fn=_as_from_a_shell,
     )  # fmt: skip
     return json.loads(result.read_text()), done.stdout.splitlines(), done.stderr.splitlines()

@@ -161,9 +161,8 @@ def forks() -> dict[str, Any]:
 
 
 def signals() -> dict[str, Any]:
-    """Handlers, masks, timers, and what is ignored at first (beside SIGHUP, under nohup)."""
-    known = (number for number in signal.Signals if number != signal.SIGHUP)
-    ignored = sorted(n.name for n in known if signal.getsignal(n) is signal.SIG_IGN)
+    """Handlers, masks, timers, and what is ignored at first."""
+    ignored = sorted(n.name for n in signal.Signals if signal.getsignal(n) is signal.SIG_IGN)
     found: dict[str, Any] = {"ignored": ignored, "blocked": len(signal.pthread_sigmask(0, ()))}
     seen: list[str] = []
     signal.signal(signal.SIGUSR1, lambda number, _frame: seen.append(signal.Signals(number).name))
