@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from support import invariants
+from support.guards import GUARD
 from support.neutral_commands import TAKERS
 from support.queues import supervisor_pid
 from support.rawclient import RawClient
@@ -112,9 +114,10 @@ async def test_row_45_orphans_by_the_hundred(scene: Scene) -> None:
 async def test_row_45_shared_memory_is_freed(scene: Scene, lines: Lifelines, ends: str) -> None:
     job = await scene.submit("shares_memory", port=lines.port)
     await lines.arrive()
-    while not (lines_printed := (await scene.logs(job))["stdout"]):
-        pass  # carried there by another process, since it has a child
-    [name] = lines_printed
+    with anyio.fail_after(GUARD):  # a reader carries it there, since the job has a child
+        while not (printed := (await scene.logs(job))["stdout"]):
+            await anyio.sleep(0.01)
+    [name] = printed
     assert Path("/dev/shm", name).exists()
     if ends == "returns":
         lines.let_go()
