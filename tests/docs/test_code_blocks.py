@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]'"
 DEMO = r"mcp-queue demo$"
+PINNED = r"^uv venv "
 TESTED = f"{INSTALL} && .venv/bin/python -m pytest"
 SCRIPTS = sysconfig.get_path("scripts")
 GUARD = 600  # seconds, for an installation over a slow network
@@ -75,7 +77,11 @@ CASES = [
     pytest.param(
         block,
         id=f"{block.document}-{block.first_line}",
-        marks=pytest.mark.needs("pip") if re.search(DEMO, block.text) else (),
+        marks=[
+            pytest.mark.needs(need)
+            for need, pattern in (("pip", DEMO), ("uv", PINNED))
+            if re.search(pattern, block.text)
+        ],
     )
     for block in BLOCKS
 ]
@@ -95,11 +101,28 @@ def handler_of(block: Block) -> str:
 
 
 def run_demo(block: Block, folder: Path, environment: dict[str, str]) -> None:
-    """In a fresh copy of the tree, the very line."""
-    copy = fresh_copy(folder / "clone")
+    done = run_in_a_copy(block.text, folder / "clone", environment)
+    progress = [float(value) for value in re.findall(r"^ *([\d.]+)%  ", done.stdout, re.MULTILINE)]
+    assert len(progress) >= 10
+    assert progress == sorted(progress)
+    assert re.search(r"modules\W+[\d,]{3,}", done.stdout)
+
+
+def install_pinned(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """The very versions of the lock file can be installed, and the program starts with them."""
+    line = f"{block.text.strip()} && .venv/bin/mcp-queue --version"
+    path = os.pathsep.join([SCRIPTS, environment["PATH"]])
+    done = run_in_a_copy(line, folder / "clone", {**environment, "PATH": path})
+    assert done.stdout.strip() == version("mcp-queue")
+
+
+def run_in_a_copy(
+    line: str, target: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a line of a shell in a fresh copy of the tree."""
     done = subprocess.run(
-        ["bash", "-c", block.text],
-        cwd=copy,
+        ["bash", "-c", line],
+        cwd=fresh_copy(target),
         env=environment,
         capture_output=True,
         text=True,
@@ -107,10 +130,7 @@ def run_demo(block: Block, folder: Path, environment: dict[str, str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    progress = [float(value) for value in re.findall(r"^ *([\d.]+)%  ", done.stdout, re.MULTILINE)]
-    assert len(progress) >= 10
-    assert progress == sorted(progress)
-    assert re.search(r"modules\W+[\d,]{3,}", done.stdout)
+    return done
 
 
 def fresh_copy(target: Path) -> Path:
@@ -381,6 +401,7 @@ KINDS = [
     ("sh", DEMO, "demo"),
     ("sh", r"python -m pytest$", "ci"),
     ("sh", re.escape(INSTALL) + "$", "ci"),
+    ("sh", PINNED, "pinned"),
     ("sh", r"tests/benchmarks/run\.py$", "benchmark"),
     ("sh", r"^mcp-queue serve .* --http ", "http"),
     ("sh", r"^mcp-queue serve ", "serve"),
@@ -397,6 +418,7 @@ KINDS = [
 ]
 HANDLERS: dict[str, Callable[[Block, Path, dict[str, str]], None]] = {
     "demo": run_demo,
+    "pinned": install_pinned,
     "ci": is_what_ci_runs,
     "benchmark": is_a_benchmark,
     "http": serve_http,

@@ -40,20 +40,26 @@ def install(pinned: Path = PINNED) -> None:
     """Install the pinned versions, unless all are there."""
     if ready(pinned):
         return
-    npm = _node_root() / ("" if sys.platform == "win32" else "lib") / "node_modules" / "npm"
     how = "ci" if (pinned / "package-lock.json").exists() else "install"
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     # By itself npm waits for minutes until it says that there is no network.
     patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
-    path = os.pathsep.join((str(node().parent), os.environ.get("PATH", os.defpath)))
     with _place(pinned).filling() as target:
         for file in _files(pinned):
             shutil.copy(file, target)
-        foreign.run(
-            [node(), npm / "bin" / "npm-cli.js", how, *options, *patience],
-            cwd=target,
-            env={**os.environ, "PATH": path},
-        )
+        foreign.run([*npm(), how, *options, *patience], cwd=target, env=environment())
+
+
+def npm() -> list[str | Path]:
+    """How npm is started, with `environment`."""
+    modules = _node_root() / ("" if sys.platform == "win32" else "lib") / "node_modules"
+    return [node(), modules / "npm" / "bin" / "npm-cli.js"]
+
+
+def environment() -> dict[str, str]:
+    """The variables in which programs find this Node."""
+    path = os.pathsep.join((str(node().parent), os.environ.get("PATH", os.defpath)))
+    return {**os.environ, "PATH": path}
 
 
 def _place(pinned: Path) -> foreign.Place:
