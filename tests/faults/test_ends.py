@@ -96,7 +96,7 @@ async def test_row_04_raises(scene: Scene, command: str, what: str | None, messa
     [
         ("nan", "result['a'][1]: nan is no JSON number"),
         ("surrogate", "result['a']: text that is not valid Unicode"),
-        ("bytes", "result['a']: bytes has no JSON form"),
+        ("bytes", "result['a']: bytes is no JSON value"),
         ("key", "the key (1, 2) is a tuple"),
         ("cycle", "it contains itself"),
         ("deep", "nested too deeply"),

@@ -78,11 +78,11 @@ async def test_an_endless_message_is_cut(queue: QueueManager) -> None:
     [
         ("nan", "result['a'][1]: nan is no JSON number"),
         ("surrogate", "result['a']: text that is not valid Unicode"),
-        ("bytes", "result['a']: bytes has no JSON form"),
-        ("key", "the key (1, 2) is a tuple"),
-        ("object", "result['a']: object has no JSON form"),
+        ("bytes", "result['a']: bytes is no JSON value; return mcp_queue.File"),
+        ("key", "result['a']: the key frozenset({1})"),
+        ("object", "result['a']: JSON has no form for a value of type object"),
         ("cycle", "it contains itself"),
-        ("deep", "nested too deeply"),
+        ("deep", "nested more than 200 deep"),
         ("number", "digits"),
     ],
 )

@@ -14,7 +14,7 @@ from mcp_queue.commands.schema import schema_of
 from mcp_queue.commands.soundness import fault_of_resource, sound
 from mcp_queue.server.containment import in_thread
 from mcp_queue.server.invoke import CONTENTS, invoke, protocol_errors
-from mcp_queue.server.results import compact
+from mcp_queue.values import to_json
 
 if TYPE_CHECKING:
     from mcp_types import BlobResourceContents
@@ -71,7 +71,7 @@ def _content(
 
         if isinstance(value, Content):
             return _bytes(info, _data(value), uri, value.mime_type)
-    text, mime_type = (value, TEXT) if isinstance(value, str) else (compact(value), JSON)
+    text, mime_type = (value, TEXT) if isinstance(value, str) else (to_json(value, info.name), JSON)
     return TextResourceContents(uri=uri, mime_type=info.mime_type or mime_type, text=text)
 
 

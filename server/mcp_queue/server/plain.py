@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp_types import CallToolResult
+from pydantic_core import from_json
 
 from mcp_queue.builtin import Envelope
 from mcp_queue.commands.results import ErrorResult, SuccessResult
@@ -14,12 +15,13 @@ from mcp_queue.errors import QueueError
 from mcp_queue.server.containment import attempt, in_thread, note, note_check, said
 from mcp_queue.server.invoke import CONTENTS, invoke
 from mcp_queue.server.results import (
-    NotSerializableError,
     error_shape,
     errors_are_text_only,
     failure,
     success,
+    told,
 )
+from mcp_queue.values import NotJsonError, to_json
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
@@ -59,7 +61,7 @@ class PlainCalls:
         except QueueError as error:
             note_check(info, error)
             shape = error_shape(error.code, error.message, error.hint)
-        except NotSerializableError as error:
+        except NotJsonError as error:
             shape = error_shape(
                 "result_not_serializable",
                 f"The result of {info.name!r} cannot be written as JSON: {error}",
@@ -95,10 +97,10 @@ def _answer(info: CommandInfo, value: Any, shown: Shown | None = None) -> CallTo
     if isinstance(value, CallToolResult):
         return value
     if isinstance(value, ErrorResult):
-        return _failed(info, value.to_dict())
+        return _failed(info, from_json(to_json(value.to_dict(), "result", shown)))
     if isinstance(value, SuccessResult):
-        return success(value.to_dict(), shown=shown)
-    return success({"result": value}, shown=shown)
+        return told(to_json(value.to_dict(), "result", shown))
+    return told(f'{{"result":{to_json(value, "result", shown)}}}')
 
 
 def _failed(info: CommandInfo, shape: dict[str, Any]) -> CallToolResult:

@@ -23,7 +23,7 @@ from mcp_queue.server.containment import in_thread
 from mcp_queue.server.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.server.paging import page_of
 from mcp_queue.server.protocol import FRESH, PAGE, InputNeeded, invalid_params
-from mcp_queue.server.results import compact
+from mcp_queue.values import to_json
 
 if TYPE_CHECKING:
     from mcp_types import (
@@ -127,4 +127,4 @@ def _content(context: Context, item: Any) -> ContentBlock:
         blocks: list[ContentBlock] = []
         if contents.of_value(context, blocks)(item) is not None:
             return blocks[0]
-    return TextContent(text=item if isinstance(item, str) else compact(item))
+    return TextContent(text=item if isinstance(item, str) else to_json(item, "message"))

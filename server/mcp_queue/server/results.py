@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mcp_types import CallToolResult, ResourceLink, TextContent
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from mcp_queue.builtin import NAMES
 from mcp_queue.builtin.views import job_uri
@@ -17,7 +17,6 @@ from mcp_queue.server.protocol import knows_links
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
-    from mcp_queue.commands.contents import Shown
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.server.protocol import Context
@@ -30,43 +29,19 @@ ENVELOPE_SCHEMA: dict[str, Any] = {
 """Loose on purpose: clients check a handle and the result of its task against the same schema."""
 
 
-BYTES = "return them as mcp_queue.File(data, name=...), or as an Image or Audio"
+def compact(value: object) -> str:
+    """``value``, which is our own, as JSON without spaces; half a character becomes ``?``."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode()
 
 
-class NotSerializableError(Exception):
-    """A command returned what JSON cannot hold; the text says what."""
+def success(structured: dict[str, Any], *more: ContentBlock) -> CallToolResult:
+    """A result that holds ``structured``, which is our own, as text and as structured content."""
+    return told(compact(structured), *more)
 
 
-def compact(value: object, shown: Shown | None = None) -> str:
-    """``value`` as JSON without spaces; not-a-number becomes null. Raises NotSerializableError.
-
-    ``shown`` says what stands for contents, and raises what it raises.
-    """
-
-    def fallback(value: object) -> object:
-        said = shown(value) if shown is not None else None
-        if said is None and isinstance(value, (bytes, bytearray, memoryview)):
-            raise NotSerializableError(f"{type(value).__name__} has no JSON form; {BYTES}")  # pyright: ignore[reportUnknownArgumentType]
-        if said is None:
-            raise TypeError(f"Unable to serialize unknown type: {type(value)}")
-        return said
-
-    try:
-        return to_json(value, inf_nan_mode="null", fallback=fallback).decode()
-    except (TypeError, ValueError) as error:
-        try:  # half of a surrogate pair becomes a question mark
-            text = json.dumps(value, ensure_ascii=False, default=fallback)
-            text = text.encode("utf-8", "replace")
-        except (TypeError, ValueError, RecursionError):
-            raise NotSerializableError(str(error)) from error
-        return to_json(json.loads(text), inf_nan_mode="null").decode()
-
-
-def success(
-    structured: dict[str, Any], *more: ContentBlock, shown: Shown | None = None
-) -> CallToolResult:
-    """A result that holds ``structured`` as text and as structured content, and ``more``."""
-    text = compact(structured, shown)
+def told(text: str, *more: ContentBlock) -> CallToolResult:
+    """A result that holds a JSON object, given as ``text``, in both forms, and ``more``."""
     content: list[ContentBlock] = [TextContent(text=text), *more]
     return CallToolResult(content=content, structured_content=from_json(text))
 

@@ -10,7 +10,7 @@ from _thread import get_ident  # threading costs 3 ms of a worker's start
 from mcp_queue import forked
 from mcp_queue.commands.job import Job
 from mcp_queue.jobs import events
-from mcp_queue.worker.encode import NotSerializableError, depth, to_json
+from mcp_queue.values import NotJsonError, depth, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,8 +176,8 @@ def _success(
     except BaseException as error:
         return _failure("exception", error)
     try:
-        text = to_json(value, _shown(reporter, job_id))
-    except NotSerializableError as error:
+        text = to_json(value, "result", _shown(reporter, job_id))
+    except NotJsonError as error:
         return {
             "status": "failed",
             "error_code": "result_not_serializable",

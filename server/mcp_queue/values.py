@@ -1,0 +1,260 @@
+"""Values as JSON: one rule for what a command returns, queued or not, and for a job's params.
+
+The rule for what is returned: what pydantic's JSON mode gives, where that is JSON. Not-a-number,
+infinities, bytes and text that is not valid Unicode are refused, with the place in the value. The
+rule for params: they stay as they are, and what JSON would change is refused.
+
+Standard library only, and nothing of it is imported before it is needed: workers start with this.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Convert = Callable[[Any], Any]
+
+DEPTH = 200  # arrays and objects that may stand inside each other, where each is looked at
+CONTENT = "return mcp_queue.File(data, name=...), or an Image or Audio"
+
+
+class NotJsonError(Exception):
+    """A value cannot be JSON; the text names the place in it and says why."""
+
+
+def to_json(value: Any, place: str, shown: Convert | None = None) -> str:
+    """``value`` as compact JSON that is valid UTF-8.
+
+    ``place`` is the value's name in errors. ``shown`` is asked first about each value that JSON has
+    no form for; it gives what stands for it, or None. Raises `NotJsonError`, and what ``shown`` and
+    the value's own methods raise.
+    """
+    import json
+
+    convert = _Conversion(shown)
+
+    def text_of(value: Any) -> str:
+        return json.dumps(
+            value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=convert
+        )
+
+    try:
+        text = text_of(value)
+        if '"null":' not in text:  # what looks like a key may be one that is None
+            text.encode()
+            return text
+    except (TypeError, ValueError, RecursionError):
+        pass  # the walk converts keys, too, and names what is at fault
+    try:
+        text = text_of(_walk(value, place, convert))
+        text.encode()
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError(f"{place}: {error}") from error
+    return text
+
+
+def exact_json(value: Any, place: str) -> str:
+    """``value`` as JSON, if nothing of it changes by that; tuples become lists.
+
+    Raises `NotJsonError`.
+    """
+    import json
+
+    return json.dumps(_walk(value, place, None), allow_nan=False)
+
+
+def depth(text: str) -> int:
+    """How many arrays and objects stand inside each other in a JSON text."""
+    import re
+
+    deepest = level = 0
+    for token in re.findall(r'"(?:[^"\\]|\\.)*"|[][{}]', text):
+        if token in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif token in "]}":
+            level -= 1
+    return deepest
+
+
+class _Conversion:
+    """What JSON has for a value of another type. Raises TypeError where it has nothing."""
+
+    def __init__(self, shown: Convert | None) -> None:
+        self._shown = shown
+        self._spent: dict[int, tuple[Any, list[Any]]] = {}  # iterators, and what they gave
+
+    def __call__(self, value: Any) -> Any:
+        if self._shown is not None and (content := self._shown(value)) is not None:
+            return content
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            raise TypeError(f"{_name_of(value)} is no JSON value; {CONTENT}")  # pyright: ignore[reportUnknownArgumentType]
+        if isinstance(value, type):
+            raise TypeError(f"the class {_name_of(value)} is no JSON value")
+        try:
+            for convert in (self._by_its_own_method, self._collected, _by_its_type):
+                if (found := convert(value)) is not _NOTHING:
+                    return found
+        except TypeError:
+            raise
+        except Exception as error:
+            name, cause = _name_of(value), f"{type(error).__name__}: {error}"
+            raise TypeError(f"a value of type {name} cannot be made JSON: {cause}") from error
+        raise TypeError(f"JSON has no form for a value of type {_name_of(value)}")
+
+    def _by_its_own_method(self, value: Any) -> Any:
+        """Pydantic models, dates and times, paths, results of commands."""
+        if hasattr(value, "model_dump"):
+            return value.model_dump(mode="json", fallback=self)
+        if hasattr(value, "isoformat"):
+            text = value.isoformat()
+            return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+        for method in ("__fspath__", "to_dict"):
+            if hasattr(value, method):
+                return getattr(value, method)()
+        return _NOTHING
+
+    def _collected(self, value: Any) -> Any:
+        from collections import deque
+
+        if isinstance(value, (set, frozenset, deque)):
+            return [*value]  # pyright: ignore[reportUnknownVariableType]
+        if not hasattr(value, "__next__"):
+            return _NOTHING
+        if id(value) not in self._spent:
+            self._spent[id(value)] = value, [*value]
+        return self._spent[id(value)][1]
+
+
+class _Nothing:
+    """No form was found; None is one."""
+
+
+_NOTHING = _Nothing()
+
+
+def _by_its_type(value: Any) -> Any:
+    fields: Any = getattr(value, "__dataclass_fields__", None)
+    if fields is not None:
+        return {name: getattr(value, name) for name in fields}
+    kind: type[object] = type(value)
+    if kind.__module__ in ("uuid", "decimal", "ipaddress", "fractions"):
+        return str(value)
+    if kind.__module__ == "re":
+        return value.pattern
+    if kind is complex:
+        return str(value).strip("()")
+    if kind.__module__.partition(".")[0] in ("pydantic", "pydantic_core"):
+        from pydantic_core import to_jsonable_python  # whoever made the value has imported it
+
+        return to_jsonable_python(value)
+    from datetime import timedelta
+    from enum import Enum
+
+    if isinstance(value, Enum):
+        return value.value
+    return _duration(value) if isinstance(value, timedelta) else _NOTHING
+
+
+def _duration(value: Any) -> str:
+    """A timedelta as ISO 8601 has it, with years of 365 days, as pydantic writes it."""
+    length = abs(value)
+    years, days = divmod(length.days, 365)
+    minutes, seconds = divmod(length.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{length.microseconds:06}".rstrip("0") if length.microseconds else ""
+    date = "".join(f"{number}{unit}" for number, unit in ((years, "Y"), (days, "D")) if number)
+    time = "".join(f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M")) if number)
+    if seconds or fraction:
+        time += f"{seconds}{fraction}S"
+    if not (date or time):
+        time = "0S"
+    return f"{'-' if value.days < 0 else ''}P{date}{'T' if time else ''}{time}"
+
+
+def _walk(value: Any, place: str, convert: Convert | None, around: tuple[int, ...] = ()) -> Any:
+    """``value`` in JSON's own types, its keys as text. Raises `NotJsonError` with the place.
+
+    Without ``convert`` every value and key that is not JSON as it stands is a fault.
+    """
+    if fault := _fault(value, strict=convert is not None):
+        raise NotJsonError(f"{place}: {fault}")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if id(value) in around:
+        raise NotJsonError(f"{place}: it contains itself")
+    if len(around) == DEPTH:
+        raise NotJsonError(f"{place}: nested more than {DEPTH} deep")
+    around = (*around, id(value))
+    if isinstance(value, dict):
+        return {
+            _key(key, place, convert): _walk(item, f"{place}[{key!r:.40}]", convert, around)
+            for key, item in value.items()  # pyright: ignore[reportUnknownVariableType]
+        }
+    if isinstance(value, (list, tuple)):
+        return [
+            _walk(item, f"{place}[{index}]", convert, around)
+            for index, item in enumerate(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        ]
+    if convert is None:
+        kind = _name_of(value)
+        raise NotJsonError(f"{place}: JSON cannot hold a value of type {kind} ({value!r:.80})")
+    return _walk(_converted(value, place, convert), place, convert, around)
+
+
+def _key(key: Any, place: str, convert: Convert | None) -> str:
+    """A key as text, as pydantic writes it; parts of a tuple are joined by commas."""
+    if isinstance(key, str):
+        if convert is not None and not _encodes(key):
+            raise NotJsonError(f"{place}: the key {key[:40]!a} is not valid Unicode")
+        return str(key)
+    if convert is None:
+        kind = _name_of(key)
+        raise NotJsonError(f"{place}: the key {key!r:.40} is of type {kind}, not text")
+    if isinstance(key, tuple):
+        return ",".join(_key(part, place, convert) for part in key)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(key, bool):
+        return str(key).lower()
+    if fault := _fault(key, strict=True):
+        raise NotJsonError(f"{place}: the key {key!r:.40}: {fault}")
+    if isinstance(key, (int, float)):
+        return int.__repr__(key) if isinstance(key, int) else float.__repr__(key)
+    if key is None:
+        return "None"
+    plain = _converted(key, f"{place}: the key {key!r:.40}", convert)
+    if isinstance(plain, (dict, list)):
+        raise NotJsonError(f"{place}: the key {key!r:.40} is of type {_name_of(key)}")
+    return _key(plain, place, convert)
+
+
+def _converted(value: Any, place: str, convert: Convert) -> Any:
+    try:
+        return convert(value)
+    except TypeError as error:
+        raise NotJsonError(f"{place}: {error}") from error
+
+
+def _fault(value: object, *, strict: bool) -> str | None:
+    """Why JSON cannot hold a plain value; ``strict``: as UTF-8."""
+    if isinstance(value, float) and value - value != 0:
+        return f"{float(value)} is no JSON number; use None or a text in its place"
+    if strict and isinstance(value, str) and not _encodes(value):
+        return f"text that is not valid Unicode ({value[:40]!a})"
+    return None
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _name_of(value: object) -> str:
+    """The name of a class, or of the class of a value."""
+    kind = value if isinstance(value, type) else type(value)
+    builtin = kind.__module__ == "builtins"
+    return kind.__qualname__ if builtin else f"{kind.__module__}.{kind.__qualname__}"
