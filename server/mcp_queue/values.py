@@ -139,7 +139,7 @@ def _by_its_type(value: Any) -> Any:
     fields: Any = getattr(value, "__dataclass_fields__", None)
     if fields is not None:
         return {name: getattr(value, name) for name in fields}
-    kind: type[object] = type(value)
+    kind: Any = type(value)
     if kind.__module__ in ("uuid", "decimal", "ipaddress", "fractions"):
         return str(value)
     if kind.__module__ == "re":
