@@ -139,14 +139,14 @@ def _by_its_type(value: Any) -> Any:
     fields: Any = getattr(value, "__dataclass_fields__", None)
     if fields is not None:
         return {name: getattr(value, name) for name in fields}
-    kind: Any = type(value)
-    if kind.__module__ in ("uuid", "decimal", "ipaddress", "fractions"):
+    module: str = type(value).__module__
+    if module in ("uuid", "decimal", "ipaddress", "fractions"):
         return str(value)
-    if kind.__module__ == "re":
+    if module == "re":
         return value.pattern
-    if kind is complex:
+    if isinstance(value, complex):
         return str(value).strip("()")
-    if kind.__module__.partition(".")[0] in ("pydantic", "pydantic_core"):
+    if module.partition(".")[0] in ("pydantic", "pydantic_core"):
         from pydantic_core import to_jsonable_python  # whoever made the value has imported it
 
         return to_jsonable_python(value)
