@@ -64,7 +64,7 @@ def _template(error: type[QueueError]) -> str:
 
 
 class JobNotFoundError(QueueError):
-    """No job has the id {job_id!r}."""
+    """No job has the id {job_id!r:.200}."""
 
     code = "job_not_found"
     hint = "queue_list_jobs shows the jobs that are known; past their retention they are forgotten."
@@ -102,10 +102,20 @@ class QueueDisabledError(QueueError):
 
 
 class CommandNotFoundError(QueueError):
-    """No command is named {command!r}.{near}"""
+    """No command is named {command!r:.200}.{near}"""
 
     code = "command_not_found"
     hint = "The resource queue://commands lists all commands."
+
+
+class ConsentError(QueueError):
+    """{command!r} is destructive, so it is not {action} by name: consent is given to its own tool."""
+
+    code = "consent_needed"
+    hint = (
+        "Call the tool {command!r} itself, for which the user is asked; it queues the job, starts it "
+        "and answers at once. With queue_destructive_by_name in the configuration, names will do."
+    )
 
 
 class InvalidParamsError(QueueError):
@@ -161,6 +171,17 @@ class QuestionNotOpenError(QueueError):
 
     code = "question_not_open"
     hint = "{advice}"
+
+
+class PersonAloneError(QueueError):
+    """Only the person can answer {key!r} of job {job_id!r}, in a form; a tool call cannot."""
+
+    code = "person_alone"
+    hint = (
+        "Do not answer it yourself. It is shown to the user while queue_wait_job waits for the job, "
+        "or as a form of its task, where the client shows forms; elsewhere tell the user that it "
+        "waits for them, and end your turn."
+    )
 
 
 class InvalidAnswerError(QueueError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
-from mcp_queue.builtin.views import Envelope, doing, job_view
+from mcp_queue.builtin.views import FORMS_ALONE, Envelope, doing, job_view
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs import states
 
@@ -157,11 +157,13 @@ def _report(job: Job, records: Records, changed: JobRecord) -> None:
 
 def _next_step(records: Records, mode: Mode) -> str:
     asking = [job_id for job_id, record in records.items() if record.questions]
-    if asking:
+    if any(records[job_id].open_to_agents for job_id in asking):
         return (
             f"Waits for an answer: {', '.join(asking)}. Ask the user, then call queue_answer_job "
             "with job_id, key and content that fits the schema; then queue_wait_job again."
         )
+    if asking:
+        return f"{', '.join(asking)} waits for an answer of the user, {FORMS_ALONE}"
     left = [job_id for job_id, record in records.items() if not record.terminal]
     failed = [job_id for job_id, record in records.items() if record.status == states.FAILED]
     if left and not _over(records, mode):

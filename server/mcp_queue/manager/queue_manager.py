@@ -164,15 +164,20 @@ class QueueManager(QueueReader):
         key: str | None = None,
         action: str = "accept",
         content: dict[str, Any] | None = None,
+        *,
+        person: bool = False,
     ) -> JobRecord:
         """Answer what a running job asks, durably; the first answer counts.
 
         ``key``: of the question, not needed while the job asks just one. ``action``: ``accept``
-        with the values of the form as ``content``, ``decline``, or ``cancel``. Errors:
-        `QuestionNotOpenError` (answered already, asked no more, the job has ended),
-        `InvalidAnswerError`, `JobNotFoundError`.
+        with the values of the form as ``content``, ``decline``, or ``cancel``. ``person``: the
+        person gave the answer to this program, and no agent for them; questions that are for the
+        person alone take no other. Errors: `QuestionNotOpenError` (answered already, asked no
+        more, the job has ended), `PersonAloneError`, `InvalidAnswerError`, `JobNotFoundError`.
         """
-        return await self._member.change(question_rows.answer, job_id, key, action, content)
+        return await self._member.change(
+            question_rows.answer, job_id, key, action, content, person=person
+        )
 
     async def delete_job(self, job_id: str, reason: str = "by client") -> JobRecord:
         """Delete a job, its result and its logs; a run of it is ended. A tombstone tells why."""

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mcp_queue.commands.catalog import registry
 from mcp_queue.errors import InvalidJobStateError, InvalidParamsError
 from mcp_queue.jobs import artifact_rows, job_rows, logs, retention, states
 from mcp_queue.manager import health
@@ -50,6 +51,13 @@ class QueueReader:
     async def record_of(self, job_id: str) -> JobRecord:
         """The same without a result that is too large to stand in the record."""
         return self._with_sizes(await self._member.read(job_rows.get, job_id))
+
+    async def is_destructive(self, job_id: str) -> bool:
+        """Whether the job's command is marked destructive, here or where the job was added."""
+        command = registry.find((await self.record_of(job_id)).command)
+        if command is not None and command.destructive:
+            return True
+        return await self._member.read(job_rows.is_destructive, job_id)
 
     async def result_of(self, job_id: str) -> Any:
         """The whole result of an ended job, however large; None when it has none.
