@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.jobs.registry import Registry
     from mcp_queue.manager.job_calls import JobCall
 
 STOP_MARGIN = 1.0  # seconds beyond the grace that a stop is waited for
@@ -75,6 +76,7 @@ class QueueManager(QueueReader):
 
         In-memory jobs are asked to stop and killed after ``shutdown_timeout``; ``wait`` for that.
         """
+        self._disk.close()
         await self._member.close(wait=wait)
 
     # ------------------------------------------------------------------ what clients do
@@ -91,7 +93,7 @@ class QueueManager(QueueReader):
         """Queue a call of a command, durably: once this answers, the job is never lost.
 
         Errors: `InvalidParamsError`, `JobAlreadyExistsError`, `QueueDisabledError`,
-        `QueueFullError`.
+        `QueueFullError` and its kinds `QueueBoundError` and `DiskCapError`.
         """
         call = job_calls.of_command(info, params, context)
         return await self._add(info, call, job_id, start=start)
@@ -116,7 +118,11 @@ class QueueManager(QueueReader):
             max_attempts=info.max_attempts,
             memory_limit=info.memory_limit or self.settings.default_memory_limit,
         )
-        return await self._member.change(job_rows.add, job)
+        return await self._member.change(self._add_if_it_fits, job)
+
+    def _add_if_it_fits(self, registry: Registry, job: NewJob) -> JobRecord:
+        self._disk.check(registry)
+        return job_rows.add(registry, job)
 
     async def add_job(
         self,

@@ -11,6 +11,7 @@ from mcp_queue.commands.catalog import registry
 from mcp_queue.errors import InvalidJobStateError, InvalidParamsError
 from mcp_queue.jobs import artifact_rows, job_rows, logs, retention, states
 from mcp_queue.manager import health
+from mcp_queue.manager.disk import DiskUsage
 from mcp_queue.manager.membership import Membership
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class QueueReader:
         self.settings = settings
         self._member = Membership(settings)
         self.registry_path = self._member.registry_path
+        self._disk = DiskUsage(self._member.folder)
 
     async def get_job_status(self, job_id: str) -> JobRecord:
         """The job now, with its whole result, however large; a deleted one's tombstone too."""
@@ -187,7 +189,11 @@ class QueueReader:
     async def get_queue_health(self) -> dict[str, Any]:
         """Totals by state, the settings in force, and who takes part."""
         return await self._member.read(
-            health.health, self.settings, self.registry_path, self._member.supervision.trouble
+            health.health,
+            self.settings,
+            self.registry_path,
+            self._member.supervision.trouble,
+            await self._disk.glance(),
         )
 
     @property

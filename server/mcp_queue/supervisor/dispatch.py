@@ -122,6 +122,7 @@ def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:
         "context": call.get("context"),
         "sys_path": origin["sys_path"],
         "bell": state.folder.bell,
+        "artifact_cap": state.settings.artifact_cap_bytes,
         "dies_with_supervisor": bool(state.owner),
     }
     descriptor = os.open(folder.job, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
