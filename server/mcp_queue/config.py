@@ -56,13 +56,13 @@ class Settings:
     default_memory_limit: int | None = _key(None, kinds.size())
     retry_backoff_seconds: float = _key(1.0, kinds.seconds())
     log_cap_bytes: int = _key(64 << 20, kinds.whole(" of bytes", 1 << 16, 1 << 40))
-    queue_destructive_by_name: bool = _key(False, kinds.boolean())
     artifact_cap_bytes: int | None = _key(
         1 << 30, kinds.whole(" of bytes", 0, 1 << 50, nullable=True)
     )
     disk_cap_bytes: int | None = _key(
         None, kinds.whole(" of bytes", 1 << 20, 1 << 50, nullable=True)
     )
+    queue_destructive_by_name: bool = _key(False, kinds.boolean())
     supervisor_linger_seconds: float = _key(5.0, kinds.seconds())
     niceness: int = _key(5, kinds.whole("", 0, 19))
     commands: tuple[str, ...] = _key((), kinds.sources())

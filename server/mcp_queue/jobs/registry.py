@@ -23,6 +23,7 @@ from mcp_queue.errors import (
     RegistryGoneError,
 )
 from mcp_queue.jobs.folder import RegistryFolder
+from mcp_queue.jobs.turn import Turn
 from mcp_queue.system import crash
 from mcp_queue.system.locks import folder_locked
 
@@ -63,7 +64,7 @@ class Registry:
             # apsw's stubs name types that Python 3.11 does not have.
             self.connection = cast("Any", _connected(path))
             try:
-                self.connection.set_busy_timeout(int(busy_timeout * 1000))
+                self.wait_at_most(busy_timeout)
                 self._prepare()
                 self._file = file_identity(path)
             except BaseException:
@@ -77,7 +78,7 @@ class Registry:
     def wait_at_most(self, seconds: float) -> None:
         """How long a write waits, from now on, for another process's write."""
         self._busy_timeout = seconds
-        self.connection.set_busy_timeout(int(seconds * 1000))
+        self.connection.set_busy_handler(Turn(seconds).wait)
 
     def execute(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
         """Run one statement outside or inside a transaction."""
@@ -154,7 +155,7 @@ class Registry:
         SQLite's own busy timeout will not do: here two may wait for each other.
         """
         deadline = clock.monotonic() + self._busy_timeout
-        self.connection.set_busy_timeout(0)
+        self.connection.set_busy_handler(None)
         while True:
             try:
                 self.connection.pragma("journal_mode", "wal")
@@ -163,7 +164,7 @@ class Registry:
                 if clock.monotonic() > deadline:
                     raise
                 time.sleep(BUSY_RETRY * random())
-        self.connection.set_busy_timeout(int(self._busy_timeout * 1000))
+        self.wait_at_most(self._busy_timeout)
 
     def _is_ours(self) -> bool:
         """False for an empty file; `RegistryError` for a stranger's, which is only read."""

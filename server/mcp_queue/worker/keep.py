@@ -80,7 +80,7 @@ def _room(reporter: Reporter, name: str, file: str) -> int | None:
     """
     if reporter.artifact_cap is None:
         return None
-    passed_over = {*reporter.replaced, reporter.kept.get(name), file}
+    passed_over = {*reporter.replaced, reporter.files.get(name), file}
     used = 0
     with os.scandir(reporter.run.artifacts) as entries:
         for entry in entries:

@@ -39,7 +39,8 @@ class Reporter:
         artifact_cap: int | None = None,
     ) -> None:
         self.run = run
-        self.kept: dict[str, str | None] = {}  # names of artifacts, and their files
+        self.kept: set[str] = set()  # names of artifacts
+        self.files: dict[str, str] = {}  # of those that have one
         self.replaced: set[str] = set()  # files of artifacts that the supervisor removes
         self.artifact_cap = artifact_cap  # bytes of all files of artifacts together
         self._attempt = attempt
@@ -166,9 +167,10 @@ class Reporter:
 
     def tell_artifact(self, name: str, fields: dict[str, object]) -> None:
         """Say that a file is kept, unless the job has ended."""
-        before = self.kept.get(name)
-        file = fields.get("file")
-        self.kept[name] = str(file) if file is not None else None
+        self.kept.add(name)
+        before = self.files.pop(name, None)
+        if "file" in fields:
+            self.files[name] = str(fields["file"])
         self.say(events.ARTIFACT, {"name": name, **fields})
         if before is not None:
             self.replaced.add(before)
