@@ -114,11 +114,8 @@ def build(state: State) -> LeanServer:
     server.add_request_handler("tasks/get", TaskParams, tasks.get)
     server.add_request_handler("tasks/update", UpdateParams, tasks.update)
     server.add_request_handler("tasks/cancel", TaskParams, tasks.cancel)
-    server.middleware[:] = [
-        contain,
-        bounded,
-        catch_no_object,
-    ]  # without OpenTelemetry's, a cost per message
+    # Without OpenTelemetry's, a cost per message.
+    server.middleware[:] = [contain, bounded, catch_no_object]
     return server
 
 

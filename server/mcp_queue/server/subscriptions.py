@@ -22,6 +22,7 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
+from mcp_queue.server import hub
 from mcp_queue.server.bounds import MOST
 from mcp_queue.server.hub import EVERY_JOB, THE_SET, ran
 from mcp_queue.server.log_growth import log_of
@@ -105,7 +106,7 @@ class Subscriptions:
         pumps = _pumps(context)
         if interests and uri not in pumps:
             if len(pumps) >= MOST or not self._state.hub.takes(len(interests)):
-                raise _too_many(len(pumps))
+                raise _no_room()
             pump = pumps[uri] = _Pump(uri, interests)
             self._state.hub.start_soon(pump.run, self._state.hub, context.session)
         if uri in pumps:
@@ -125,7 +126,7 @@ class Subscriptions:
         """Acknowledge, then send what changes until the client cancels it or the server ends."""
         subscription = await self._honoured(context, params.notifications)
         if not self._state.hub.takes(len(subscription.interests())):
-            raise _too_many(len(subscription.interests()))
+            raise _no_room()
         stream = _Stream(context, self._state, subscription)
         async with self._state.hub.listener(subscription.interests()) as listener:
             await stream.acknowledge()
@@ -240,10 +241,10 @@ class _Stream:
         )
 
 
-def _too_many(count: int) -> MCPError:
+def _no_room() -> MCPError:
     return invalid_params(
-        f"No room for this subscription beside {count:,} of this client: end some, or subscribe to "
-        "queue://jobs, which stands for all jobs"
+        f"No room for this subscription: a client has {MOST:,} at most, all of a server together "
+        f"{hub.MOST:,}. End some, or subscribe to queue://jobs, which stands for all jobs"
     )
 
 
