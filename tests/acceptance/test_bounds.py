@@ -122,6 +122,23 @@ def test_patterns_take_a_time_that_grows_with_the_text_alone(setup: Setup) -> No
         assert "match pattern" in error_of(speaker, "patterned", text=bad)["message"]
 
 
+def test_a_job_takes_so_many_bytes_of_arguments(setup: Setup) -> None:
+    with speaking(setup, LEGACY) as speaker:
+        text = "x" * ((4 << 20) - 100)
+        added = speaker.call("queue_add_job", command="rests", params={"text": text})
+        assert added["structuredContent"]["status"] == "pending"
+        text = "x" * (4 << 20)
+        for tool, arguments in (
+            ("rests", {"text": text}),
+            ("rests", {"text": "é" * (2 << 20)}),
+            ("queue_add_job", {"command": "rests", "params": {"text": text}}),
+        ):
+            found = speaker.call(tool, **arguments)["structuredContent"]["error"]
+            assert (found["code"], "4,194,304" in found["message"]) == ("invalid_params", True)
+            assert "a file" in found["hint"]
+        assert len(speaker.call("queue_list_jobs")["structuredContent"]["jobs"]) == 1
+
+
 async def test_a_wait_names_so_many_jobs_and_so_many_waits_are_open(setup: Setup) -> None:
     gate = setup.gate("gate")
     with speaking(setup, LEGACY) as speaker:

@@ -35,7 +35,8 @@ TURN = 40  # calls of each kind in a turn
 PAUSE = 0.005  # seconds between two calls
 AHEAD = 64  # requests that a flood has open
 COMMANDS = str(Path(__file__).with_name("benchmark_commands.py"))
-LARGE = "x" * (4 << 20)
+LARGE = "x" * 4_000_000
+TOO_LARGE = "x" * (40 << 20)
 
 Request = tuple[str, dict[str, Any]]
 
@@ -81,7 +82,9 @@ def completions() -> Iterator[Request]:
 
 def large_arguments() -> Iterator[Request]:
     """Arguments of some megabytes, to be kept and to be refused."""
-    while True:
+    for number in count():
+        if number % 20 == 0:
+            yield tool_call("takes", text=TOO_LARGE)
         yield tool_call("queue_add_job", command="noop", params={"text": LARGE})
         yield tool_call("queue_add_job", command="takes", params={"text": LARGE})
         yield tool_call("queue_add_job", command=LARGE)
@@ -222,8 +225,10 @@ class Hostile:
     def close(self) -> None:
         """End it."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
     def _say(self, word: str) -> None:
         assert self._process.stdin is not None
