@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mcp_queue.errors import JobStoppedError as JobStoppedError
     from mcp_queue.errors import ManagerMissingError as ManagerMissingError
     from mcp_queue.errors import NobodyToAskError as NobodyToAskError
+    from mcp_queue.errors import PersonAloneError as PersonAloneError
     from mcp_queue.errors import QuestionNotOpenError as QuestionNotOpenError
     from mcp_queue.errors import QueueError as QueueError
     from mcp_queue.errors import QueueFullError as QueueFullError
@@ -94,6 +95,7 @@ _ERRORS = (
     "AskTimeoutError",
     "JobStoppedError",
     "QuestionNotOpenError",
+    "PersonAloneError",
     "InvalidAnswerError",
     "ArtifactNotFoundError",
     "InvalidContentError",

@@ -35,7 +35,7 @@ RESERVED = frozenset(
     }
 )
 """What may follow ``PREFIX`` in the environment without being a setting."""
-MOST_JOBS = 1_000_000
+MOST_JOBS = 100_000  # that have not ended; `jobs.limits` knows it, too
 
 
 def _key(default: T, kind: kinds.Kind) -> T:
@@ -65,6 +65,13 @@ class Settings:
     default_memory_limit: int | None = _key(None, kinds.size())
     retry_backoff_seconds: float = _key(1.0, kinds.seconds())
     log_cap_bytes: int = _key(64 << 20, kinds.whole(" of bytes", 1 << 16, 1 << 40))
+    artifact_cap_bytes: int | None = _key(
+        1 << 30, kinds.whole(" of bytes", 0, 1 << 50, nullable=True)
+    )
+    disk_cap_bytes: int | None = _key(
+        None, kinds.whole(" of bytes", 1 << 20, 1 << 50, nullable=True)
+    )
+    queue_destructive_by_name: bool = _key(False, kinds.boolean())
     supervisor_linger_seconds: float = _key(5.0, kinds.seconds())
     niceness: int = _key(5, kinds.whole("", 0, 19))
     commands: tuple[str, ...] = _key((), kinds.sources())
@@ -221,12 +228,11 @@ def _here() -> Path:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only who mistypes pays for it
+    from mcp_queue.commands.near import near  # only who mistypes pays for it
 
     names = {key.removeprefix(PREFIX).lower(): key for key in known}
-    near = get_close_matches(name.removeprefix(PREFIX).lower(), names)
-    if near:
-        return f"Did you mean {' or '.join(names[match] for match in near)}?"
+    if found := near(name.removeprefix(PREFIX).lower(), names, 3):
+        return f"Did you mean {' or '.join(names[match] for match in found)}?"
     return f"Known: {', '.join(sorted(names.values()))}."
 
 

@@ -64,7 +64,7 @@ def _template(error: type[QueueError]) -> str:
 
 
 class JobNotFoundError(QueueError):
-    """No job has the id {job_id!r}."""
+    """No job has the id {job_id!r:.200}."""
 
     code = "job_not_found"
     hint = "queue_list_jobs shows the jobs that are known; past their retention they are forgotten."
@@ -94,6 +94,25 @@ class QueueFullError(QueueError):
     )
 
 
+class QueueBoundError(QueueFullError):
+    """The queue is full: {value:,} jobs have not ended, and no registry takes more."""
+
+    hint = (
+        "Nothing was queued and nothing is lost. Submit again when jobs have ended; stop or delete "
+        "those that are not needed. max_queue_size sets a lower limit."
+    )
+
+
+class DiskCapError(QueueFullError):
+    """The registry and the files of its jobs take {used} bytes; disk_cap_bytes allows {cap}."""
+
+    code = "disk_cap"
+    hint = (
+        "Nothing was queued and nothing is lost. Delete jobs that are not needed (queue_delete_job)"
+        ", shorten completed_job_retention_seconds, or raise disk_cap_bytes in the configuration."
+    )
+
+
 class QueueDisabledError(QueueError):
     """The queue is switched off, so {command!r} cannot be queued."""
 
@@ -102,10 +121,20 @@ class QueueDisabledError(QueueError):
 
 
 class CommandNotFoundError(QueueError):
-    """No command is named {command!r}.{near}"""
+    """No command is named {command!r:.200}.{near}"""
 
     code = "command_not_found"
     hint = "The resource queue://commands lists all commands."
+
+
+class ConsentError(QueueError):
+    """{command!r} is destructive and not {action} by name: consent is given to its own tool."""
+
+    code = "consent_needed"
+    hint = (
+        "Call the tool {command!r} itself, for which the user is asked; it queues the job and "
+        "starts it. With queue_destructive_by_name in the configuration its name is enough."
+    )
 
 
 class InvalidParamsError(QueueError):
@@ -163,6 +192,17 @@ class QuestionNotOpenError(QueueError):
     hint = "{advice}"
 
 
+class PersonAloneError(QueueError):
+    """Only the person can answer {key!r} of job {job_id!r}, in a form; a tool call cannot."""
+
+    code = "person_alone"
+    hint = (
+        "Do not answer it yourself. Where the client shows forms, it is shown to the user while "
+        "queue_wait_job waits for the job, or as a form of its task; elsewhere tell the user that "
+        "it waits for them, and end your turn."
+    )
+
+
 class InvalidAnswerError(QueueError):
     """The answer to {key!r} of job {job_id!r} does not fit: {problems}."""
 
@@ -182,6 +222,15 @@ class InvalidContentError(QueueError):
 
     code = "invalid_content"
     hint = "The command's author has to correct it; see Image, Audio, File, Link and job.artifact."
+
+
+class ArtifactCapError(InvalidContentError):
+    """{name} cannot be kept: a job keeps at most {cap:,} bytes of files (artifact_cap_bytes)."""
+
+    code = "artifact_cap"
+    hint = (
+        "Keep less, or raise artifact_cap_bytes in the configuration. What was kept before stays."
+    )
 
 
 class ArtifactNotFoundError(QueueError):

@@ -57,3 +57,9 @@ def reports(count: int, *, job: Job) -> None:
 def idles() -> None:
     """Nothing, until it is killed."""
     threading.Event().wait()
+
+
+@command(use_queue=True)
+def takes(text: str) -> int:
+    """Nothing, with a text."""
+    return len(text)

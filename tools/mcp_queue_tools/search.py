@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcp_queue_tools.reading import ReadableMap
 
 MOST_HITS = 200
+LONGEST = 1000  # characters of a query, each word of which is sought on its own
 
 _KINDS = {
     "any": ("class", "function", "method", "module"),
@@ -37,6 +38,9 @@ def search_code(query: str, root_dir: str | None, kind: str, limit: int) -> dict
     """Definitions, then imports, then lines of text that answer the query, as ``kind`` says."""
     if not query.strip():
         raise WrongValueError(name="query", value=query, reason="it is empty")
+    if len(query) > LONGEST:
+        reason = f"it has {len(query):,} characters, {LONGEST:,} at most are sought"
+        raise WrongValueError(name="query", value=query[:80], reason=reason)
     limit = max(1, min(limit, MOST_HITS))
     with open_maps(root_dir) as opened:
         found = _distinct(_hits(opened, query, kind, limit + 1), limit + 1)

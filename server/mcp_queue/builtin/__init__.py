@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mcp_queue.builtin.commands import COMMANDS, NAMES
+from mcp_queue.builtin.commands import COMMANDS, NAMES, OPEN_WORLD
 from mcp_queue.builtin.views import Envelope
 from mcp_queue.errors import DuplicateCommandError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-__all__ = ["NAMES", "Envelope", "register"]
+__all__ = ["NAMES", "OPEN_WORLD", "Envelope", "register"]
 
 
 def register(catalog: Catalog) -> None:

@@ -139,7 +139,7 @@ class Forms:
         action, content = given
         content = forms.known(question.schema, content)
         try:
-            await self._queue.answer_job(job_id, question.key, action, content)
+            await self._queue.answer_job(job_id, question.key, action, content, person=True)
         except InvalidAnswerError as error:
             return str(error.details["problems"])
         except (QuestionNotOpenError, JobNotFoundError):

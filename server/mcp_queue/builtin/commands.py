@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from mcp_queue.builtin.views import Envelope, brief_view, health_view, job_view
 from mcp_queue.builtin.waiting import Mode, wait_for
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.info import CommandInfo
-from mcp_queue.errors import InvalidParamsError
+from mcp_queue.errors import ConsentError, InvalidParamsError
 from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
@@ -33,18 +34,23 @@ async def queue_add_job(
     queue: QueueManager,
 ) -> Envelope:
     """Add a job for a queued command without starting it. To run one at once, call its tool."""
-    if not registry.get(command).use_queue:
+    info = registry.get(command)
+    if not info.use_queue:
         raise InvalidParamsError(
             command="queue_add_job",
             problems=f"{command!r} is no queued command",
             advice=f"Call the tool {command!r} itself; it answers at once.",
         )
+    if info.destructive and not queue.settings.queue_destructive_by_name:
+        raise ConsentError(command=command, action="queued")
     new_id = str(uuid.uuid4()) if job_id is None else job_id
     return await job_view(queue, await queue.add_job(command, new_id, params or {}))
 
 
 async def queue_start_job(job_id: str, *, queue: QueueManager) -> Envelope:
     """Start a job that queue_add_job added."""
+    if not queue.settings.queue_destructive_by_name and await queue.is_destructive(job_id):
+        raise ConsentError(command=(await queue.record_of(job_id)).command, action="started")
     view = await job_view(queue, await queue.start_job(job_id))
     problem = await queue.start_problem()
     if problem is not None and view["status"] == states.PENDING:
@@ -65,7 +71,7 @@ async def queue_answer_job(
     *,
     queue: QueueManager,
 ) -> Envelope:
-    """Answer a question of a running job with what the user said.
+    """Answer a question of a running job with what the user said; not one for the person alone.
 
     Args:
         content: The values, as the question's schema says; {"confirm": true} for yes.
@@ -168,11 +174,12 @@ async def queue_wait_job(
     return await wait_for(queue, _ids(job_ids), timeout_seconds, mode, job)
 
 
+_acts = partial(CommandInfo, read_only=False, destructive=True)
 COMMANDS = (
-    CommandInfo("queue_add_job", queue_add_job, title="Add a job", destructive=False),
-    CommandInfo("queue_start_job", queue_start_job, title="Start a job", destructive=False),
+    _acts("queue_add_job", queue_add_job, title="Add a job"),
+    _acts("queue_start_job", queue_start_job, title="Start a job"),
     CommandInfo("queue_stop_job", queue_stop_job, title="Stop a job", destructive=True),
-    CommandInfo("queue_answer_job", queue_answer_job, title="Answer a job", destructive=False),
+    _acts("queue_answer_job", queue_answer_job, title="Answer a job"),
     CommandInfo("queue_delete_job", queue_delete_job, title="Delete a job", destructive=True),
     CommandInfo("queue_get_job_status", queue_get_job_status, title="Job status", read_only=True),
     CommandInfo("queue_get_job_logs", queue_get_job_logs, title="Job logs", read_only=True),
@@ -181,6 +188,8 @@ COMMANDS = (
     CommandInfo("queue_wait_job", queue_wait_job, title="Wait for jobs", read_only=True),
 )
 NAMES = frozenset(info.name for info in COMMANDS)
+OPEN_WORLD = frozenset(info.name for info in COMMANDS if info.read_only is False)
+"""Those that make commands of authors work, so what they may do is what those may do."""
 
 
 def _ids(given: list[str] | str) -> list[str]:

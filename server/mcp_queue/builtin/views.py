@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 PREVIEW = 1024  # characters of a large result that a view shows
 NULL_SIZE = len("null")  # bytes of the result of a command that returned nothing
-
-
 SHOWN = 20  # artifacts that a view lists
+
+FORMS_ALONE = (
+    "who alone can give it, in a form: where the client shows forms, while queue_wait_job waits. "
+    "Elsewhere tell them so and end your turn."
+)
 
 
 class Envelope(dict[str, Any]):
@@ -96,6 +99,8 @@ def next_step(record: JobRecord) -> str | None:
     """What to do about a job in this state; None when nothing is left to do."""
     if record.status == states.PENDING and not record.queued:
         return "It is not started: queue_start_job starts it."
+    if record.questions and not record.open_to_agents:
+        return f"It waits for an answer of the user, {FORMS_ALONE}"
     if record.questions:
         return (
             "It waits for an answer: ask the user, then call queue_answer_job with the key and "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
-from mcp_queue.builtin.views import Envelope, doing, job_view
+from mcp_queue.builtin.views import FORMS_ALONE, Envelope, doing, job_view
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs import states
 
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
 
+MOST = 1000  # jobs that one call waits for
+NAME = 256  # characters of an id that are looked at; no job has a longer one
+OPEN = 1000  # waits that are open at once in one process; more of them answer at once
 Mode = Literal["all", "any"]
 Records = dict[str, "JobRecord"]
+
+_open: set[anyio.CancelScope] = set()
 
 
 async def wait_for(
@@ -34,13 +39,13 @@ async def wait_for(
     ``not_found``; raises JobNotFoundError if that is all. Cancelling it leaves the jobs alone and
     answers nothing.
     """
-    if not job_ids:
+    if not 0 < len(job_ids) <= MOST:
         raise InvalidParamsError(
             command="queue_wait_job",
-            problems="job_ids is empty",
-            advice="Give the job_id of at least one job.",
+            problems=f"job_ids has {len(job_ids):,} entries" if job_ids else "job_ids is empty",
+            advice=f"Give the job_id of at least one job, and of {MOST:,} at most.",
         )
-    wanted = list(dict.fromkeys(job_ids))
+    wanted = [job_id[:NAME] for job_id in dict.fromkeys(job_ids)]
     records, timed_out = await follow(queue, await _known(queue, wanted), seconds, mode, job)
     not_found = [job_id for job_id in wanted if job_id not in records]
     answer = Envelope(
@@ -68,13 +73,18 @@ async def follow(
 
     ``job`` tells their progress. What they ask meanwhile is put before the person if the client
     shows forms; otherwise it returns with the questions at once. A job that is forgotten meanwhile
-    is left out; raises JobNotFoundError when none is left.
+    is left out; raises JobNotFoundError when none is left. While `OPEN` others wait, it only looks.
     """
     _report(job, records, next(iter(records.values())))
     if _over(records, mode):
         return records, False
+    seconds = seconds if len(_open) < OPEN else 0.0
     with anyio.move_on_after(seconds) as time, queue.while_supervised(partial(_needs, records)):
-        await _follow(queue, records, mode, job)
+        _open.add(time)
+        try:
+            await _follow(queue, records, mode, job)
+        finally:
+            _open.discard(time)
     records = await _known(queue, records)
     return records, time.cancelled_caught and not _over(records, mode)
 
@@ -157,11 +167,13 @@ def _report(job: Job, records: Records, changed: JobRecord) -> None:
 
 def _next_step(records: Records, mode: Mode) -> str:
     asking = [job_id for job_id, record in records.items() if record.questions]
-    if asking:
+    if any(records[job_id].open_to_agents for job_id in asking):
         return (
             f"Waits for an answer: {', '.join(asking)}. Ask the user, then call queue_answer_job "
             "with job_id, key and content that fits the schema; then queue_wait_job again."
         )
+    if asking:
+        return f"{', '.join(asking)} waits for an answer of the user, {FORMS_ALONE}"
     left = [job_id for job_id, record in records.items() if not record.terminal]
     failed = [job_id for job_id, record in records.items() if record.status == states.FAILED]
     if left and not _over(records, mode):

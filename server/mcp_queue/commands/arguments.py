@@ -74,6 +74,7 @@ class Arguments:
             raise problems.not_an_object(self._command, params, self.schema)
         given = {str(name): value for name, value in cast("dict[Any, Any]", params).items()}
         wrong = self._reserved(given)
+        left = 0
         try:
             model = _validate(self._model, given)
         except ValidationError as error:
@@ -84,10 +85,11 @@ class Arguments:
             if checked is not None:  # what is still wrong when the rest is taken as it was meant
                 given, errors = checked
             wrong += problems.describe(errors, given, self.schema)
+            left = max(0, len(errors) - problems.LOOKED_AT)
         else:
             if not wrong:
                 return Checked(given, model)
-        raise problems.invalid(self._command, list(dict.fromkeys(wrong)), self.schema)
+        raise problems.invalid(self._command, list(dict.fromkeys(wrong)), self.schema, left)
 
     def as_json(self, checked: Checked) -> dict[str, Any]:
         """What was given as JSON values; raises InvalidParamsError for what cannot be."""

@@ -31,14 +31,16 @@ _KEY_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 class Question:
     """One of several questions that are asked at once: a message, and what may be answered.
 
-    ``schema`` is a flat pydantic model, a ``{name: type}``, or None for yes or no.
+    ``schema`` is a flat pydantic model, a ``{name: type}``, or None for yes or no. ``person``: only
+    the person can answer, in a form; an agent's call of a tool is refused.
     """
 
-    __slots__ = ("message", "schema")
+    __slots__ = ("message", "person", "schema")
 
-    def __init__(self, message: str, schema: object = None) -> None:
+    def __init__(self, message: str, schema: object = None, *, person: bool = False) -> None:
         self.message = message
         self.schema = schema
+        self.person = person
 
     def __repr__(self) -> str:
         return f"Question({self.message!r}, {self.schema!r})"
@@ -76,12 +78,15 @@ class Answer:
 class Form:
     """A question as it travels; ``read`` turns the values of an answer into those asked for."""
 
-    __slots__ = ("message", "read", "schema")
+    __slots__ = ("message", "person", "read", "schema")
 
-    def __init__(self, message: str, schema: dict[str, Any], read: Reading) -> None:
+    def __init__(
+        self, message: str, schema: dict[str, Any], read: Reading, person: bool = False
+    ) -> None:
         self.message = message
         self.schema = schema
         self.read = read
+        self.person = person
 
 
 def forms_of(questions: Mapping[str, Question]) -> dict[str, Form]:
@@ -139,14 +144,14 @@ def _form_of(key: str, question: Question) -> Form:
         limit = f"at most {forms.MESSAGE_LIMIT:,} characters"
         raise _invalid(key, f"its message has {len(message):,} characters, {limit} are shown")
     if question.schema is None:
-        return Form(message, forms.CONFIRM, dict)
+        return Form(message, forms.CONFIRM, dict, bool(question.person))
     from mcp_queue.commands.form_schema import form_schema
 
     schema, read, fault = form_schema(question.schema)
     fault = fault or forms.fault_in(schema) or _too_large(schema)
     if fault is not None:
         raise _invalid(key, fault)
-    return Form(message, schema, read)
+    return Form(message, schema, read, bool(question.person))
 
 
 def _too_large(schema: dict[str, Any]) -> str | None:

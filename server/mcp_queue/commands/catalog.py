@@ -122,10 +122,10 @@ class Catalog:
             self._gave_way.add(info)
 
     def _near(self, name: str) -> str:
-        from difflib import get_close_matches
+        from mcp_queue.commands.near import near
 
-        near = get_close_matches(name, self.names(), n=3)
-        return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        found = near(name, self.names(), 3)
+        return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 def _same_definition(known: CommandInfo, info: CommandInfo) -> bool:

@@ -6,12 +6,13 @@ server/tools). It imports jsonschema, so it is imported for commands that have s
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from mcp_queue.commands import problems
+from mcp_queue.commands import patterns, problems
 from mcp_queue.errors import InvalidCommandError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.info import CommandInfo
 
+SHOWN = 400  # characters of what is said of one error, which may show the value
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -34,15 +36,18 @@ class Conditions:
             raise InvalidCommandError(
                 command=info.name, reason=f"conditions/{where}: {error.message:.200}"
             ) from None
+        if (fault := patterns.fault_in(keywords)) is not None:
+            raise InvalidCommandError(command=info.name, reason=f"conditions: {fault}")
         self._command = info.name
         self._schema = schema
         definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
-        self._validator: Any = Draft202012Validator({**definitions, **keywords})
+        self._validator: Any = patterns.Validator({**definitions, **keywords})
         self.keywords = {"$schema": DIALECT, **keywords}
 
     def check(self, params: Mapping[str, Any]) -> None:
         """Raise InvalidParamsError unless all of them hold; defaults are not looked at."""
-        found = [_sentence(error) for error in self._validator.iter_errors(params)]
+        errors = islice(self._validator.iter_errors(params), problems.LOOKED_AT)
+        found = [_sentence(error) for error in errors]
         if found:
             raise problems.invalid(self._command, list(dict.fromkeys(found)), dict(self._schema))
 
@@ -55,7 +60,7 @@ def _sentence(error: Any) -> str:
             ways.setdefault(each.schema_path[0], []).append(_sentence(each))
         return ", or ".join(" and ".join(way) for way in ways.values())
     path = "".join(f"[{step!r}]" for step in error.absolute_path)
-    message = str(error.message)
+    message = str(error.message)[:SHOWN]
     if error.validator == "not":
         message = f"{problems.short(error.instance)} is not allowed"
     return f"{path}: {message}" if path else message

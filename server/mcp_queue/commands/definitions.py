@@ -47,10 +47,10 @@ def check_options(name: object, given: Mapping[str, Any], known: Iterable[str]) 
     names = sorted(known)
     for option in given:
         if option not in names:
-            from difflib import get_close_matches
+            from mcp_queue.commands.near import near
 
-            near = get_close_matches(option, names, n=1)
-            rest = f"perhaps {near[0]!r} is meant" if near else f"there are {', '.join(names)}"
+            found = near(option, names, 1)
+            rest = f"perhaps {found[0]!r} is meant" if found else f"there are {', '.join(names)}"
             raise InvalidCommandError(command=name, reason=f"it has no option {option!r}; {rest}")
 
 

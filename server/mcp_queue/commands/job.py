@@ -32,9 +32,19 @@ DESCRIPTION_LIMIT = 1024  # characters
 class Asks:
     """Asks the person at the client."""
 
-    def ask(self, message: str, schema: object = None, *, timeout: float | None = None) -> Answer:
+    def ask(
+        self,
+        message: str,
+        schema: object = None,
+        *,
+        timeout: float | None = None,
+        person: bool = False,
+    ) -> Answer:
         """Ask the person at the client, and wait for the answer; as long as it takes, or
         ``timeout`` seconds.
+
+        ``person``: nobody but the person can answer, in a form of the client; else an agent can,
+        too, by what it says that the person said.
 
         ``schema``: a flat pydantic model class, a ``{name: type}`` of what forms know (`str`,
         `int`, `float`, `bool`, `date`, `datetime`, `Literal` and `Enum` of texts, lists of those
@@ -44,7 +54,8 @@ class Asks:
         Raises `AskTimeoutError`; `JobStoppedError` when a stop is asked meanwhile;
         `InvalidQuestionError`; `NobodyToAskError`. In an ``async def`` await `ask_async`.
         """
-        return self.ask_all({"answer": _question(message, schema)}, timeout=timeout)["answer"]
+        questions = {"answer": _question(message, schema, person)}
+        return self.ask_all(questions, timeout=timeout)["answer"]
 
     def ask_all(
         self, questions: Mapping[str, Question], *, timeout: float | None = None
@@ -59,10 +70,15 @@ class Asks:
         return answered(forms, lambda: self._asking(forms).ask(forms, timeout))
 
     async def ask_async(
-        self, message: str, schema: object = None, *, timeout: float | None = None
+        self,
+        message: str,
+        schema: object = None,
+        *,
+        timeout: float | None = None,
+        person: bool = False,
     ) -> Answer:
         """`ask` for an ``async def``: others run while it waits, and a stop cancels it."""
-        questions = {"answer": _question(message, schema)}
+        questions = {"answer": _question(message, schema, person)}
         return (await self.ask_all_async(questions, timeout=timeout))["answer"]
 
     async def ask_all_async(
@@ -186,10 +202,10 @@ class Job(Asks):
             self.log(f"warning: progress must be a number from 0 to 100, ignored: {percent!r:.80}")
 
 
-def _question(message: str, schema: object) -> Question:
+def _question(message: str, schema: object, person: bool) -> Question:
     from mcp_queue.commands.asking import Question
 
-    return Question(message, schema)
+    return Question(message, schema, person=person)
 
 
 def _percent(value: object) -> float | None:

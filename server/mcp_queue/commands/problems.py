@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from mcp_queue.commands.near import near
 from mcp_queue.errors import InvalidParamsError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN_PROBLEMS = 5
 SHOWN_VALUE = 80  # characters
+LOOKED_AT = 50  # errors of one call that are put into words
 
 
 def not_an_object(command: str, params: object, schema: dict[str, Any]) -> InvalidParamsError:
@@ -22,11 +23,16 @@ def not_an_object(command: str, params: object, schema: dict[str, Any]) -> Inval
     return invalid(command, [f"an object is needed, got {short(params)}"], schema)
 
 
-def invalid(command: str, problems: Sequence[str], schema: dict[str, Any]) -> InvalidParamsError:
-    """The error that lists the first problems and, as the hint, what the command takes."""
+def invalid(
+    command: str, problems: Sequence[str], schema: dict[str, Any], left: int = 0
+) -> InvalidParamsError:
+    """The error that lists the first problems and, as the hint, what the command takes.
+
+    ``left``: how many more there are.
+    """
     shown = list(problems[:SHOWN_PROBLEMS])
-    if len(problems) > SHOWN_PROBLEMS:
-        shown.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
+    if more := len(problems) - len(shown) + left:
+        shown.append(f"and {more} more")
     return InvalidParamsError(
         command=command, problems="; ".join(shown), advice=allowed(command, schema)
     )
@@ -35,14 +41,14 @@ def invalid(command: str, problems: Sequence[str], schema: dict[str, Any]) -> In
 def describe(
     errors: Sequence[ErrorDetails], params: dict[str, Any], schema: dict[str, Any]
 ) -> list[str]:
-    """One sentence for each problem that pydantic found."""
+    """One sentence for each of the first `LOOKED_AT` problems that pydantic found."""
     properties: dict[str, Any] = schema["properties"]
     # Pydantic reports each branch of a union; one sentence that names them all says more.
     unions = {
         name for name in properties if name in params and len(_branches(properties[name])) > 1
     }
     sentences: list[str] = []
-    for error in errors:
+    for error in errors[:LOOKED_AT]:
         name = error["loc"][0] if error["loc"] else ""
         if name in unions and error["type"] != "extra_forbidden":
             kind = type_words(properties[name], schema)
@@ -54,8 +60,8 @@ def describe(
 
 def unknown(name: str, known: Sequence[str]) -> str:
     """The sentence for a parameter that the command does not have."""
-    near = get_close_matches(name, known, n=1)
-    question = f", did you mean {near[0]!r}?" if near else ""
+    found = near(name, known, 1)
+    question = f", did you mean {found[0]!r}?" if found else ""
     return f"{short_name(name)} is unknown{question}"
 
 

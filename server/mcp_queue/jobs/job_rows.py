@@ -6,6 +6,7 @@ false and learns the state that won.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,13 @@ def get_kept(registry: Registry, job_id: str) -> JobRecord:
     if record.status == states.DELETED:
         raise _refusal(record, "read")
     return record
+
+
+def is_destructive(registry: Registry, job_id: str) -> bool:
+    """Whether the command of a job was marked destructive when it was added. `JobNotFoundError`."""
+    get(registry, job_id)
+    call = registry.value("SELECT call FROM jobs WHERE job_id = ?", (job_id,))
+    return bool(json.loads(call or "{}").get("destructive"))
 
 
 def changed_since(registry: Registry, rev: int, limit: int) -> list[JobRecord]:

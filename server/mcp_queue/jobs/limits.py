@@ -11,13 +11,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcp_queue.errors import QueueFullError
+from mcp_queue.errors import QueueBoundError, QueueFullError
 from mcp_queue.jobs.tombstones import bury
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
 REJECT = "reject"
+BOUND = 100_000  # jobs that have not ended, whatever the settings say
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ def enforce(registry: Registry, job_type: str) -> bool:
     """After a job of a type was added, and in its transaction: delete what is too much.
 
     First the oldest of the type go, then, if all are still too many, the oldest of all. Under the
-    policy ``reject`` nothing goes and `QueueFullError` is raised, so that the job is not added.
-    The answer tells whether any was deleted.
+    policy ``reject`` nothing goes and `QueueFullError` is raised, so that the job is not added;
+    `QueueBoundError` past `BOUND` under any policy. The answer tells whether any was deleted.
     """
     settings, evicted = _in_force(registry), False
     for limit in _limits(settings, job_type):
@@ -68,6 +69,8 @@ def enforce(registry: Registry, job_type: str) -> bool:
         for job_id in limit.oldest(registry, excess) if excess else ():
             bury(registry, job_id, f"evicted by {limit.key}")
             evicted = True
+    if Limit("the bound", BOUND).excess(registry):
+        raise QueueBoundError(value=BOUND)
     return evicted
 
 

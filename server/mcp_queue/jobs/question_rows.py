@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock, forms
-from mcp_queue.errors import InvalidAnswerError, QuestionNotOpenError
+from mcp_queue.errors import InvalidAnswerError, PersonAloneError, QuestionNotOpenError
 from mcp_queue.jobs import job_rows, states
 
 if TYPE_CHECKING:
@@ -42,10 +42,13 @@ def store(
     now = clock.wall()
     for question in asked:
         registry.execute(
-            "INSERT OR IGNORE INTO questions (seq, run_id, key, message, schema, asked_at)"
-            " SELECT seq, run_id, ?, ?, ?, ? FROM jobs WHERE run_id = ? AND status = 'running'",
-            (question.key, question.message, json.dumps(question.schema), now, run_id),
-        )
+            "INSERT OR IGNORE INTO questions (seq, run_id, key, message, schema, person, asked_at)"
+            " SELECT seq, run_id, ?, ?, ?, ?, ? FROM jobs WHERE run_id = ? AND status = 'running'",
+            (
+                question.key, question.message, json.dumps(question.schema), int(question.person),
+                now, run_id,
+            ),
+        )  # fmt: skip
     for key in withdrawn:
         registry.execute(
             "DELETE FROM questions WHERE run_id = ? AND key = ? AND action IS NULL", (run_id, key)
@@ -57,15 +60,24 @@ def store(
 
 
 def answer(
-    registry: Registry, job_id: str, key: str | None, action: str, content: object
+    registry: Registry,
+    job_id: str,
+    key: str | None,
+    action: str,
+    content: object,
+    *,
+    person: bool = False,
 ) -> JobRecord:
     """Answer an open question, durably; without ``key`` the one that is open.
 
-    Errors: `JobNotFoundError`, `QuestionNotOpenError`, `InvalidAnswerError`.
+    ``person``: the person gave it, without an agent between. Errors: `JobNotFoundError`,
+    `QuestionNotOpenError`, `PersonAloneError`, `InvalidAnswerError`.
     """
     with registry.transaction("answer"):
         record = job_rows.get(registry, job_id)
         question = _open_question(registry, record, key)
+        if question.person and not person:
+            raise PersonAloneError(job_id=job_id, key=question.key)
         values = _checked(record, question, action, content)
         now = clock.wall()
         registry.execute(

@@ -42,10 +42,13 @@ class JobQuestion:
     message: str
     schema: dict[str, Any]
     """Of the form to fill in: a flat JSON Schema, as of MCP's elicitation."""
+    person: bool = False
+    """Only the person can answer, not an agent for them."""
 
     def to_dict(self) -> dict[str, Any]:
-        """``key``, ``message`` and ``schema``."""
-        return {"key": self.key, "message": self.message, "schema": self.schema}
+        """``key``, ``message`` and ``schema``, and ``person`` where it is true."""
+        view = {"key": self.key, "message": self.message, "schema": self.schema}
+        return view | {"person": True} if self.person else view
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,11 @@ class JobRecord:
         return self.queued or self.status == states.RUNNING
 
     @property
+    def open_to_agents(self) -> bool:
+        """Whether it asks something that is not for the person alone."""
+        return any(not question.person for question in self.questions)
+
+    @property
     def elapsed(self) -> float:
         """Seconds that it has run, or ran; 0 before it runs."""
         if self.started_at is None:
@@ -151,7 +159,7 @@ COLUMNS = """job_id, command, status, rev, progress, description, result, result
     error_code, error_message, attempt, exit_code, signal, created_at, started_at, finished_at,
     updated_at, reason, run_id, start_order, stop_requested, artifacts,
     CASE WHEN status = 'running' AND NOT stop_requested THEN (
-        SELECT json_group_array(json_array(key, message, json(schema)) ORDER BY id)
+        SELECT json_group_array(json_array(key, message, json(schema), person) ORDER BY id)
         FROM questions WHERE questions.seq = jobs.seq AND action IS NULL) END"""
 
 
@@ -183,7 +191,10 @@ def from_row(row: tuple[Any, ...]) -> JobRecord:
         run_id=run_id,
         queued=status == states.PENDING and start_order is not None,
         stop_requested=bool(stop_requested),
-        questions=tuple(JobQuestion(*each) for each in json.loads(questions or "[]")),
+        questions=tuple(
+            JobQuestion(key, message, schema, bool(person))
+            for key, message, schema, person in json.loads(questions or "[]")
+        ),
         artifact_count=artifacts,
     )
 

@@ -25,6 +25,7 @@ from mcp_queue.errors import (
 from mcp_queue.jobs import trust
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry_file import file_identity, make_owner_only
+from mcp_queue.jobs.turn import Turn
 from mcp_queue.system import crash
 from mcp_queue.system.ours import open_ours
 
@@ -70,7 +71,7 @@ class Registry:
             # apsw's stubs name types that Python 3.11 does not have.
             self.connection = cast("Any", _connected(path))
             try:
-                self.connection.set_busy_timeout(int(busy_timeout * 1000))
+                self.wait_at_most(busy_timeout)
                 self._distrust()
                 self._prepare()
                 self._file = file_identity(path)
@@ -85,7 +86,7 @@ class Registry:
     def wait_at_most(self, seconds: float) -> None:
         """How long a write waits, from now on, for another process's write."""
         self._busy_timeout = seconds
-        self.connection.set_busy_timeout(int(seconds * 1000))
+        self.connection.set_busy_handler(Turn(seconds).wait)
 
     @contextmanager
     def waiting_at_most(self, seconds: float) -> Generator[None]:
@@ -180,7 +181,7 @@ class Registry:
         SQLite's own busy timeout will not do: here two may wait for each other.
         """
         deadline = clock.monotonic() + self._busy_timeout
-        self.connection.set_busy_timeout(0)
+        self.connection.set_busy_handler(None)
         while True:
             try:
                 self.connection.pragma("journal_mode", "wal")
@@ -189,7 +190,7 @@ class Registry:
                 if clock.monotonic() > deadline:
                     raise
                 time.sleep(BUSY_RETRY * random())
-        self.connection.set_busy_timeout(int(self._busy_timeout * 1000))
+        self.wait_at_most(self._busy_timeout)
 
     def _version(self) -> int:
         """0 for an empty file; `RegistryError` for a stranger's, which is only read."""

@@ -82,6 +82,7 @@ CREATE TABLE questions (
     key       TEXT NOT NULL,                    -- a<attempt>.q<n>.<key>, never used twice in a job
     message   TEXT NOT NULL,
     schema    TEXT NOT NULL,                    -- of the form, JSON (forms.py)
+    person    INTEGER NOT NULL DEFAULT 0,       -- no tool call answers it
     asked_at  REAL NOT NULL,
     action    TEXT CHECK (action IN ('accept', 'decline', 'cancel')),   -- NULL: open
     content   TEXT,                             -- the values, JSON, when accepted

@@ -13,12 +13,14 @@ from mcp_queue import clock
 from mcp_queue.errors import RegistryGoneError
 from mcp_queue.jobs import damage, job_rows, lives, member_rows, states
 from mcp_queue.jobs.folder import RegistryFolder
+from mcp_queue.manager import disk
 from mcp_queue.system.identity import pid_of
 
 if TYPE_CHECKING:
     from mcp_queue.config import Settings
     from mcp_queue.errors import QueueError
     from mcp_queue.jobs.registry import Registry
+    from mcp_queue.manager.disk import Usage
 
 LOW_DISK = 1024 * 1024  # bytes; SQLite needs some of them for a single write
 KEPT_ASIDE = (
@@ -32,13 +34,19 @@ IN_FORCE = (
     "queue_full_policy",
     "per_job_type_limits",
     "completed_job_retention_seconds",
+    "artifact_cap_bytes",
+    "disk_cap_bytes",
     "stop_grace_seconds",
     "shutdown_timeout",
 )
 
 
 def health(
-    registry: Registry, settings: Settings, path: str, problem: QueueError | None = None
+    registry: Registry,
+    settings: Settings,
+    path: str,
+    problem: QueueError | None = None,
+    usage: Usage | None = None,
 ) -> dict[str, Any]:
     """Totals by state, the settings in force, who takes part, and what hinders it."""
     totals = job_rows.totals(registry)
@@ -49,6 +57,7 @@ def health(
         **{f"{s}_jobs": n for s, n in totals.items() if s != states.DELETED},
         "max_concurrent_jobs": settings.max_concurrent_jobs,
         **_in_force(registry),
+        **(_usage(registry, usage) if usage is not None else {}),
         "in_memory": settings.in_memory,
         "registry_path": path,
         "servers": sum(lives.serves(server) for server in member_rows.servers(registry)),
@@ -94,6 +103,13 @@ def _in_force(registry: Registry) -> dict[str, Any]:
     """What holds for all, the supervisor too: the settings of the server that came last."""
     written = member_rows.settings(registry)
     return {name: written[name] for name in IN_FORCE if name in written}
+
+
+def _usage(registry: Registry, usage: Usage) -> dict[str, Any]:
+    return {
+        "artifact_bytes": usage.artifacts,
+        "disk_bytes": disk.bytes_of(registry) + usage.runs,
+    }
 
 
 def _supervisor(registry: Registry) -> dict[str, Any]:

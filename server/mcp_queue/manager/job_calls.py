@@ -50,7 +50,7 @@ def of_command(info: CommandInfo, params: object, context: dict[str, Any] | None
         "inject": schema.inject,
         "context": context,
     }
-    return JobCall(job_params.to_json(info.name, checked), json.dumps(call))
+    return JobCall(job_params.to_json(info.name, checked), _text(call, info))
 
 
 def of(job_class: object, params: object) -> tuple[CommandInfo, JobCall]:
@@ -120,7 +120,12 @@ def _of_class(job_class: type[QueueJobBase], params: object) -> tuple[CommandInf
         if command is not None:
             call["also_load"] = [command.source]
         info = command or CommandInfo(given["command"], job_class, use_queue=True)
-    return info, JobCall(text, json.dumps(call))
+    return info, JobCall(text, _text(call, info))
+
+
+def _text(call: dict[str, Any], info: CommandInfo) -> str:
+    """The call as JSON; that its command is destructive stands in it, for other servers."""
+    return json.dumps(call | {"destructive": True} if info.destructive else call)
 
 
 def _checked_command(params: dict[str, Any]) -> CommandInfo | None:

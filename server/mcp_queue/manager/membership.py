@@ -231,5 +231,7 @@ def _for_all(settings: Settings) -> dict[str, Any]:
         "per_job_type_limits": settings.per_job_type_limits,
         "completed_job_retention_seconds": settings.completed_job_retention_seconds,
         "log_cap_bytes": settings.log_cap_bytes,
+        "artifact_cap_bytes": settings.artifact_cap_bytes,
+        "disk_cap_bytes": settings.disk_cap_bytes,
         "retry_backoff_seconds": settings.retry_backoff_seconds,
     }

@@ -77,6 +77,7 @@ class QueueManager(QueueReader):
 
         In-memory jobs are asked to stop and killed after ``shutdown_timeout``; ``wait`` for that.
         """
+        self._disk.close()
         await self._member.close(wait=wait)
 
     # ------------------------------------------------------------------ what clients do
@@ -93,7 +94,7 @@ class QueueManager(QueueReader):
         """Queue a call of a command, durably: once this answers, the job is never lost.
 
         Errors: `InvalidParamsError`, `JobAlreadyExistsError`, `QueueDisabledError`,
-        `QueueFullError`.
+        `QueueFullError` and its kinds `QueueBoundError` and `DiskCapError`.
         """
         call = job_calls.of_command(info, params, context)
         return await self._add(info, call, job_id, start=start)
@@ -118,7 +119,12 @@ class QueueManager(QueueReader):
             max_attempts=info.max_attempts,
             memory_limit=info.memory_limit or self.settings.default_memory_limit,
         )
-        return await self._member.change(_add_sealed, job, self._member.key_file())
+        return await self._member.change(self._add_sealed, job, self._member.key_file())
+
+    def _add_sealed(self, registry: Registry, job: NewJob, key_file: str) -> JobRecord:
+        self._disk.check(registry)
+        key = seals.read_key(key_file)
+        return job_rows.add(registry, replace(job, seal=seals.of_job(key, job)))
 
     async def add_job(
         self,
@@ -166,15 +172,20 @@ class QueueManager(QueueReader):
         key: str | None = None,
         action: str = "accept",
         content: dict[str, Any] | None = None,
+        *,
+        person: bool = False,
     ) -> JobRecord:
         """Answer what a running job asks, durably; the first answer counts.
 
         ``key``: of the question, not needed while the job asks just one. ``action``: ``accept``
-        with the values of the form as ``content``, ``decline``, or ``cancel``. Errors:
-        `QuestionNotOpenError` (answered already, asked no more, the job has ended),
-        `InvalidAnswerError`, `JobNotFoundError`.
+        with the values of the form as ``content``, ``decline``, or ``cancel``. ``person``: the
+        person gave the answer to this program, and no agent for them; questions that are for the
+        person alone take no other. Errors: `QuestionNotOpenError` (answered already, asked no
+        more, the job has ended), `PersonAloneError`, `InvalidAnswerError`, `JobNotFoundError`.
         """
-        return await self._member.change(question_rows.answer, job_id, key, action, content)
+        return await self._member.change(
+            question_rows.answer, job_id, key, action, content, person=person
+        )
 
     async def delete_job(self, job_id: str, reason: str = "by client") -> JobRecord:
         """Delete a job, its result and its logs; a run of it is ended. A tombstone tells why."""
@@ -215,8 +226,3 @@ class QueueManager(QueueReader):
     async def _full(self) -> bool:
         totals = await self._member.read(job_rows.totals)
         return totals[states.RUNNING] >= self.settings.max_concurrent_jobs
-
-
-def _add_sealed(registry: Registry, job: NewJob, key_file: str) -> JobRecord:
-    key = seals.read_key(key_file)
-    return job_rows.add(registry, replace(job, seal=seals.of_job(key, job)))

@@ -8,9 +8,11 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mcp_queue.commands.catalog import registry
 from mcp_queue.errors import InvalidJobStateError, InvalidParamsError
 from mcp_queue.jobs import artifact_names, artifact_rows, job_rows, logs, retention, states
 from mcp_queue.manager import health
+from mcp_queue.manager.disk import DiskUsage
 from mcp_queue.manager.membership import Membership
 from mcp_queue.system.ours import open_ours, read_ours
 
@@ -38,6 +40,7 @@ class QueueReader:
         self.settings = settings
         self._member = Membership(settings)
         self.registry_path = self._member.registry_path
+        self._disk = DiskUsage(self._member.folder)
 
     async def get_job_status(self, job_id: str) -> JobRecord:
         """The job now, with its whole result, however large; a deleted one's tombstone too."""
@@ -52,6 +55,13 @@ class QueueReader:
     async def record_of(self, job_id: str) -> JobRecord:
         """The same without a result that is too large to stand in the record."""
         return self._with_sizes(await self._member.read(job_rows.get, job_id))
+
+    async def is_destructive(self, job_id: str) -> bool:
+        """Whether the job's command is marked destructive, here or where the job was added."""
+        command = registry.find((await self.record_of(job_id)).command)
+        if command is not None and command.destructive:
+            return True
+        return await self._member.read(job_rows.is_destructive, job_id)
 
     async def result_of(self, job_id: str) -> Any:
         """The whole result of an ended job, however large; None when it has none.
@@ -181,7 +191,11 @@ class QueueReader:
     async def get_queue_health(self) -> dict[str, Any]:
         """Totals by state, the settings in force, and who takes part."""
         return await self._member.read(
-            health.health, self.settings, self.registry_path, self._member.supervision.trouble
+            health.health,
+            self.settings,
+            self.registry_path,
+            self._member.supervision.trouble,
+            await self._disk.glance(),
         )
 
     @property

@@ -17,6 +17,7 @@ from mcp_queue import __version__, builtin
 from mcp_queue.commands.catalog import registry
 from mcp_queue.manager import QueueManager
 from mcp_queue.server import event_loop
+from mcp_queue.server.bounds import bounded
 from mcp_queue.server.claim import claim
 from mcp_queue.server.containment import note, passes_handlers
 from mcp_queue.server.hub import Hub
@@ -113,7 +114,8 @@ def build(state: State) -> LeanServer:
     server.add_request_handler("tasks/get", TaskParams, tasks.get)
     server.add_request_handler("tasks/update", UpdateParams, tasks.update)
     server.add_request_handler("tasks/cancel", TaskParams, tasks.cancel)
-    server.middleware[:] = [contain, catch_no_object]  # without OpenTelemetry's, a cost per message
+    # Without OpenTelemetry's, a cost per message.
+    server.middleware[:] = [contain, bounded, catch_no_object]
     return server
 
 

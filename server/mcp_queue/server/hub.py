@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GAP = 0.05  # seconds in which the changes of a listener become one
 RETRY = 1.0  # seconds before a watch that failed is tried again
+MOST = 10_000  # interests of all listeners together
 REMEMBERED = 4096  # ids by which a new job is told from a known one
 EVERY_JOB = ""  # the interest in the change of any job
 THE_SET = "/"  # the interest in jobs that come and go
@@ -104,6 +105,10 @@ class Hub:
         self._ended = True
         for listener in self._listeners:
             listener.end()
+
+    def takes(self, interests: int) -> bool:
+        """Whether there is room for a listener with so many interests."""
+        return interests + sum(len(each.interests) for each in self._listeners) <= MOST
 
     @asynccontextmanager
     async def listener(self, interests: set[str]) -> AsyncGenerator[Listener]:

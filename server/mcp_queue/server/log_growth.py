@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from mcp_queue import clock
 from mcp_queue.errors import JobNotFoundError, QueueError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Size = tuple[int, int] | None
 
 LOOK = 0.5  # seconds between two looks
+SHARE = 9  # times as long as a look took, at least, until the next
 _LOG = "/log"  # what no job id can hold
 
 log = logging.getLogger(__name__)
@@ -62,10 +64,12 @@ class LogGrowth:
                 self._sizes.pop(interest, None)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled, for a part of the time at most, however many logs there are."""
+        took = 0.0
         while True:
             await self._any.wait()
-            await anyio.sleep(LOOK)
+            await anyio.sleep(max(LOOK, SHARE * took))
+            begun = clock.monotonic()
             for interest in list(self._sizes):
                 size, ended = await self._look(interest)
                 if self._sizes.get(interest, size) != size:
@@ -73,6 +77,7 @@ class LogGrowth:
                     self._mark({interest})
                 if ended:
                     self._sizes.pop(interest, None)
+            took = clock.monotonic() - begun
             if not self._sizes:
                 self._any = anyio.Event()
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import anyio
 from mcp.shared.dispatcher import as_request_id, coerce_request_id
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp_types import (
+    INTERNAL_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+)
 
 from mcp_queue.server.batches import Batches
 from mcp_queue.server.claim import Claimed, claim
@@ -33,6 +40,7 @@ PATIENCE = 0.2  # seconds for the answers to what was asked before the end of th
 FAREWELL = 0.1  # seconds for the end of each stream to be said, when a signal ends the server
 FLUSH = 0.3  # seconds for the client to read what is left after that
 UNREAD = 256  # open requests at which a client that does not read gets no more of them served
+OPEN = 10_000  # open requests of a client; a further one is refused
 STREAMS = frozenset({"subscriptions/listen"})  # requests that last until someone ends them
 
 
@@ -127,6 +135,9 @@ class _Connection:
             await self._hand_on(message)
 
     async def _hand_on(self, message: JSONRPCMessage) -> None:
+        if isinstance(message, JSONRPCRequest) and len(self._open) + len(self._streams) >= OPEN:
+            await self._to_client.send(SessionMessage(_one_too_many(message)))
+            return
         cancelled = self._note_inbound(message)
         await self._to_server.send(SessionMessage(message))
         if cancelled is not None:
@@ -198,3 +209,10 @@ class _Connection:
     def _change(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _one_too_many(message: JSONRPCRequest) -> JSONRPCError:
+    text = f"This client has {OPEN:,} requests open; wait for answers, or cancel some"
+    return JSONRPCError(
+        jsonrpc="2.0", id=message.id, error=ErrorData(code=INTERNAL_ERROR, message=text)
+    )

@@ -22,6 +22,8 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 
+from mcp_queue.server import hub
+from mcp_queue.server.bounds import MOST
 from mcp_queue.server.hub import EVERY_JOB, THE_SET, ran
 from mcp_queue.server.log_growth import log_of
 from mcp_queue.server.protocol import (
@@ -37,6 +39,7 @@ from mcp_queue.server.uris import parse
 
 if TYPE_CHECKING:
     from mcp.server.session import ServerSession
+    from mcp.shared.exceptions import MCPError
     from mcp_types import (
         ServerNotification,
         SubscribeRequestParams,
@@ -102,6 +105,8 @@ class Subscriptions:
             raise no_such_resource(context, uri)
         pumps = _pumps(context)
         if interests and uri not in pumps:
+            if len(pumps) >= MOST or not self._state.hub.takes(len(interests)):
+                raise _no_room()
             pump = pumps[uri] = _Pump(uri, interests)
             self._state.hub.start_soon(pump.run, self._state.hub, context.session)
         if uri in pumps:
@@ -120,6 +125,8 @@ class Subscriptions:
     ) -> SubscriptionsListenResult:
         """Acknowledge, then send what changes until the client cancels it or the server ends."""
         subscription = await self._honoured(context, params.notifications)
+        if not self._state.hub.takes(len(subscription.interests())):
+            raise _no_room()
         stream = _Stream(context, self._state, subscription)
         async with self._state.hub.listener(subscription.interests()) as listener:
             await stream.acknowledge()
@@ -232,6 +239,13 @@ class _Stream:
         await self._context.session.send_notification(
             cast("ServerNotification", notification), related_request_id=self._context.request_id
         )
+
+
+def _no_room() -> MCPError:
+    return invalid_params(
+        f"No room for this subscription: a client has {MOST:,} at most, all of a server together "
+        f"{hub.MOST:,}. End some, or subscribe to queue://jobs, which stands for all jobs"
+    )
 
 
 def _pumps(context: Context) -> dict[str, _Pump]:

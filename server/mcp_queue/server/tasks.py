@@ -18,6 +18,7 @@ from mcp_queue.builtin.views import doing, job_view, next_step
 from mcp_queue.errors import (
     InvalidJobStateError,
     JobNotFoundError,
+    PersonAloneError,
     QuestionNotOpenError,
     QueueError,
 )
@@ -92,9 +93,15 @@ class Tasks:
             for question in record.questions
             if question.key in params.input_responses
         ]
-        for question, (action, content) in answers:
-            with suppress(QuestionNotOpenError):  # another answer was quicker
-                await self._state.queue.answer_job(record.job_id, question.key, action, content)
+        shown = shows_forms(context)
+        try:
+            for question, (action, content) in answers:
+                with suppress(QuestionNotOpenError):  # another answer was quicker
+                    await self._state.queue.answer_job(
+                        record.job_id, question.key, action, content, person=shown
+                    )
+        except PersonAloneError as error:
+            raise invalid_params(error.message) from None
         return {}
 
     async def cancel(self, context: Context, params: TaskParams) -> dict[str, Any]:

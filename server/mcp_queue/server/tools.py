@@ -15,7 +15,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from mcp_queue.builtin import NAMES
+from mcp_queue.builtin import NAMES, OPEN_WORLD
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.commands.soundness import fault, sound
 from mcp_queue.errors import CommandNotFoundError, QueueError
@@ -214,5 +214,6 @@ def _annotations(info: CommandInfo) -> ToolAnnotations | None:
     return ToolAnnotations(
         read_only_hint=info.read_only,
         destructive_hint=info.destructive,
-        open_world_hint=False if info.name in NAMES else None,  # they know the queue alone
+        # Most of ours know the queue alone.
+        open_world_hint=info.name in OPEN_WORLD if info.name in NAMES else None,
     )

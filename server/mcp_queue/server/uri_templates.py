@@ -1,19 +1,33 @@
-"""Which of the authors' resources an address means, and the parameters in it."""
+"""Which of the authors' resources an address means, and the parameters in it.
+
+An address is matched from its end to its beginning, so that each place in it is looked at once for
+each part of the template: a regular expression would try all ways to divide it.
+"""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from mcp_queue.commands.resource import pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.commands.resource import ResourceInfo
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_END_OF_ONE, _END_OF_MANY = re.compile(r"[/?#]|\Z"), re.compile(r"\n|\Z")
+
+
+class _Piece(NamedTuple):
+    literal: str
+    name: str | None
+    many: bool
 
 
 def match(catalog: Catalog, uri: str) -> tuple[ResourceInfo, dict[str, str]] | None:
@@ -31,23 +45,60 @@ def match(catalog: Catalog, uri: str) -> tuple[ResourceInfo, dict[str, str]] | N
 
 
 def _values(template: str, uri: str) -> dict[str, str] | None:
-    found = _pattern(template).fullmatch(uri)
+    parts = _pieces(template)
+    found = _divided(parts, uri)
     if found is None:
         return None
-    many = {name for _, name, many in pieces(template) if many}
-    values = {name: unquote(value, errors="replace") for name, value in found.groupdict().items()}
+    many = {part.name for part in parts if part.many}
+    values = {name: unquote(value, errors="replace") for name, value in found.items()}
     safe = all(_is_safe(value, name in many) for name, value in values.items())
     return values if safe else None
 
 
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
-    parts: list[str] = []
-    for literal, name, many in pieces(template):
-        parts.append(re.escape(literal))
-        if name is not None:
-            parts.append(f"(?P<{name}>{'.+' if many else '[^/?#]+'})")
-    return re.compile("".join(parts))
+def _pieces(template: str) -> list[_Piece]:
+    return [_Piece(*piece) for piece in pieces(template)]
+
+
+def _divided(parts: list[_Piece], uri: str) -> dict[str, str] | None:
+    """The text of each variable, the first as long as it can be, then the second, and so on."""
+    if not uri.startswith(parts[0].literal):
+        return None
+    goals = [len(uri)]  # where what follows can begin
+    ways: list[dict[int, int]] = []  # of each piece, the last first: its beginnings and its end
+    for part in reversed(parts):
+        ends = dict(_ways(part, uri, goals))
+        ways.append(ends)
+        goals = list(ends)
+    found: dict[str, str] = {}
+    position = 0
+    for part, ends in zip(parts, reversed(ways), strict=True):
+        if position not in ends:
+            return None
+        end = ends[position]
+        if part.name is not None:
+            found[part.name] = uri[position + len(part.literal) : end]
+        position = end
+    return found
+
+
+def _ways(part: _Piece, uri: str, goals: list[int]) -> Iterator[tuple[int, int]]:
+    """Each place where the piece can stand, in ascending order, and the furthest goal from it."""
+    bound = _END_OF_MANY if part.many else _END_OF_ONE
+    reach = -1
+    start = uri.find(part.literal)
+    while start >= 0:
+        begin = start + len(part.literal)
+        if part.name is None:
+            end, shortest = begin, begin
+        else:
+            if reach < begin and (stop := bound.search(uri, begin)) is not None:
+                reach = stop.start()
+            end, shortest = reach, begin + 1
+        place = bisect_right(goals, end) - 1
+        if place >= 0 and goals[place] >= shortest:
+            yield start, goals[place]
+        start = uri.find(part.literal, start + 1)
 
 
 def _is_safe(value: str, many: bool) -> bool:

@@ -146,6 +146,7 @@ def _write_job(state: State, claim: Claim, folder: RunFolder) -> tuple[int, int]
         "context": call.get("context"),
         "sys_path": origin["sys_path"],
         "bell": state.folder.bell,
+        "artifact_cap": state.settings.artifact_cap_bytes,
         "dies_with_supervisor": bool(state.owner),
     }
     descriptor = open_ours(folder.job, os.O_WRONLY | os.O_CREAT | os.O_EXCL)

@@ -86,7 +86,7 @@ def _question(given: object) -> JobQuestion | None:
     except UnicodeEncodeError:  # half of a surrogate pair
         return None
     text = message[: forms.MESSAGE_LIMIT].encode("utf-8", "replace").decode()
-    return JobQuestion(key, text, cast("dict[str, Any]", schema))
+    return JobQuestion(key, text, cast("dict[str, Any]", schema), bool(fields.get("person")))
 
 
 def _is_key(key: object) -> TypeGuard[str]:

@@ -59,6 +59,7 @@ class Settings:
     completed_job_retention_seconds: float
     retry_backoff_seconds: float = 1.0
     log_cap_bytes: int = 64 << 20
+    artifact_cap_bytes: int | None = 1 << 30
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import os
 
 from mcp_queue.commands.contents import Shown, artifact_uri, mime_type_of
 from mcp_queue.commands.source_files import open_file
-from mcp_queue.errors import InvalidContentError
+from mcp_queue.errors import ArtifactCapError, InvalidContentError
 from mcp_queue.jobs import artifact_names, events
 
 TYPE_CHECKING = False
@@ -54,7 +54,8 @@ def _store(reporter: Reporter, name: str, source: Source, about: dict[str, objec
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = os.path.join(folder, file)
     try:
-        size = _write(name, source, path)
+        size = _write(reporter, name, source, path, _room(reporter, name, file))
+        _check_size(reporter, name, size, _room(reporter, name, file))  # two threads may keep
     except BaseException:
         if os.path.exists(path):
             os.unlink(path)
@@ -71,13 +72,39 @@ def _check(reporter: Reporter, name: str) -> None:
         raise InvalidContentError(name=f"{name!r:.80}", reason=fault)
 
 
-def _write(name: str, source: Source, path: str) -> int:
+def _room(reporter: Reporter, name: str, file: str) -> int | None:
+    """Bytes that ``file``, to be kept as ``name``, may have; None for any number.
+
+    Children of the job keep artifacts too, so all files count that stand in the folder, but for
+    those which are replaced.
+    """
+    if reporter.artifact_cap is None:
+        return None
+    passed_over = {*reporter.replaced, reporter.files.get(name), file}
+    used = 0
+    with os.scandir(reporter.run.artifacts) as entries:
+        for entry in entries:
+            if entry.name not in passed_over:
+                try:
+                    used += entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:  # the supervisor has removed it
+                    pass
+    return reporter.artifact_cap - used
+
+
+def _check_size(reporter: Reporter, name: str, size: int, room: int | None) -> None:
+    if room is not None and size > room:
+        raise ArtifactCapError(name=f"{name!r:.80}", cap=reporter.artifact_cap)
+
+
+def _write(reporter: Reporter, name: str, source: Source, path: str, room: int | None) -> int:
     size = 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         for block in _blocks(name, source):
-            events.write_all(descriptor, block)
             size += len(block)
+            _check_size(reporter, name, size, room)
+            events.write_all(descriptor, block)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -26,7 +26,7 @@ def main() -> None:
     job = _read_job(run)
     if job["dies_with_supervisor"]:
         tree.die_with_parent(parent)
-    reporter = Reporter(run, job["bell"], job["attempt"])
+    reporter = Reporter(run, job["bell"], job["attempt"], job.get("artifact_cap"))
     reporter.open(_events())
     # Fields that a spawned child must not take for its own.
     sys.argv = [job["command"]]

@@ -82,7 +82,12 @@ class Questions:
             asked = _Open({prefix + key: key for key in forms}, wake)
             self._open.add(asked)
         questions = [
-            {"key": wire, "message": forms[key].message, "schema": forms[key].schema}
+            {
+                "key": wire,
+                "message": forms[key].message,
+                "schema": forms[key].schema,
+                "person": forms[key].person,
+            }
             for wire, key in asked.missing.items()
         ]
         try:

@@ -31,9 +31,18 @@ BURST = 50  # progress events that a child may send at once: it may end without 
 class Reporter:
     """Where a job's calls go (`commands.job.Sink`). Safe to use from several threads."""
 
-    def __init__(self, run: RunFolder, supervisor_bell: str, attempt: int = 1) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        supervisor_bell: str,
+        attempt: int = 1,
+        artifact_cap: int | None = None,
+    ) -> None:
         self.run = run
         self.kept: set[str] = set()  # names of artifacts
+        self.files: dict[str, str] = {}  # of those that have one
+        self.replaced: set[str] = set()  # files of artifacts that the supervisor removes
+        self.artifact_cap = artifact_cap  # bytes of all files of artifacts together
         self._attempt = attempt
         self._bell = supervisor_bell
         self._events: KeptFile | None = None
@@ -73,7 +82,7 @@ class Reporter:
         self._burst, self.is_child = BURST, True
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _in_child, (self.run.path, self._bell, self._attempt)
+        return _in_child, (self.run.path, self._bell, self._attempt, self.artifact_cap)
 
     def send(self, kind: str, fields: dict[str, object]) -> None:
         """Append one event and ring."""
@@ -159,7 +168,12 @@ class Reporter:
     def tell_artifact(self, name: str, fields: dict[str, object]) -> None:
         """Say that a file is kept, unless the job has ended."""
         self.kept.add(name)
+        before = self.files.pop(name, None)
+        if "file" in fields:
+            self.files[name] = str(fields["file"])
         self.say(events.ARTIFACT, {"name": name, **fields})
+        if before is not None:
+            self.replaced.add(before)
 
     def store_result(self, text: str) -> None:
         """Put a large result into ``result.json``, on disk before the outcome tells of it."""
@@ -239,8 +253,8 @@ class Reporter:
             self._flush()
 
 
-def _in_child(folder: str, bell: str, attempt: int) -> Reporter:
+def _in_child(folder: str, bell: str, attempt: int, artifact_cap: int | None) -> Reporter:
     """The reporter in a process that the job started with it."""
-    reporter = Reporter(RunFolder(folder), bell, attempt)
+    reporter = Reporter(RunFolder(folder), bell, attempt, artifact_cap)
     reporter.become_child()
     return reporter

@@ -105,6 +105,26 @@ async def test_malformed_lines_are_answered_and_the_rest_is_served() -> None:
         await peer.streams.write.send(answer(1))
 
 
+async def test_so_many_requests_are_open_and_a_further_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stdio, "OPEN", 3)
+    async with connected() as peer:
+        peer.send(*map(request, range(1, 5)), b'{"jsonrpc":"2.0","method":"note"}', request(5))
+        assert [(await receive(peer)).id for _ in range(3)] == [1, 2, 3]
+        assert isinstance(await receive(peer), JSONRPCNotification)  # which may be a cancellation
+        for number in (4, 5):
+            refusal = await peer.read()
+            assert (refusal["id"], "3 requests open" in refusal["error"]["message"]) == (
+                number,
+                True,
+            )
+        await peer.streams.write.send(answer(1))
+        assert (await peer.read())["id"] == 1
+        peer.send(request(6))
+        assert (await receive(peer)).id == 6
+
+
 async def test_a_line_over_the_limit_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stdio, "Lines", lambda: stdio_lines(limit=100))
     async with connected() as peer:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from urllib.parse import quote
 
 from hypothesis import given, strategies
 
 from mcp_queue.commands.catalog import Catalog
 from mcp_queue.commands.resource import ResourceInfo
+from mcp_queue.server import uri_templates
 from mcp_queue.server.uri_templates import match
 
 
@@ -67,3 +69,39 @@ def test_a_quoted_segment_comes_through(day: str) -> None:
         assert found is None
     elif day != "today":
         assert found == ("notes://{day}", {"day": day})
+
+
+@given(
+    strategies.lists(strategies.sampled_from(["/", "a", "aa", "?", "-", "{}", "{+}"]), max_size=6),
+    strategies.text(alphabet="/a?-b\n", max_size=10),
+)
+def test_an_address_is_divided_as_by_a_pattern(parts: list[str], rest: str) -> None:
+    """Each parameter is as long as it can be, the first before the second."""
+    names = iter("abcdef")
+    named = [
+        "x:",
+        *(part.replace("}", f"{next(names)}}}") if "{" in part else part for part in parts),
+    ]
+    patterns = {"{": "[^/?#]+", "{+": ".+"}
+    pattern = "".join(
+        f"(?P<{part[-2]}>{patterns[part[:-2]]})" if "{" in part else re.escape(part)
+        for part in named
+    )
+    wanted = re.fullmatch(pattern, f"x:{rest}")
+    found = uri_templates._divided(uri_templates._pieces("".join(named)), f"x:{rest}")
+    assert found == (wanted and wanted.groupdict())
+
+
+def test_what_an_address_costs_grows_with_its_length() -> None:
+    """By a pattern with so many parameters this takes for ever."""
+    catalog = Catalog()
+    catalog.register_resource(ResourceInfo("x:{+a}/{+b}/{+c}/{+d}/{+e}/{+f}!", "six", six))
+    for end in ("", "!"):
+        found = match(catalog, "x:" + "a/" * 4000 + "a" + end)
+        assert (found is not None) == bool(end)
+    assert found is not None
+    assert found[1]["f"] == "a"
+
+
+def six(a: str, b: str, c: str, d: str, e: str, f: str) -> None:
+    del a, b, c, d, e, f

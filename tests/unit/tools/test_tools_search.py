@@ -217,6 +217,13 @@ def test_before_any_analysis_the_error_says_what_to_call(
     assert raised.value.to_dict()["code"] == "not_analyzed"
 
 
+def test_a_query_has_so_many_characters(shop: Path):
+    for query in ("a " * 500, "ab" * 500, "é" * 1000):
+        assert search_code(query, root_dir=str(shop))["more"] is False
+        with pytest.raises(WrongValueError, match="1,000 at most"):
+            search_code(query + "abcdef" * 100_000, root_dir=str(shop))
+
+
 def test_wrong_values_are_clear_errors(shop: Path):
     with pytest.raises(WrongValueError, match="'query' cannot be '  '"):
         search_code("  ")
