@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mcp_queue.jobs.start_report import IN_CHARGE, NOT_NEEDED
 from mcp_queue.manager.origin import environment, package_folders, python
 from mcp_queue.system.ours import open_ours
-from mcp_queue.system.spawn import spawn_detached
+from mcp_queue.system.spawn import spawn_detached, without_relative_paths
 
 if TYPE_CHECKING:
     import subprocess
@@ -50,7 +50,8 @@ def start(
     path = folder.path.removesuffix(".d")
     argv = [*python(), "-P", "-c", BOOT, *package_folders(), path, owner, key_file]
     before = _size(folder.log)
-    process = spawn_detached(argv, env=environment(), log=folder.log)
+    env = without_relative_paths(environment())
+    process = spawn_detached(argv, env=env, log=folder.log)
 
     def wait() -> None:
         report = _report(process)

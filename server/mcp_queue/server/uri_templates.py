@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
+from mcp_queue import paths
 from mcp_queue.commands.resource import pieces
 
 if TYPE_CHECKING:
@@ -101,8 +102,13 @@ def _ways(part: _Piece, uri: str, goals: list[int]) -> Iterator[tuple[int, int]]
         start = uri.find(part.literal, start + 1)
 
 
-def _is_safe(value: str, many: bool) -> bool:
-    """Whether a function may make a path of it that stays below a folder of its own."""
+def _is_safe(value: str, many: bool, *, windows: bool = paths.WINDOWS) -> bool:
+    """Whether a function may make a path of it that stays below a folder of its own.
+
+    Links in that folder are the function's concern (`mcp_queue.paths`).
+    """
+    if windows and paths.fault_of(value, windows=True) is not None:
+        return False
     segments = re.split(r"[/\\]", value)
     if _CONTROL.search(value) or ".." in segments or "." in segments:
         return False

@@ -145,6 +145,7 @@ def _write_job(state: State, claim: Claim, folder: RunFolder) -> tuple[int, int]
         "call": call,
         "context": call.get("context"),
         "sys_path": origin["sys_path"],
+        "pythonpath": origin["env"].get("PYTHONPATH"),
         "bell": state.folder.bell,
         "artifact_cap": state.settings.artifact_cap_bytes,
         "dies_with_supervisor": bool(state.owner),

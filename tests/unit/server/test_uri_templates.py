@@ -6,12 +6,13 @@ import posixpath
 import re
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given, strategies
 
 from mcp_queue.commands.catalog import Catalog
 from mcp_queue.commands.resource import ResourceInfo
 from mcp_queue.server import uri_templates
-from mcp_queue.server.uri_templates import match
+from mcp_queue.server.uri_templates import _is_safe, match
 
 
 def give(day: str = "", path: str = "") -> str:
@@ -105,3 +106,10 @@ def test_what_an_address_costs_grows_with_its_length() -> None:
 
 def six(a: str, b: str, c: str, d: str, e: str, f: str) -> None:
     del a, b, c, d, e, f
+
+
+@pytest.mark.parametrize("value", ["C:secret", "NUL", "x.", "x ", "a:b", "con.md"])
+def test_what_means_something_else_on_windows_leads_nowhere_there(value: str) -> None:
+    assert not _is_safe(value, many=False, windows=True)
+    assert not _is_safe(f"a/{value}", many=True, windows=True)
+    assert _is_safe(value, many=False, windows=False)
