@@ -24,6 +24,7 @@ T = TypeVar("T")
 PREFIX = "MCP_QUEUE_"
 RESERVED = frozenset(
     {"RUN", "CONFIG", "TOOLS_CACHE", "TEST_SESSION", "CRASH_POINT", "CRASH_ONCE", "CRASH_SIGNAL"}
+    | {"HTTP_TOKEN"}
 )
 """What may follow ``PREFIX`` in the environment without being a setting."""
 MOST_JOBS = 1_000_000

@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,11 +20,16 @@ from support.serving import ENVELOPE, GUARD, HANDSHAKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
 ACCEPT = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 PREFIX = "mcp-queue: serving on "
+VARIABLE = "MCP_QUEUE_HTTP_TOKEN"
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header with a token."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 class WebServer:
@@ -37,7 +44,7 @@ class WebServer:
         self,
         command: Sequence[str],
         address: str = "127.0.0.1:0",
-        *,
+        *more: str,
         cwd: str | Path | None = None,
         hears: bool = True,
         raising: Iterable[str] = (),
@@ -45,12 +52,13 @@ class WebServer:
         self._hears = hears
         self._expected = {f"{name!r} failed" for name in raising}
         self._process = subprocess.Popen(
-            [*command, "--http", address],
+            [*command, "--http", address, *more],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd=cwd,
         )
+        self._status = 0
         self._lines: list[str] = []
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, name=f"stderr {self.pid}", daemon=True)
@@ -70,9 +78,13 @@ class WebServer:
     ) -> None:
         status = self.end()
         if error is None:
-            assert status == 0, self.stderr
+            assert status == self._status, self.stderr
             tracebacks = set(re.findall(r"^(.*)\nTraceback", self.stderr, re.MULTILINE))
             assert tracebacks <= self._expected, self.stderr
+
+    def expect(self, status: int) -> None:
+        """The exit status that it is to end with, instead of 0."""
+        self._status = status
 
     @property
     def pid(self) -> int:
@@ -91,10 +103,43 @@ class WebServer:
         return self.urls[0]
 
     @property
+    def token_file(self) -> Path | None:
+        """Where it says that its token is, if that is a file."""
+        found = re.search(r"clients send the token of (.+) as 'Authorization", self.stderr)
+        return Path(found[1]) if found and found[1] != VARIABLE else None
+
+    @property
+    def token(self) -> str:
+        """Its token, read from the file by whoever is its user."""
+        assert self.token_file, self.stderr
+        return self.token_file.read_text("ascii")
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that lets a client in, if it asks for one that lies in a file."""
+        return bearer(self.token) if self.token_file else {}
+
+    @property
     def port(self) -> int:
         port = urlsplit(self.url).port
         assert port
         return port
+
+    @property
+    def socket_path(self) -> str | None:
+        """Its Unix socket, if it has one."""
+        found = re.search(r" at the Unix socket (.+)$", self.url)
+        return found and found[1]
+
+    def connection(self) -> http.client.HTTPConnection:
+        """A new connection to it."""
+        if self.socket_path is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=GUARD)
+        connection = http.client.HTTPConnection("localhost", timeout=GUARD)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(GUARD)
+        connection.sock.connect(self.socket_path)
+        return connection
 
     def listens(self) -> list[tuple[str, int]]:
         """The addresses at which it listens."""
@@ -154,7 +199,10 @@ class Answer:
 
 
 class Stream:
-    """One HTTP request; its body can be read as it comes."""
+    """One HTTP request; its body can be read as it comes.
+
+    The server's token goes with it unless ``knows`` is False.
+    """
 
     def __init__(
         self,
@@ -163,10 +211,13 @@ class Stream:
         method: str = "POST",
         path: str = "/mcp",
         headers: Mapping[str, str] | None = None,
+        *,
+        knows: bool = True,
     ) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=GUARD)
+        self._connection = server.connection()
         body = None if message is None else json.dumps(message)
-        given = {**ACCEPT, **(headers or {})}
+        known = server.authorization if knows else {}
+        given = {**ACCEPT, **known, **(headers or {})}
         self._connection.request(method, path, body, given)
         self._response = self._connection.getresponse()
         self.last_event_id = ""
