@@ -23,13 +23,24 @@ import platformdirs
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
 
 from support.second_user import give_away, needs_second_user, open_way, run_as_second_user
 from support.serving import GUARD, HANDSHAKE, Setup, call, ended
 from support.speaking import HANDSHAKES
-from support.web import ACCEPT, Answer, Stream, WebServer, bearer, fetch, modern, request, session
+from support.web import (
+    ACCEPT,
+    Answer,
+    Stream,
+    WebServer,
+    bearer,
+    client_of,
+    fetch,
+    free_port,
+    modern,
+    request,
+    session,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,12 +66,7 @@ def discover(server: WebServer, **headers: str) -> Answer:
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_official_client_runs_a_job_with_the_token(server: WebServer, mode: Any) -> None:
     with anyio.fail_after(GUARD):
-        async with (
-            create_mcp_http_client(headers=bearer(server.token)) as http_client,
-            Client(
-                streamable_http_client(server.url, http_client=http_client), mode=mode
-            ) as client,
-        ):
+        async with client_of(server, mode) as client:
             handle = await call(client, "modules", prefixes=["this"])
             assert (await ended(client, handle["job_id"]))["result"] == []
 
@@ -206,12 +212,6 @@ def test_the_file_of_a_killed_server_is_replaced(setup: Setup) -> None:
     assert token_files() == []
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 @posix
 @pytest.mark.parametrize("what", ["link", "file", "folder that others read"])
 def test_the_folder_of_the_token(setup: Setup, what: str) -> None:
@@ -292,10 +292,7 @@ def in_job() -> dict[str, str]:
                 await look(client)
             return
         with WebServer(setup.command) as server:
-            async with (
-                create_mcp_http_client(headers=bearer(OWN)) as http_client,
-                Client(streamable_http_client(server.url, http_client=http_client)) as client,
-            ):
+            async with client_of(server, headers=bearer(OWN)) as client:
                 await look(client)
             assert OWN not in server.stderr
 

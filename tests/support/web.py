@@ -9,17 +9,21 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psutil
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 
 from support.serving import ENVELOPE, GUARD, HANDSHAKE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from types import TracebackType
 
 ACCEPT = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -254,6 +258,19 @@ def fetch(server: WebServer, message: object = None, **options: Any) -> Answer:
     return Stream(server, message, **options).answer()
 
 
+@asynccontextmanager
+async def client_of(
+    server: WebServer, mode: Any = "auto", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Client]:
+    """The official client, with the server's token unless it is given other headers."""
+    given = server.authorization if headers is None else dict(headers)
+    async with (
+        create_mcp_http_client(headers=given) as http_client,
+        Client(streamable_http_client(server.url, http_client=http_client), mode=mode) as client,
+    ):
+        yield client
+
+
 def modern(method: str, **params: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """A request of 2026-07-28 and its headers."""
     message = {
@@ -285,6 +302,13 @@ def session(server: WebServer, version: str = "2025-11-25") -> dict[str, str]:
     initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     assert fetch(server, initialized, headers=headers).status == 202
     return headers
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def elapsed(since: float) -> float:
