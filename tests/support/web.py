@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
@@ -40,8 +41,8 @@ class WebServer:
     """``serve --http`` as a process; a context manager that ends it with SIGTERM if it still runs.
 
     Its standard input is closed at once, which means nothing to it. Without ``hears``, its standard
-    error is not read any more as soon as it serves. ``raising``: commands whose tracebacks it may
-    hold.
+    error is not read any more as soon as it serves. ``environ`` is added to its environment.
+    ``raising``: commands whose tracebacks it may hold.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class WebServer:
         address: str = "127.0.0.1:0",
         *more: str,
         cwd: str | Path | None = None,
+        environ: Mapping[str, str] | None = None,
         hears: bool = True,
         raising: Iterable[str] = (),
     ) -> None:
@@ -61,6 +63,7 @@ class WebServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd=cwd,
+            env={**os.environ, **(environ or {})},
         )
         self._status = 0
         self._lines: list[str] = []
