@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from mcp_queue.errors import JobStoppedError as JobStoppedError
     from mcp_queue.errors import ManagerMissingError as ManagerMissingError
     from mcp_queue.errors import NobodyToAskError as NobodyToAskError
-    from mcp_queue.errors import PersonAloneError as PersonAloneError
     from mcp_queue.errors import PathRefusedError as PathRefusedError
+    from mcp_queue.errors import PersonAloneError as PersonAloneError
     from mcp_queue.errors import QuestionNotOpenError as QuestionNotOpenError
     from mcp_queue.errors import QueueError as QueueError
     from mcp_queue.errors import QueueFullError as QueueFullError

@@ -7,17 +7,18 @@ import gc
 import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mcp_queue
 from mcp_queue.printable import printable
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
     from mcp_queue.config import Settings
     from mcp_queue.errors import QueueError
+    from mcp_queue.server.listening import Door
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(given)
     if stray := getattr(options, "stray", None):
         parser.error(_where_commands_go(*stray))
+    if getattr(options, "no_token", False) and options.http is None:
+        parser.error("--no-token goes with --http: a server that its client starts asks for none")
     sys.exit(options.run(options))
 
 
@@ -101,7 +104,15 @@ def _add_serve(subcommands: Any) -> None:
     serve.add_argument(
         "--http",
         metavar="HOST:PORT",
-        help="serve over Streamable HTTP at /mcp instead, on this machine alone; port 0 takes any",
+        help="serve over Streamable HTTP at /mcp instead, on this machine alone, to who shows the "
+        "token: MCP_QUEUE_HTTP_TOKEN, or a new one in a file; port 0 takes any; unix:PATH is a "
+        "socket that only you can use, without a token",
+    )
+    serve.add_argument(
+        "--no-token",
+        action="store_true",
+        help="with --http: ask nobody for a token. Every user and program of this machine can then "
+        "run the commands, with your rights",
     )
 
 
@@ -135,14 +146,15 @@ def _serve(options: argparse.Namespace) -> int:
     from mcp_queue.manager import origin
 
     origin.keep_folder()
+    token = os.environ.pop(origin.HTTP_TOKEN, None)
     try:
-        listener = _listener(options.http)
+        door = None if options.http is None else _door(options, token)
         settings = _settings(options)
         status = _load_commands(settings)
-        if listener is not None:
+        if door is not None:
             from mcp_queue.server import http
 
-            start = partial(http.run, settings, listener, status)
+            start = partial(http.run, settings, door, status)
         else:
             from mcp_queue.server import app
 
@@ -164,13 +176,15 @@ def _let_interrupts_end_it() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _listener(address: str | None) -> socket.socket | None:
-    """Where HTTP is to be served, taken before anything slow is begun."""
-    if address is None:
-        return None
-    from mcp_queue.server.listening import listen, parse_address
+def _door(options: argparse.Namespace, token: str | None) -> Door:
+    """Where HTTP is to be served, taken before any module of a user's is loaded."""
+    from mcp_queue.server import bearer
+    from mcp_queue.server.listening import Door, listen, parse_address
 
-    return listen(parse_address(address))
+    address = parse_address(options.http)
+    asks = not options.no_token and not isinstance(address, Path)
+    given = bearer.of_environment(token) if asks and token else None
+    return Door(listen(address), asks, given)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

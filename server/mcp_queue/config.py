@@ -26,6 +26,7 @@ RESERVED = frozenset(
     {
         "RUN",
         "CONFIG",
+        "HTTP_TOKEN",
         "KEY_FILE",
         "TOOLS_CACHE",
         "TEST_SESSION",

@@ -314,6 +314,23 @@ class ListenError(QueueError):
     hint = "{advice}"
 
 
+class TokenError(QueueError):
+    """MCP_QUEUE_HTTP_TOKEN holds no token that can be used: {reason}."""
+
+    code = "unusable_token"
+    hint = (
+        "Set it to what this prints: python3 -c 'import secrets; print(secrets.token_urlsafe())'. "
+        "Without the variable, a new token is made and lies in a file."
+    )
+
+
+class TokenFileError(QueueError):
+    """The token for HTTP cannot be kept in {path}: {reason}."""
+
+    code = "token_file"
+    hint = "Make room for it there, or set MCP_QUEUE_HTTP_TOKEN to a token of your own."
+
+
 class RegistryError(QueueError):
     """The registry {path} cannot be used: {reason}."""
 

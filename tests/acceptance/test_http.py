@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from mcp import Client
 
 from support.serving import GUARD, Setup, call, ended, read
 from support.speaking import HANDSHAKES
-from support.web import Stream, WebServer, elapsed, fetch, modern, request, session
+from support.web import Stream, WebServer, client_of, elapsed, fetch, modern, request, session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +45,7 @@ async def test_a_job_from_call_to_result(setup: Setup, server: WebServer, mode: 
         setup.gate("gate").touch()
 
     with anyio.fail_after(GUARD):
-        async with Client(server.url, mode=mode) as client:
+        async with client_of(server, mode) as client:
             handle = await call(client, "gated", gate=str(setup.gate("gate")))
             waited = await client.call_tool(
                 "queue_wait_job", {"job_ids": [handle["job_id"]]}, progress_callback=note
@@ -63,10 +62,10 @@ async def test_a_job_in_memory_outlives_its_client_as_the_server_does(
     setup: Setup, server: WebServer
 ) -> None:
     with anyio.fail_after(GUARD):
-        async with Client(server.url) as client:
+        async with client_of(server) as client:
             job_id = (await call(client, "gated", gate=str(setup.gate("gate"))))["job_id"]
         setup.gate("gate").touch()
-        async with Client(server.url, mode="legacy") as client:
+        async with client_of(server, "legacy") as client:
             assert (await ended(client, job_id))["status"] == "completed"
 
 
@@ -177,15 +176,6 @@ def test_a_foreign_page_gets_nothing(server: WebServer) -> None:
     assert fetch(server, request(1, "ping"), headers=known).message["result"] == {}
 
 
-def test_a_page_of_this_machine_is_served(server: WebServer) -> None:
-    """With any port: the server's may be forwarded."""
-    message, headers = modern("server/discover")
-    for name in ("localhost", "127.0.0.1", "[::1]"):
-        for port in ("", ":6274"):
-            local = {"Host": name + port, "Origin": f"http://{name}{port}"}
-            assert "result" in fetch(server, message, headers={**headers, **local}).message
-
-
 def test_there_is_nothing_beside_the_endpoint(server: WebServer) -> None:
     assert fetch(server, path="/", method="GET").status == 404
 
@@ -209,6 +199,7 @@ def serve(setup: Setup, address: str) -> subprocess.CompletedProcess[str]:
         ("[::]:8000", "loopback addresses alone"),
         ("example.com:8000", "loopback addresses alone"),
         ("127.0.0.1", "not HOST:PORT"),
+        ("unix:", "not HOST:PORT"),
         ("127.0.0.1:http", "not HOST:PORT"),
         ("127.0.0.1:65536", "not HOST:PORT"),
         (":8000", "not HOST:PORT"),

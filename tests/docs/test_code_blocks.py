@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ import pytest
 
 from support.rawclient import RawClient
 from support.serving import HANDSHAKE
-from support.web import WebServer, fetch, request, session
+from support.web import VARIABLE, WebServer, fetch, modern, request, session
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -198,6 +199,20 @@ def serve_http(block: Block, folder: Path, environment: dict[str, str]) -> None:
         listed = fetch(server, request(1, "tools/list"), headers=session(server))
         tools = {tool["name"] for tool in listed.message["result"]["tools"]}
         assert {"checksum_files", "queue_health"} <= tools
+
+
+def connect_over_http(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """The address is the one that is served, and the header lets in who has the variable."""
+    _, _, _, flag, transport, _, url, _, header = shlex.split(block.text)
+    assert (flag, transport, url) == ("--transport", "http", "http://127.0.0.1:8000/mcp")
+    token = secrets.token_urlsafe()
+    name, _, value = header.partition(": ")
+    headers = {name: value.replace(f"${{{VARIABLE}}}", token)}
+    command = [os.path.join(SCRIPTS, "mcp-queue"), "serve"]
+    with WebServer(command, cwd=folder, environ={VARIABLE: token}) as server:
+        message, names = modern("server/discover")
+        assert "result" in fetch(server, message, headers={**names, **headers}).message
+        assert fetch(server, message, headers={**names, name: value}).status == 401
 
 
 def check_checksums(client: RawClient, folder: Path) -> None:
@@ -405,6 +420,7 @@ KINDS = [
     ("sh", r"tests/benchmarks/run\.py$", "benchmark"),
     ("sh", r"^mcp-queue serve .* --http ", "http"),
     ("sh", r"^mcp-queue serve ", "serve"),
+    ("sh", r"^claude mcp add --transport http ", "http client"),
     ("sh", r"^claude mcp add ", "serve"),
     ("python", r"__main__", "script"),
     ("python", r"@command|\(Command\)", "module"),
@@ -422,6 +438,7 @@ HANDLERS: dict[str, Callable[[Block, Path, dict[str, str]], None]] = {
     "ci": is_what_ci_runs,
     "benchmark": is_a_benchmark,
     "http": serve_http,
+    "http client": connect_over_http,
     "serve": serve_folder,
     "module": serve_module,
     "script": run_script,

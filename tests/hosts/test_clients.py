@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from support.serving import Setup
+from support.web import WebServer, bearer
+
 BUILT_IN = {"queue_health", "queue_list_jobs", "queue_stop_job", "queue_wait_job"}
 CLIENT = "@modelcontextprotocol/client"
 
@@ -81,6 +84,37 @@ def test_the_typescript_sdk_2_runs_jobs(javascript: Run, mode: Any, era: str) ->
     seen = javascript("sdk2.mjs", CLIENT, mode=mode)
     assert seen["connected"][0]["era"] == era
     check_jobs(seen)
+
+
+@pytest.mark.needs("npm")
+@pytest.mark.parametrize(
+    ("script", "package", "options"),
+    [
+        ("sdk1.mjs", "@modelcontextprotocol/sdk", {}),
+        ("sdk2.mjs", CLIENT, {"mode": "legacy"}),
+        ("sdk2.mjs", CLIENT, {"mode": {"pin": "2026-07-28"}}),
+        ("sdk2.mjs", CLIENT, {"mode": "auto"}),
+    ],
+)
+def test_the_typescript_sdk_over_http_shows_the_token(
+    javascript: Run, setup: Setup, script: str, package: str, options: dict[str, Any]
+) -> None:
+    with WebServer(setup.command) as server:
+        reached = {"url": server.url, "headers": server.authorization}
+        check_jobs(javascript(script, package, **options, **reached))
+
+
+@pytest.mark.needs("npm")
+@pytest.mark.parametrize("headers", [{}, bearer("guessed")])
+@pytest.mark.parametrize(
+    ("script", "package"), [("sdk1.mjs", "@modelcontextprotocol/sdk"), ("sdk2.mjs", CLIENT)]
+)
+def test_the_typescript_sdk_without_the_token_says_why(
+    javascript: Run, setup: Setup, script: str, package: str, headers: dict[str, str]
+) -> None:
+    refused = pytest.raises(AssertionError, match="Authorization: Bearer")
+    with WebServer(setup.command) as server, refused:
+        javascript(script, package, mode="auto", url=server.url, headers=headers)
 
 
 @pytest.mark.needs("npm")

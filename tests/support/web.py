@@ -4,53 +4,68 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
+import socket
 import subprocess
 import threading
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psutil
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 
 from support.serving import ENVELOPE, GUARD, HANDSHAKE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from types import TracebackType
 
 ACCEPT = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 PREFIX = "mcp-queue: serving on "
+VARIABLE = "MCP_QUEUE_HTTP_TOKEN"
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header with a token."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 class WebServer:
     """``serve --http`` as a process; a context manager that ends it with SIGTERM if it still runs.
 
     Its standard input is closed at once, which means nothing to it. Without ``hears``, its standard
-    error is not read any more as soon as it serves. ``raising``: commands whose tracebacks it may
-    hold.
+    error is not read any more as soon as it serves. ``environ`` is added to its environment.
+    ``raising``: commands whose tracebacks it may hold.
     """
 
     def __init__(
         self,
         command: Sequence[str],
         address: str = "127.0.0.1:0",
-        *,
+        *more: str,
         cwd: str | Path | None = None,
+        environ: Mapping[str, str] | None = None,
         hears: bool = True,
         raising: Iterable[str] = (),
     ) -> None:
         self._hears = hears
         self._expected = {f"{name!r} failed" for name in raising}
         self._process = subprocess.Popen(
-            [*command, "--http", address],
+            [*command, "--http", address, *more],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd=cwd,
+            env={**os.environ, **(environ or {})},
         )
+        self._status = 0
         self._lines: list[str] = []
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, name=f"stderr {self.pid}", daemon=True)
@@ -70,9 +85,13 @@ class WebServer:
     ) -> None:
         status = self.end()
         if error is None:
-            assert status == 0, self.stderr
+            assert status == self._status, self.stderr
             tracebacks = set(re.findall(r"^(.*)\nTraceback", self.stderr, re.MULTILINE))
             assert tracebacks <= self._expected, self.stderr
+
+    def expect(self, status: int) -> None:
+        """The exit status that it is to end with, instead of 0."""
+        self._status = status
 
     @property
     def pid(self) -> int:
@@ -91,10 +110,43 @@ class WebServer:
         return self.urls[0]
 
     @property
+    def token_file(self) -> Path | None:
+        """Where it says that its token is, if that is a file."""
+        found = re.search(r"clients send the token of (.+) as 'Authorization", self.stderr)
+        return Path(found[1]) if found and found[1] != VARIABLE else None
+
+    @property
+    def token(self) -> str:
+        """Its token, read from the file by whoever is its user."""
+        assert self.token_file, self.stderr
+        return self.token_file.read_text("ascii")
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that lets a client in, if it asks for one that lies in a file."""
+        return bearer(self.token) if self.token_file else {}
+
+    @property
     def port(self) -> int:
         port = urlsplit(self.url).port
         assert port
         return port
+
+    @property
+    def socket_path(self) -> str | None:
+        """Its Unix socket, if it has one."""
+        found = re.search(r" at the Unix socket (.+)$", self.url)
+        return found and found[1]
+
+    def connection(self) -> http.client.HTTPConnection:
+        """A new connection to it."""
+        if self.socket_path is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=GUARD)
+        connection = http.client.HTTPConnection("localhost", timeout=GUARD)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(GUARD)
+        connection.sock.connect(self.socket_path)
+        return connection
 
     def listens(self) -> list[tuple[str, int]]:
         """The addresses at which it listens."""
@@ -154,7 +206,10 @@ class Answer:
 
 
 class Stream:
-    """One HTTP request; its body can be read as it comes."""
+    """One HTTP request; its body can be read as it comes.
+
+    The server's token goes with it unless ``knows`` is False.
+    """
 
     def __init__(
         self,
@@ -163,10 +218,13 @@ class Stream:
         method: str = "POST",
         path: str = "/mcp",
         headers: Mapping[str, str] | None = None,
+        *,
+        knows: bool = True,
     ) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=GUARD)
+        self._connection = server.connection()
         body = None if message is None else json.dumps(message)
-        given = {**ACCEPT, **(headers or {})}
+        known = server.authorization if knows else {}
+        given = {**ACCEPT, **known, **(headers or {})}
         self._connection.request(method, path, body, given)
         self._response = self._connection.getresponse()
         self.last_event_id = ""
@@ -203,6 +261,19 @@ def fetch(server: WebServer, message: object = None, **options: Any) -> Answer:
     return Stream(server, message, **options).answer()
 
 
+@asynccontextmanager
+async def client_of(
+    server: WebServer, mode: Any = "auto", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Client]:
+    """The official client, with the server's token unless it is given other headers."""
+    given = server.authorization if headers is None else dict(headers)
+    async with (
+        create_mcp_http_client(headers=given) as http_client,
+        Client(streamable_http_client(server.url, http_client=http_client), mode=mode) as client,
+    ):
+        yield client
+
+
 def modern(method: str, **params: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """A request of 2026-07-28 and its headers."""
     message = {
@@ -234,6 +305,13 @@ def session(server: WebServer, version: str = "2025-11-25") -> dict[str, str]:
     initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     assert fetch(server, initialized, headers=headers).status == 202
     return headers
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def elapsed(since: float) -> float:

@@ -14,6 +14,9 @@ from typing import Any
 import mcp_queue
 from mcp_queue.system.marks import MARK
 
+HTTP_TOKEN = "MCP_QUEUE_HTTP_TOKEN"
+"""The variable with the token of a server over HTTP, which no other process is handed."""
+
 _kept: list[str] = []
 
 
@@ -31,7 +34,7 @@ def package_folder() -> str:
 
 def environment() -> dict[str, str]:
     """This process's environment for another that is no part of this one's run."""
-    return {name: value for name, value in os.environ.items() if name != MARK}
+    return {name: value for name, value in os.environ.items() if name not in (MARK, HTTP_TOKEN)}
 
 
 def python() -> list[str]:

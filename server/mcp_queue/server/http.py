@@ -1,37 +1,37 @@
 """Streamable HTTP on loopback: the same handlers for any number of clients, at ``/mcp``.
 
 Clients of the handshake era have sessions, each with a loop and streams of its own; a request of
-2026-07-28 stands alone. Nobody is asked for a name, so what comes through a browser from foreign
-pages is refused by its ``Host`` or ``Origin`` (DNS rebinding). Standard input and the process that
-started this one mean nothing here: a signal ends the server.
+2026-07-28 stands alone. Who may come in is decided for each request, before it is read
+(`entrance`). Standard input and the process that started this one mean nothing here: a signal ends
+the server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
-from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH
-from starlette.applications import Starlette
-from starlette.routing import Route
 
 from mcp_queue import builtin
 from mcp_queue.commands.catalog import registry
-from mcp_queue.server import event_loop
+from mcp_queue.server import bearer, event_loop, unix_socket
 from mcp_queue.server.app import build, opened
+from mcp_queue.server.entrance import Entrance
 from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
-from mcp_queue.server.listening import url_of
+from mcp_queue.server.listening import BACKLOG, bound_to, place_of
 from mcp_queue.server.protocol import is_modern
 from mcp_queue.server.resumption import RETRY, Sessions
+from mcp_queue.server.strangers import Strangers
 
 if TYPE_CHECKING:
     import socket
@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.config import Settings
+    from mcp_queue.server.listening import Door
     from mcp_queue.server.protocol import Context
 
-PATH = "/mcp"
+WITHOUT = "every user and program of this machine can run its commands, with your rights"
 LET_GO = 0.3  # seconds for open requests to end when the end has begun
 ANSWER = 0.05  # seconds for their answers to be written
 FLUSH = 0.2  # seconds for clients to read what is on its way after that
@@ -52,41 +53,63 @@ DATE = 1.0  # seconds between two updates of the header ``Date``
 TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 
 
-def run(settings: Settings, listener: socket.socket, status: int = 0) -> None:
+def run(settings: Settings, door: Door, status: int = 0) -> None:
     """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
     builtin.register(registry)
     try:
-        event_loop.run(partial(serve, settings, registry, listener, status))
+        event_loop.run(partial(serve, settings, registry, door, status))
     finally:
         ignore_signals()
 
 
-async def serve(
-    settings: Settings, catalog: Catalog, listener: socket.socket, status: int = 0
-) -> None:
-    """Serve clients that connect to ``listener`` until a signal ends it, within one second."""
+async def serve(settings: Settings, catalog: Catalog, door: Door, status: int = 0) -> None:
+    """Serve clients that come through ``door`` until a signal ends it, within one second."""
     ending = Ending(Watchdog(status))
     end_on_signals(ending, nohup=True)
-    async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
-        tasks.start_soon(state.hub.end_with, ending)
-        server, requests = build(state), OpenRequests()
-        server.middleware[:0] = [requests.serve, compare_task_name]
-        sessions = Sessions(server, security_settings=allowed(listener), retry_interval=RETRY)
-        app = Starlette(routes=[Route(PATH, endpoint=StreamableHTTPASGIApp(sessions))])
-        async with sessions.run():
-            print(f"mcp-queue: serving on {url_of(listener)}", file=sys.stderr, flush=True)
-            await _Web(app, ending, requests).serve([listener])
+    with open_for(door) as token:
+        async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
+            tasks.start_soon(state.hub.end_with, ending)
+            server, requests = build(state), OpenRequests()
+            server.middleware[:0] = [requests.serve, compare_task_name]
+            # Without security settings, the SDK leaves names and pages to the entrance.
+            sessions = Sessions(server, retry_interval=RETRY)
+            secret = None if token is None else token.value
+            app = Entrance(StreamableHTTPASGIApp(sessions), bound_to(door.listener), secret)
+            async with sessions.run():
+                announce(door, token)
+                await _Web(app, ending, requests).serve([door.listener])
 
 
-def allowed(listener: socket.socket) -> TransportSecuritySettings:
-    """The names of this machine, with any port: it may be forwarded."""
-    bound = url_of(listener).removeprefix("http://").rpartition(":")[0]
-    names = dict.fromkeys(("localhost", "127.0.0.1", "[::1]", bound))
-    hosts = [host for name in names for host in (name, f"{name}:*")]
-    return TransportSecuritySettings(
-        allowed_hosts=hosts,
-        allowed_origins=[f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts],
-    )
+@contextmanager
+def open_for(door: Door) -> Generator[bearer.Token | None]:
+    """The token that clients show. Its file, or the socket, goes at the end of the block."""
+    bound = bound_to(door.listener)
+    with ExitStack() as ends:
+        if bound is None:
+            path = door.listener.getsockname()
+            ends.callback(unix_socket.remove, path, os.lstat(path))
+        if door.asks and door.given is None:
+            assert bound is not None
+            yield ends.enter_context(bearer.in_file(bound))
+        else:
+            yield door.given
+
+
+def announce(door: Door, token: bearer.Token | None) -> None:
+    """Say where the server is, and where its token."""
+    if token is not None:
+        _say(f"clients send the token of {token.where} as 'Authorization: Bearer TOKEN'")
+        if sys.stderr.isatty() and door.given is None:
+            _say(f"the token is {token.value}")
+    elif bound_to(door.listener) is None:
+        _say("the socket is for you alone, so no token is asked for")
+    else:
+        _say(f"no token is asked for: {WITHOUT}")
+    _say(f"serving on {place_of(door.listener)}")
+
+
+def _say(line: str) -> None:
+    print(f"mcp-queue: {line}", file=sys.stderr, flush=True)
 
 
 async def compare_task_name(ctx: Context, call_next: CallNext) -> HandlerResult:
@@ -144,10 +167,12 @@ class _Web(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=Strangers().protocol,  # pyright: ignore[reportArgumentType]
                 ws="none",
                 lifespan="off",
+                backlog=BACKLOG,
                 log_config=None,
+                log_level="error",  # what is no HTTP is no news, and anybody can send it
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,

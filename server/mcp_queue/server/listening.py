@@ -1,4 +1,4 @@
-"""The socket of a server over HTTP: on this machine alone."""
+"""Where a server over HTTP listens: on this machine alone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ import ipaddress
 import os
 import socket
 import sys
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcp_queue.errors import ListenError
+from mcp_queue.server import unix_socket
+
+if TYPE_CHECKING:
+    from mcp_queue.server.bearer import Token
 
 BACKLOG = 128  # connections that wait to be accepted
 
-_FORM = "Give HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000; port 0 takes any that is free."
+_FORM = (
+    "Give HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000; port 0 takes any that is free. "
+    "Or give unix:PATH."
+)
 
 
 class Address(NamedTuple):
@@ -23,12 +31,22 @@ class Address(NamedTuple):
     port: int
 
 
-def parse_address(text: str) -> Address:
-    """The address of ``HOST:PORT``.
+class Door(NamedTuple):
+    """Where clients come in; whether they are asked for a token, the given one or a new one."""
 
-    Raises ListenError if it is none, or leads to this machine from elsewhere: whoever reaches the
-    server can run its commands, and it asks nobody for a name.
+    listener: socket.socket
+    asks: bool = True
+    given: Token | None = None
+
+
+def parse_address(text: str) -> Address | Path:
+    """The address of ``HOST:PORT``, or the absolute path of ``unix:PATH``.
+
+    Raises ListenError if it is neither, or leads to this machine from elsewhere: HTTP is not
+    encrypted, so a token would be read on its way.
     """
+    if text.startswith(unix_socket.PREFIX) and text != unix_socket.PREFIX:
+        return Path(text.removeprefix(unix_socket.PREFIX)).expanduser().absolute()
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 2**16):
         raise ListenError(address=text, reason="it is not HOST:PORT", advice=_FORM)
@@ -45,16 +63,17 @@ def parse_address(text: str) -> Address:
     if address is None or not address.is_loopback:
         raise ListenError(
             address=text,
-            reason="the server has no log-in, so it listens on loopback addresses alone: "
-            "whoever reaches it can run its commands",
+            reason="what it is sent is not encrypted, so it listens on loopback addresses alone",
             advice="Give 127.0.0.1, localhost or [::1] as the host. From another machine, forward "
             "the port: ssh -L 8000:127.0.0.1:8000 HOST.",
         )
     return Address(str(address), int(port))
 
 
-def listen(address: Address) -> socket.socket:
-    """A listening socket. Raises ListenError if the port is taken or not for us."""
+def listen(address: Address | Path) -> socket.socket:
+    """A listening socket. Raises ListenError if the address is taken or not for us."""
+    if isinstance(address, Path):
+        return unix_socket.listen_at(address, BACKLOG)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -74,10 +93,18 @@ def listen(address: Address) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def bound_to(listener: socket.socket) -> str | None:
+    """Its address as ``HOST:PORT``; None for a Unix socket."""
+    name = listener.getsockname()
+    return None if isinstance(name, str) else _joined(Address(*name[:2]))
+
+
+def place_of(listener: socket.socket) -> str:
     """Where clients find a server that listens there."""
-    host, port = listener.getsockname()[:2]
-    return f"http://{_joined(Address(host, port))}/mcp"
+    bound = bound_to(listener)
+    if bound is None:
+        return f"http://localhost/mcp at the Unix socket {listener.getsockname()}"
+    return f"http://{bound}/mcp"
 
 
 def _joined(address: Address) -> str:

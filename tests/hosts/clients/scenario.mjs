@@ -10,6 +10,12 @@ export const server = { ...setup.server, env: process.env };
 /** What the test asks of this client. */
 export const options = setup.options;
 
+/** The transport to the server that listens at the test's address, else to one that is started. */
+export function transport(Http, Stdio) {
+  if (!options.url) return new Stdio(server);
+  return new Http(new URL(options.url), { requestInit: { headers: options.headers } });
+}
+
 export function say(event, value) {
   process.stdout.write(JSON.stringify([event, value]) + "\n");
 }

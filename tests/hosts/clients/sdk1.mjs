@@ -2,19 +2,20 @@
 
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import {
   ElicitRequestSchema,
   ResourceUpdatedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 
-import { answer, say, server, useJobs } from "./scenario.mjs";
+import { answer, say, transport, useJobs } from "./scenario.mjs";
 
 const client = new Client(
   { name: "sdk1", version: "0" },
   { capabilities: { elicitation: { form: {} } } },
 );
 client.setRequestHandler(ElicitRequestSchema, answer);
-await client.connect(new StdioClientTransport(server));
+await client.connect(transport(StreamableHTTPClientTransport, StdioClientTransport));
 const { tools } = await client.listTools(); // from now on results are checked against the schemas
 say("connected", { tools: tools.map((tool) => tool.name) });
 

@@ -1,9 +1,9 @@
 // The client package of the TypeScript SDK 2.x, in the era that the test names.
 
-import { Client } from "@modelcontextprotocol/client";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
-import { answer, options, say, server, useJobs } from "./scenario.mjs";
+import { answer, options, say, transport, useJobs } from "./scenario.mjs";
 
 const client = new Client(
   { name: "sdk2", version: "0" },
@@ -13,7 +13,7 @@ const client = new Client(
   },
 );
 client.setRequestHandler("elicitation/create", answer);
-await client.connect(new StdioClientTransport(server));
+await client.connect(transport(StreamableHTTPClientTransport, StdioClientTransport));
 const { tools } = await client.listTools(); // from now on results are checked against the schemas
 say("connected", { era: client.getProtocolEra(), tools: tools.map((tool) => tool.name) });
 

@@ -22,6 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 import claude_code  # noqa: E402
 import one_shot  # noqa: E402
+import over_http  # noqa: E402
 from place import Findings, Place, Shown  # noqa: E402
 
 from support import foreign, npm  # noqa: E402
@@ -44,6 +45,11 @@ HOSTS: dict[str, tuple[str, str, dict[str, Look]]] = {
         "@anthropic-ai/claude-code",
         "@anthropic-ai/claude-code-*/claude",
         {"wait": partial(one_shot.handle_and_wait, prepare=one_shot.claude)},
+    ),
+    "claude-http": (
+        "@anthropic-ai/claude-code",
+        "@anthropic-ai/claude-code-*/claude",
+        {"wait": over_http.wait, "wake": over_http.wake},
     ),
     "codex": (
         "@openai/codex",

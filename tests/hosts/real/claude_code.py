@@ -43,10 +43,8 @@ def command(place: Place, *more: str) -> list[str]:
     file = place.home / ".claude.json"
     if not file.exists():
         file.write_text(json.dumps(settings))
-    program, *arguments = place.server
     config = place.folder / "mcp.json"
-    servers = {"queue": {"command": program, "args": arguments}}
-    config.write_text(json.dumps({"mcpServers": servers}))
+    config.write_text(json.dumps({"mcpServers": {"queue": place.entry}}))
     options = ["--mcp-config", str(config), "--strict-mcp-config", "--allowedTools", "mcp__queue"]
     return [str(place.program), *options, *more]
 

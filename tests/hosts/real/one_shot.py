@@ -92,7 +92,7 @@ def handle_and_wait(place: Place, prepare: Callable[[Place, str], Prepared]) -> 
     """The model calls, reads the handle, waits for the job by its id, reads result and error."""
     with Serving() as serving:
         line, environment = prepare(place, serving.url)
-        serving.model.script(Call("work", {"seconds": 1}), _wait_for_it, MISTAKE, "Done.")
+        serving.model.script(Call("work", {"seconds": 1}), wait_for_it, MISTAKE, "Done.")
         done = subprocess.run(
             line,
             env=environment,
@@ -113,7 +113,8 @@ def handle_and_wait(place: Place, prepare: Callable[[Place, str], Prepared]) -> 
     yield from place.described()
 
 
-def _wait_for_it(asked: Asked) -> Call:
+def wait_for_it(asked: Asked) -> Call:
+    """The model's wait for the job whose handle it was shown."""
     job_id = re.findall(r'job_id[\\": ]+([0-9a-f-]{36})', asked.text)[-1]
     return Call("queue_wait_job", {"job_ids": [job_id]})
 

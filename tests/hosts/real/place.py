@@ -54,14 +54,24 @@ class Place:
         return made
 
     @cached_property
+    def entry(self) -> dict[str, Any]:
+        """The server as configurations in JSON describe it: started by the host, behind the tap."""
+        program, *arguments = self.server
+        return {"command": program, "args": arguments}
+
+    @cached_property
     def server(self) -> list[str]:
+        """The command line of the server behind its tap."""
+        return [sys.executable, str(HERE / "tap.py"), str(self._log), *self.served]
+
+    @cached_property
+    def served(self) -> list[str]:
         """The command line of the server, with a registry that outlives it."""
         settings = {"in_memory": False, "registry_path": str(self._registry)}
         config = self.folder / "config.json"
         commands = [str(HERE / "commands.py")]
         config.write_text(json.dumps({"queue_manager": settings, "commands": commands}))
-        serve = [sys.executable, "-m", "mcp_queue", "serve", "--config", str(config)]
-        return [sys.executable, str(HERE / "tap.py"), str(self._log), *serve]
+        return [sys.executable, "-m", "mcp_queue", "serve", "--config", str(config)]
 
     @property
     def _registry(self) -> Path:

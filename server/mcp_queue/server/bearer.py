@@ -1,0 +1,102 @@
+"""The token that who comes over HTTP shows with each request (RFC 6750): where it comes from.
+
+It stands in the environment of the server, or is made for this server alone and lies until its end
+in a file that is the user's alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mcp_queue.errors import TokenError, TokenFileError
+from mcp_queue.manager.origin import HTTP_TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+SHORTEST = 16  # characters that nobody tries out
+_FORM = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+
+
+class Token(NamedTuple):
+    """A token, and where its user finds it, in words."""
+
+    value: str
+    where: str
+
+
+def of_environment(text: str) -> Token:
+    """The token that the user has chosen. Raises TokenError, which does not show it."""
+    if not _FORM.fullmatch(text):
+        raise TokenError(
+            reason="a bearer token has letters, digits and -._~+/ alone, and = at its end"
+        )
+    if len(text) < SHORTEST:
+        raise TokenError(reason=f"it has less than {SHORTEST} characters, so it can be guessed")
+    return Token(text, HTTP_TOKEN)
+
+
+@contextmanager
+def in_file(address: str) -> Generator[Token]:
+    """A new token, in a file until the end of the block. Raises TokenFileError.
+
+    The file is named after the ``address`` that is served, so that clients know where it is; what a
+    killed server left there is replaced.
+    """
+    path = _folder() / f"{re.sub(r'[^0-9A-Za-z.]+', '-', address)}.token"
+    value = secrets.token_urlsafe()
+    try:
+        written = _write(path, value)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise TokenFileError(path=str(path), reason=reason) from None
+    try:
+        yield Token(value, str(path))
+    finally:
+        _remove(path, written)
+
+
+def _folder() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("mcp-queue", appauthor=False)) / "http"
+
+
+def _write(path: Path, value: str) -> os.stat_result:
+    """Write the file, which is new; what it is known by."""
+    _make_own(path.parent)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:
+        file.write(value)
+        return os.fstat(descriptor)
+
+
+def _make_own(folder: Path) -> None:
+    """Make the folder, with all above it that are missing, for the user alone."""
+    for each in reversed((folder, *folder.parents)):
+        if not each.exists():
+            each.mkdir(0o700, exist_ok=True)
+    if sys.platform == "win32":
+        return
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise TokenFileError(path=str(folder), reason="it is not a folder of yours")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
+
+
+def _remove(path: Path, written: os.stat_result) -> None:
+    """Remove the file, unless another server has put its own there."""
+    try:
+        if os.path.samestat(path.lstat(), written):
+            path.unlink()
+    except OSError:  # it is gone, or will be replaced
+        pass
