@@ -7,6 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mcp_queue import paths as paths
     from mcp_queue.commands.asking import Answer as Answer
     from mcp_queue.commands.asking import Question as Question
     from mcp_queue.commands.catalog import registry as registry
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mcp_queue.errors import JobStoppedError as JobStoppedError
     from mcp_queue.errors import ManagerMissingError as ManagerMissingError
     from mcp_queue.errors import NobodyToAskError as NobodyToAskError
+    from mcp_queue.errors import PathRefusedError as PathRefusedError
     from mcp_queue.errors import QuestionNotOpenError as QuestionNotOpenError
     from mcp_queue.errors import QueueError as QueueError
     from mcp_queue.errors import QueueFullError as QueueFullError
@@ -97,13 +99,19 @@ _ERRORS = (
     "InvalidAnswerError",
     "ArtifactNotFoundError",
     "InvalidContentError",
+    "PathRefusedError",
 )
+_MODULES = ("paths",)
 
 __version__ = "0.1.0"
-__all__ = [*_HOME, *_ERRORS, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*_HOME, *_ERRORS, *_MODULES, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
     module = "errors" if name in _ERRORS else _HOME.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

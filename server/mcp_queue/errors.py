@@ -191,6 +191,13 @@ class ArtifactNotFoundError(QueueError):
     hint = "queue_get_job_status lists the artifacts of a job."
 
 
+class PathRefusedError(QueueError, ValueError):
+    """The path {path!r:.200} is refused: {reason}."""
+
+    code = "path_refused"
+    hint = "Give the path of something that lies in the folder, relative to the folder."
+
+
 class NotGuardedError(QueueError):
     """A queue was opened by {place} while that was loaded for what it defines."""
 

@@ -9,9 +9,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mcp_queue import PathRefusedError, paths
 from mcp_queue_tools.code_map import CodeMap, Entry
 from mcp_queue_tools.parse import Facts, parse_source
-from mcp_queue_tools.scan import SourceFile, find_root, printable, scan
+from mcp_queue_tools.scan import SourceFile, find_root, printable, reason_of, scan
 from mcp_queue_tools.summary import summarize
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ class _Run:
 
     def _examine(self, file: SourceFile) -> Entry:
         try:
-            file, settled, data = _read(self._root / file.path, file)
-        except OSError as error:
-            return Entry(file, False, None, _problem(error.strerror or str(error)))
+            file, settled, data = _read(self._root, file)
+        except (OSError, PathRefusedError) as error:
+            return Entry(file, False, None, _problem(reason_of(error)))
         if data is None:
             reason = f"larger than {LARGEST_FILE // 1_000_000} MB"
             return Entry(file, settled, None, _problem(reason))
@@ -128,13 +129,13 @@ class _Run:
         self._batch_bytes = 0
 
 
-def _read(path: Path, file: SourceFile) -> tuple[SourceFile, bool, bytes | None]:
+def _read(root: Path, file: SourceFile) -> tuple[SourceFile, bool, bytes | None]:
     """The file as it is now, whether its size and time will tell a change, and its content.
 
     The content is None if it is too large.
     """
     now = time.time_ns()
-    with path.open("rb") as stream:
+    with paths.open_inside(root, file.path) as stream:
         status = os.fstat(stream.fileno())
         data = stream.read(LARGEST_FILE + 1)
     current = file._replace(size=status.st_size, mtime_ns=status.st_mtime_ns)

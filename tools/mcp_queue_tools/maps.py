@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 CACHE_VARIABLE = "MCP_QUEUE_TOOLS_CACHE"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT = 30.0  # seconds that a write waits for another run's batch
 
 _SCHEMA = """
@@ -147,6 +147,7 @@ def _open_or_make(path: Path) -> sqlite3.Connection:
     try:
         _enter_wal(database)
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("PRAGMA secure_delete = 1")
         if _version(database) != SCHEMA_VERSION:
             _make_schema(database)
         database.execute("PRAGMA foreign_keys = 1")

@@ -48,7 +48,7 @@ class Import(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a file; with a ``problem`` there are no symbols and no imports."""
+    """What is known of a file; with a ``problem`` there are no text, symbols and imports."""
 
     text: str
     lines: int
@@ -75,9 +75,9 @@ def parse_source(data: bytes, module: str, *, is_package: bool) -> Facts:
             tree = ast.parse(data)
     except SyntaxError as error:
         place = f"line {error.lineno}: " if error.lineno else ""
-        return Facts(text, lines, [], [], place + _clean(error.msg))
+        return Facts("", lines, [], [], place + _clean(error.msg))
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        return Facts(text, lines, [], [], _clean(str(error)) or "too deeply nested")
+        return Facts("", lines, [], [], _clean(str(error)) or "too deeply nested")
     package = module if is_package else module.rpartition(".")[0]
     return _collect(tree, module, package, text, lines)
 

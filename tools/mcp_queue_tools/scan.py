@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
+from mcp_queue import PathRefusedError, paths
 from mcp_queue_tools.errors import FolderNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages"})
 VENV_MARK = "pyvenv.cfg"
@@ -57,23 +60,23 @@ def scan(root: Path, stopping: Callable[[], bool]) -> Listing:
 
     Skipped are hidden folders, caches, virtual environments and installed packages below the
     root (the root itself may lie in one), and links to folders: what they lead to is either in
-    the project, and found there, or not part of it.
+    the project, and found there, or not part of it. Links that lead out of it are problems.
     """
     files: list[SourceFile] = []
     problems: list[Problem] = []
     seen: set[tuple[int, int]] = set()
-    folders = [(str(root), "", _package_of(root))]
+    folders = [("", _package_of(root))]
     while folders:
         if stopping():
             return Listing(files, problems, complete=False)
-        folder, prefix, package = folders.pop()
+        prefix, package = folders.pop()
         try:
-            if _is_new(folder, seen):
-                found, inner = _scan_folder(folder, prefix, package, problems)
+            with _opened(root, prefix, seen) as listing:
+                found, inner = _scan_folder(root, listing, prefix, package, problems)
                 files += found
                 folders += inner
-        except OSError as error:
-            problems.append(Problem(printable(prefix or "."), _reason(error)))
+        except (OSError, PathRefusedError) as error:
+            problems.append(Problem(printable(prefix or "."), reason_of(error)))
     return Listing(sorted(files), problems, complete=True)
 
 
@@ -82,29 +85,83 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
+def reason_of(error: OSError | PathRefusedError) -> str:
+    """Why something cannot be read, in a few words."""
+    if isinstance(error, PathRefusedError):
+        return str(error.details["reason"])
+    return error.strerror or str(error)
+
+
+@contextmanager
+def _opened(
+    root: Path, prefix: str, seen: set[tuple[int, int]]
+) -> Generator[list[os.DirEntry[str]]]:
+    """The entries of a folder, none if it was scanned before (a mount can make a loop)."""
+    if not paths.RELATIVE:
+        folder = paths.inside(root, prefix)
+        with os.scandir(folder) as entries:
+            yield list(entries) if _is_new(folder.stat(), seen) else []
+        return
+    descriptor = paths.open_folder_inside(root, prefix)
+    try:  # the entries are looked at through the descriptor, not by their paths
+        with os.scandir(descriptor) as entries:
+            yield list(entries) if _is_new(os.fstat(descriptor), seen) else []
+    finally:
+        os.close(descriptor)
+
+
 def _scan_folder(
-    folder: str, prefix: str, package: str, problems: list[Problem]
-) -> tuple[list[SourceFile], list[tuple[str, str, str]]]:
-    with os.scandir(folder) as listing:
-        entries = {entry.name: entry for entry in listing}
+    root: Path,
+    listing: list[os.DirEntry[str]],
+    prefix: str,
+    package: str,
+    problems: list[Problem],
+) -> tuple[list[SourceFile], list[tuple[str, str]]]:
+    entries = {entry.name: entry for entry in listing}
     if prefix and VENV_MARK in entries:
         return [], []
     if prefix:
         package = _join(package, prefix.rstrip("/").rpartition("/")[2]) if INIT in entries else ""
     files: list[SourceFile] = []
-    inner: list[tuple[str, str, str]] = []
+    inner: list[tuple[str, str]] = []
     for name, entry in entries.items():
         path = prefix + name
-        if entry.is_dir(follow_symlinks=False):
-            if not name.startswith(".") and name not in SKIPPED:
-                inner.append((entry.path, path + "/", package))
+        if _is_wanted_folder(entry):
+            if not _is_link(entry):
+                inner.append((path + "/", package))
+            elif (problem := _leads_out(root, path)) is not None:
+                problems.append(problem)
         elif name.endswith(".py"):
-            files += _source_file(entry, path, package, problems)
+            files += _source_file(root, entry, path, package, problems)
     return files, inner
 
 
+def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith(".") or entry.name in SKIPPED:
+        return False
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    """A link, or on Windows a junction."""
+    status = entry.stat(follow_symlinks=False)
+    mount = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
+    return entry.is_symlink() or mount is not None and status.st_reparse_tag == mount
+
+
+def _leads_out(root: Path, path: str) -> Problem | None:
+    try:
+        paths.inside(root, path)
+    except PathRefusedError as error:
+        return Problem(printable(path), reason_of(error))
+    return None
+
+
 def _source_file(
-    entry: os.DirEntry[str], path: str, package: str, problems: list[Problem]
+    root: Path, entry: os.DirEntry[str], path: str, package: str, problems: list[Problem]
 ) -> Iterator[SourceFile]:
     """The file, or nothing (and perhaps a problem) where there is none to read."""
     try:
@@ -113,11 +170,13 @@ def _source_file(
             return
         if not entry.is_file():
             raise OSError(0, "not a regular file")
+        if entry.is_symlink():
+            paths.inside(root, path)
         path.encode()
     except UnicodeEncodeError:
         problems.append(Problem(printable(path), "the name is not valid text"))
-    except OSError as error:
-        problems.append(Problem(printable(path), _reason(error)))
+    except (OSError, PathRefusedError) as error:
+        problems.append(Problem(printable(path), reason_of(error)))
     else:
         is_package = entry.name == INIT and bool(package)
         module = package if is_package else _join(package, entry.name[:-3])
@@ -138,15 +197,9 @@ def _join(package: str, name: str) -> str:
     return f"{package}.{name}" if package else name
 
 
-def _is_new(folder: str, seen: set[tuple[int, int]]) -> bool:
-    """Whether the folder was not scanned before (a mount or junction can make a loop)."""
-    status = Path(folder).stat()
+def _is_new(status: os.stat_result, seen: set[tuple[int, int]]) -> bool:
     identity = (status.st_dev, status.st_ino)
     if identity in seen:
         return False
     seen.add(identity)
     return True
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)

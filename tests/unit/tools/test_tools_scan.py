@@ -82,6 +82,22 @@ def test_links_to_folders_are_not_followed_and_links_to_files_are(project: Proje
 
 
 @posix
+def test_links_that_lead_out_are_problems(project: Project, tmp_path: Path):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key.py").write_text("KEY = 1")
+    root = project({"a.py": "", "deep/b.py": ""})
+    (root / "key.py").symlink_to(secret / "key.py")
+    (root / "deep" / "key.py").symlink_to("../../secret/key.py")
+    (root / "folder").symlink_to(secret)
+    (root / "node_modules").symlink_to(secret)
+    assert paths(root) == ["a.py", "deep/b.py"]
+    problems = {problem.path: problem.reason for problem in scanned(root).problems}
+    assert problems.keys() == {"key.py", "deep/key.py", "folder"}
+    assert set(problems.values()) == {"a link leads out of the folder"}
+
+
+@posix
 def test_a_root_may_be_a_link(project: Project, tmp_path: Path):
     (tmp_path / "link").symlink_to(project({"a.py": ""}))
     assert paths(tmp_path / "link") == ["a.py"]
@@ -111,8 +127,8 @@ def test_a_closed_folder_is_a_problem(project: Project, monkeypatch: pytest.Monk
     root = project({"a.py": "", "closed/b.py": ""})
     open_folder = os.scandir
 
-    def refuse(folder: str) -> object:
-        if str(folder).endswith("closed"):
+    def refuse(folder: str | int) -> object:
+        if os.path.samestat(os.stat(folder), (root / "closed").stat()):
             raise PermissionError(errno.EACCES, "Permission denied")
         return open_folder(folder)
 

@@ -1,0 +1,200 @@
+"""Paths that somebody else names: they lead to what lies in a folder, or nowhere.
+
+For commands, prompts and resources that get a path, or a part of one, from a caller. Links count as
+what they lead to. A second name of the same file (a hard link) cannot be told from the first.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+
+from mcp_queue.errors import PathRefusedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+WINDOWS = os.name == "nt"
+RELATIVE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+"""Whether a file can be opened relative to its folder's descriptor, without following a link."""
+
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.I)
+_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FILE_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_MET_A_LINK = (errno.ELOOP, errno.EMLINK, errno.ENOTDIR)  # as the systems say it
+
+
+def inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> Path:
+    """The real path of ``parts`` below the folder ``root``, links followed; it need not exist.
+
+    Raises PathRefusedError for what lies elsewhere: an absolute path, ``..``, a link that leads out,
+    a NUL, and on Windows also a drive (``C:secret``), a device (``NUL``), a stream (``a:b``) and
+    names that end in a dot or a space. What is there may change after the answer: where others
+    can write in ``root``, open files with `open_inside`.
+    """
+    from pathlib import Path
+
+    return Path(_inside(root, parts)[1])
+
+
+def open_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> BinaryIO:
+    """A file below the folder ``root``, opened for reading bytes; close it after use.
+
+    Raises PathRefusedError as `inside` does, and for what is no regular file: pipes, sockets,
+    devices and folders are never opened. Raises OSError if it cannot be read. Every folder on the
+    way is opened by itself and no link is followed there, so whoever exchanges one meanwhile leads
+    nowhere. (Windows cannot do that; there the file is closed unread if its path leads elsewhere.)
+    """
+    shown = _shown(parts)
+    top, real = _inside(root, parts)
+    if RELATIVE:
+        steps = _steps(top, real)
+        descriptor = _open_below(top, steps, shown)
+    else:
+        descriptor = _open_checked(real, root, parts)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _refused(shown, "it is no regular file")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def open_folder_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> int:
+    """A descriptor of a folder below ``root``, which `os.scandir` takes; close it after use.
+
+    Raises as `open_inside` does. Not on Windows (see ``RELATIVE``).
+    """
+    top, real = _inside(root, parts)
+    return _descend(top, _steps(top, real), _shown(parts))
+
+
+def fault_of(part: str, *, windows: bool = WINDOWS) -> str | None:
+    """Why ``part`` cannot be a path below a folder, whatever lies there; None if it can."""
+    if "\0" in part:
+        return "it has a NUL character"
+    if part.startswith(("/", "\\") if windows else "/"):
+        return "it is an absolute path"
+    names = re.split(r"[/\\]" if windows else "/", part)
+    if ".." in names:
+        return "it leads upwards with '..'"
+    return _fault_on_windows(part, names) if windows else None
+
+
+def _fault_on_windows(part: str, names: list[str]) -> str | None:
+    if re.match("[A-Za-z]:", part):
+        return "it begins with a drive"
+    for name in names:
+        if ":" in name:
+            return f"{name!r} names a drive or a stream"
+        if name not in ("", ".") and name != name.rstrip(". "):
+            return f"{name!r} ends in a dot or a space, which Windows leaves out"
+        if _DEVICE.match(name):
+            return f"{name!r} is a device on Windows"
+        if any(ord(letter) < 32 for letter in name):
+            return f"{name!r} has a control character"
+    return None
+
+
+def _inside(
+    root: str | os.PathLike[str], parts: tuple[str | os.PathLike[str], ...]
+) -> tuple[str, str]:
+    """The real paths of ``root`` and of what ``parts`` name below it."""
+    for part in map(os.fspath, parts):
+        if (reason := fault_of(part)) is not None:
+            raise _refused(_shown(parts), reason)
+    try:
+        top = _real(os.fspath(root))
+        real = _real(os.path.join(top, *parts))
+    except (OSError, ValueError) as error:
+        raise _refused(_shown(parts), getattr(error, "strerror", None) or str(error)) from error
+    here, there = os.path.normcase(top), os.path.normcase(real)
+    if here != there and not there.startswith(here.rstrip(os.sep) + os.sep):
+        raise _refused(_shown(parts), "a link leads out of the folder")
+    return top, real
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path, strict=True)
+    except FileNotFoundError:  # the rest of it may be made later
+        return os.path.realpath(path)
+
+
+def _steps(top: str, real: str) -> list[str]:
+    return [step for step in real[len(top) :].split(os.sep) if step]
+
+
+def _open_below(top: str, steps: list[str], shown: str) -> int:
+    """A descriptor of the file that these steps lead to, without a link on the way."""
+    if not steps:
+        raise _refused(shown, "it is no regular file")
+    folder = _descend(top, steps[:-1], shown)
+    try:
+        status = os.stat(steps[-1], dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):  # to open a device or a pipe may do something
+            raise _refused(shown, "it is no regular file")
+        with _NoLink(shown):
+            return os.open(steps[-1], _FILE_FLAGS, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _descend(top: str, steps: list[str], shown: str) -> int:
+    with _NoLink(shown):
+        folder = os.open(top, _FOLDER_FLAGS)
+        for step in steps:
+            try:
+                below = os.open(step, _FOLDER_FLAGS, dir_fd=folder)
+            finally:
+                os.close(folder)
+            folder = below
+    return folder
+
+
+class _NoLink:
+    """Links that are met in the block are errors that say so."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError) and error.errno in _MET_A_LINK:
+            raise _refused(self._shown, "it was exchanged meanwhile") from error
+
+
+def _open_checked(
+    real: str, root: str | os.PathLike[str], parts: tuple[str | os.PathLike[str], ...]
+) -> int:
+    """Where folders have no descriptors: open it, then look whether the path still leads there."""
+    if not stat.S_ISREG(os.stat(real).st_mode):
+        raise _refused(_shown(parts), "it is no regular file")
+    descriptor = os.open(real, _FILE_FLAGS)
+    try:
+        again = _inside(root, parts)[1]
+        if not os.path.samestat(os.fstat(descriptor), os.stat(again)):
+            raise _refused(_shown(parts), "it was exchanged meanwhile")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _shown(parts: tuple[str | os.PathLike[str], ...]) -> str:
+    return "/".join(map(os.fspath, parts))
+
+
+def _refused(path: str, reason: str) -> PathRefusedError:
+    return PathRefusedError(path=path, reason=reason)
