@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mcp_queue
+from mcp_queue.printable import printable
 
 if TYPE_CHECKING:
     import socket
@@ -53,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _where_commands_go(*sources: str) -> str:
     flags = " ".join(f"--commands {source}" for source in sources)
-    return f"to serve the commands of {', '.join(sources)}, write: mcp-queue serve {flags}"
+    return printable(
+        f"to serve the commands of {', '.join(sources)}, write: mcp-queue serve {flags}"
+    )
 
 
 def _add_serve(subcommands: Any) -> None:
@@ -71,6 +74,12 @@ def _add_serve(subcommands: Any) -> None:
         metavar="SOURCE",
         action="append",
         help="a module or a .py file with commands; repeatable",
+    )
+    serve.add_argument(
+        "--plugins",
+        metavar="NAMES",
+        help="which installed packages may offer commands: all (the default), none, or their "
+        "names with commas between",
     )
     persistence = serve.add_mutually_exclusive_group()
     persistence.add_argument(
@@ -119,8 +128,9 @@ def _serve(options: argparse.Namespace) -> int:
     gc.disable()  # nothing that is imported is garbage: a tenth of the start
     _let_interrupts_end_it()
     from mcp_queue.errors import QueueError
-    from mcp_queue.server import sdk
+    from mcp_queue.server import log_lines, sdk
 
+    log_lines.put_in_place()
     sdk.put_in_place()
     from mcp_queue.manager import origin
 
@@ -169,6 +179,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
     flags = {
         "commands": options.commands,
+        "plugins": options.plugins,
         "in_memory": options.in_memory,
         "registry_path": options.registry_path,
         "max_concurrent_jobs": options.max_concurrent_jobs,
@@ -196,10 +207,11 @@ def _load_commands(settings: Settings) -> int:
     from mcp_queue.commands.catalog import registry
     from mcp_queue.commands.loading import load_all, load_entry_points
 
+    named = set(settings.commands)
     errors = load_all(settings.commands, entry_points=False)
-    failed = {error.details.get("spec") for error in errors} >= set(settings.commands)
+    failed = {error.details.get("spec") for error in errors} >= named
     nothing = bool(errors) and (failed or not registry.everything())
-    for error in (*errors, *load_entry_points(set(settings.commands))):
+    for error in (*errors, *load_entry_points(named, settings.plugins)):
         _complain(error)
     return 1 if nothing else 0
 
@@ -222,4 +234,4 @@ def _note(error: QueueError) -> None:
 
 
 def _complain(error: QueueError) -> None:
-    print(f"mcp-queue: {error.text}", file=sys.stderr)
+    print(f"mcp-queue: {printable(error.text, lines=True)}", file=sys.stderr)

@@ -59,6 +59,7 @@ class Settings:
     supervisor_linger_seconds: float = _key(5.0, kinds.seconds())
     niceness: int = _key(5, kinds.whole("", 0, 19))
     commands: tuple[str, ...] = _key((), kinds.sources())
+    plugins: str | tuple[str, ...] = _key("all", kinds.plugins())
 
     @property
     def registry_file(self) -> Path:
@@ -72,7 +73,7 @@ class Settings:
 
 _FIELDS: dict[str, Field[Any]] = {key.name: key for key in fields(Settings)}
 _SECTION = "queue_manager"
-_BESIDE_SECTION = ("commands",)
+_BESIDE_SECTION = ("commands", "plugins")
 _IN_SECTION = tuple(key for key in _FIELDS if key not in _BESIDE_SECTION)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import sysconfig
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +13,18 @@ import anyio
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+from mcp_queue.manager.origin import package_folder, python
+from mcp_queue.printable import printable
 
 if TYPE_CHECKING:
     from mcp import Client
 
 WAIT = 45  # seconds of one queue_wait_job; a longer job is waited for again
+
+# -P: nothing is imported from the working folder, which may be anybody's.
+BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.cli import main; main()"
 
 
 def demo(folder: str | None) -> int:
@@ -26,7 +32,7 @@ def demo(folder: str | None) -> int:
     root = Path(folder) if folder else Path(sysconfig.get_path("stdlib"))
     console = Console()
     if not root.is_dir():
-        console.print(f"mcp-queue: {root} is no folder. Name a folder of Python code.")
+        _say(console, f"mcp-queue: {root} is no folder. Name a folder of Python code.")
         return 2
     interrupted: list[bool] = []
     try:
@@ -55,22 +61,30 @@ async def _until_interrupted(root: Path, console: Console, interrupted: list[boo
 async def _demo(root: Path, console: Console) -> int:
     from mcp import Client, StdioServerParameters
 
-    server = StdioServerParameters(
-        command=sys.executable, args=["-m", "mcp_queue", "serve", "--in-memory"]
-    )
-    console.print("[dim]Starting a server, as a client would: mcp-queue serve[/]")
+    command, *flags = python()
+    arguments = [*flags, "-P", "-c", BOOT, package_folder(), "serve", "--in-memory"]
+    server = StdioServerParameters(command=command, args=arguments)
+    _say(console, "Starting a server, as a client would: mcp-queue serve", style="dim")
     async with Client(server) as client:
-        console.print(
-            f"Tools: {', '.join(sorted(t.name for t in (await client.list_tools()).tools))}"
-        )
-        handle = await _call(client, "analyze_project", {"root_dir": str(root), "force": True})
-        console.print(f"\nanalyze_project {root}\n{handle['message']}: job {handle['job_id']}\n")
-        job = await _wait(client, console, handle["job_id"])
-        if job["status"] != "completed":
-            console.print(f"The job is {job['status']}: {job.get('error')}")
+        try:
+            return await _analyse(client, console, root)
+        except DemoError as error:
+            _say(console, f"mcp-queue: {error}")
             return 1
-        _show_totals(console, job["result"])
-        await _show_search(client, console, root)
+
+
+async def _analyse(client: Client, console: Console, root: Path) -> int:
+    tools = sorted(tool.name for tool in (await client.list_tools()).tools)
+    _say(console, f"Tools: {', '.join(tools)}")
+    handle = await _call(client, "analyze_project", {"root_dir": str(root), "force": True})
+    _say(console, f"\nanalyze_project {printable(str(root))}")
+    _say(console, f"{handle['message']}: job {handle['job_id']}\n")
+    job = await _wait(client, console, handle["job_id"])
+    if job["status"] != "completed":
+        _say(console, f"The job is {job['status']}: {job.get('error', {}).get('message')}")
+        return 1
+    _show_totals(console, job["result"])
+    await _show_search(client, console, root)
     return 0
 
 
@@ -80,16 +94,17 @@ async def _wait(client: Client, console: Console, job_id: str) -> dict[str, Any]
         TextColumn("{task.percentage:>5.1f}%"),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         console=console,
     )
     with bar:
         shown = bar.add_task("queued", total=100)
 
         async def on_progress(percent: float, _total: float | None, message: str | None) -> None:
-            bar.update(shown, completed=min(percent, 100), description=message or "")
+            text = printable(message or "")
+            bar.update(shown, completed=min(percent, 100), description=text)
             if not console.is_terminal:
-                console.print(f"{percent:5.1f}%  {message or ''}")
+                _say(console, f"{percent:5.1f}%  {text}")
 
         while True:
             answer = await _call(
@@ -119,7 +134,13 @@ async def _show_search(client: Client, console: Console, root: Path) -> None:
     with suppress(DemoError):
         found = await _call(client, "search_classes", query)
         for hit in found.get("result", found).get("hits", []):
-            console.print(f"search_classes 'Client': {hit['name']}  {hit['file']}:{hit['line']}")
+            place = printable(f"{hit['file']}:{hit['line']}")
+            _say(console, f"search_classes 'Client': {printable(hit['name'])}  {place}")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Names of files and what a server says are shown as they are, and control nothing."""
+    console.print(Text(printable(text, lines=True), style=style))
 
 
 class DemoError(Exception):

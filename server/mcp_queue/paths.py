@@ -22,7 +22,9 @@ WINDOWS = os.name == "nt"
 RELATIVE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 """Whether a file can be opened relative to its folder's descriptor, without following a link."""
 
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.I)
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE
+)
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE_FLAGS = (
     os.O_RDONLY
@@ -36,14 +38,14 @@ _MET_A_LINK = (errno.ELOOP, errno.EMLINK, errno.ENOTDIR)  # as the systems say i
 def inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> Path:
     """The real path of ``parts`` below the folder ``root``, links followed; it need not exist.
 
-    Raises PathRefusedError for what lies elsewhere: an absolute path, ``..``, a link that leads out,
-    a NUL, and on Windows also a drive (``C:secret``), a device (``NUL``), a stream (``a:b``) and
-    names that end in a dot or a space. What is there may change after the answer: where others
+    Raises PathRefusedError for what lies elsewhere: an absolute path, ``..``, a link that leads
+    out, a NUL, and on Windows also a drive (``C:secret``), a device (``NUL``), a stream (``a:b``)
+    and names that end in a dot or a space. What is there may change after the answer: where others
     can write in ``root``, open files with `open_inside`.
     """
     from pathlib import Path
 
-    return Path(_inside(root, parts)[1])
+    return Path(_inside(root, _names(parts))[1])
 
 
 def open_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> BinaryIO:
@@ -54,16 +56,15 @@ def open_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) ->
     way is opened by itself and no link is followed there, so whoever exchanges one meanwhile leads
     nowhere. (Windows cannot do that; there the file is closed unread if its path leads elsewhere.)
     """
-    shown = _shown(parts)
-    top, real = _inside(root, parts)
+    names = _names(parts)
+    top, real = _inside(root, names)
     if RELATIVE:
-        steps = _steps(top, real)
-        descriptor = _open_below(top, steps, shown)
+        descriptor = _open_below(top, _steps(top, real), names)
     else:
-        descriptor = _open_checked(real, root, parts)
+        descriptor = _open_checked(real, root, names)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _refused(shown, "it is no regular file")
+            raise _refused(names, "it is no regular file")
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -75,8 +76,9 @@ def open_folder_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[s
 
     Raises as `open_inside` does. Not on Windows (see ``RELATIVE``).
     """
-    top, real = _inside(root, parts)
-    return _descend(top, _steps(top, real), _shown(parts))
+    names = _names(parts)
+    top, real = _inside(root, names)
+    return _descend(top, _steps(top, real), names)
 
 
 def fault_of(part: str, *, windows: bool = WINDOWS) -> str | None:
@@ -106,21 +108,23 @@ def _fault_on_windows(part: str, names: list[str]) -> str | None:
     return None
 
 
-def _inside(
-    root: str | os.PathLike[str], parts: tuple[str | os.PathLike[str], ...]
-) -> tuple[str, str]:
-    """The real paths of ``root`` and of what ``parts`` name below it."""
-    for part in map(os.fspath, parts):
-        if (reason := fault_of(part)) is not None:
-            raise _refused(_shown(parts), reason)
+def _names(parts: tuple[str | os.PathLike[str], ...]) -> tuple[str, ...]:
+    return tuple(os.fspath(part) for part in parts)
+
+
+def _inside(root: str | os.PathLike[str], names: tuple[str, ...]) -> tuple[str, str]:
+    """The real paths of ``root`` and of what is named below it."""
+    for name in names:
+        if (reason := fault_of(name)) is not None:
+            raise _refused(names, reason)
     try:
         top = _real(os.fspath(root))
-        real = _real(os.path.join(top, *parts))
+        real = _real(os.path.join(top, *names))
     except (OSError, ValueError) as error:
-        raise _refused(_shown(parts), getattr(error, "strerror", None) or str(error)) from error
+        raise _refused(names, getattr(error, "strerror", None) or str(error)) from error
     here, there = os.path.normcase(top), os.path.normcase(real)
     if here != there and not there.startswith(here.rstrip(os.sep) + os.sep):
-        raise _refused(_shown(parts), "a link leads out of the folder")
+        raise _refused(names, "a link leads out of the folder")
     return top, real
 
 
@@ -135,23 +139,23 @@ def _steps(top: str, real: str) -> list[str]:
     return [step for step in real[len(top) :].split(os.sep) if step]
 
 
-def _open_below(top: str, steps: list[str], shown: str) -> int:
+def _open_below(top: str, steps: list[str], names: tuple[str, ...]) -> int:
     """A descriptor of the file that these steps lead to, without a link on the way."""
     if not steps:
-        raise _refused(shown, "it is no regular file")
-    folder = _descend(top, steps[:-1], shown)
+        raise _refused(names, "it is no regular file")
+    folder = _descend(top, steps[:-1], names)
     try:
         status = os.stat(steps[-1], dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):  # to open a device or a pipe may do something
-            raise _refused(shown, "it is no regular file")
-        with _NoLink(shown):
+            raise _refused(names, "it is no regular file")
+        with _NoLink(names):
             return os.open(steps[-1], _FILE_FLAGS, dir_fd=folder)
     finally:
         os.close(folder)
 
 
-def _descend(top: str, steps: list[str], shown: str) -> int:
-    with _NoLink(shown):
+def _descend(top: str, steps: list[str], names: tuple[str, ...]) -> int:
+    with _NoLink(names):
         folder = os.open(top, _FOLDER_FLAGS)
         for step in steps:
             try:
@@ -165,36 +169,30 @@ def _descend(top: str, steps: list[str], shown: str) -> int:
 class _NoLink:
     """Links that are met in the block are errors that say so."""
 
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OSError) and error.errno in _MET_A_LINK:
-            raise _refused(self._shown, "it was exchanged meanwhile") from error
+            raise _refused(self._names, "it was exchanged meanwhile") from error
 
 
-def _open_checked(
-    real: str, root: str | os.PathLike[str], parts: tuple[str | os.PathLike[str], ...]
-) -> int:
+def _open_checked(real: str, root: str | os.PathLike[str], names: tuple[str, ...]) -> int:
     """Where folders have no descriptors: open it, then look whether the path still leads there."""
     if not stat.S_ISREG(os.stat(real).st_mode):
-        raise _refused(_shown(parts), "it is no regular file")
+        raise _refused(names, "it is no regular file")
     descriptor = os.open(real, _FILE_FLAGS)
     try:
-        again = _inside(root, parts)[1]
+        again = _inside(root, names)[1]
         if not os.path.samestat(os.fstat(descriptor), os.stat(again)):
-            raise _refused(_shown(parts), "it was exchanged meanwhile")
+            raise _refused(names, "it was exchanged meanwhile")
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _shown(parts: tuple[str | os.PathLike[str], ...]) -> str:
-    return "/".join(map(os.fspath, parts))
-
-
-def _refused(path: str, reason: str) -> PathRefusedError:
-    return PathRefusedError(path=path, reason=reason)
+def _refused(names: tuple[str, ...], reason: str) -> PathRefusedError:
+    return PathRefusedError(path="/".join(names), reason=reason)

@@ -1,7 +1,7 @@
 """Text of others as it may be shown on a terminal: what would control it is written out.
 
-Names of files, what a client sent and what a job printed may hold sequences that move the cursor, set
-the window's title, write to the clipboard, or turn the order of letters round.
+Names of files, what a client sent and what a job printed may hold sequences that move the cursor,
+set the window's title, write to the clipboard, or turn the order of letters round.
 """
 
 from __future__ import annotations

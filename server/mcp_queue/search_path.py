@@ -10,11 +10,15 @@ from __future__ import annotations
 import os
 import sys
 
+added: set[str] = set()
+"""The folders that stand on the path because we put them there."""
+
 
 def append(folder: str) -> None:
     """Modules in the folder can be imported from now on."""
     if folder not in sys.path:
         sys.path.append(folder)
+        added.add(folder)
 
 
 def move_working_folder() -> None:

@@ -180,6 +180,31 @@ def sources() -> Kind:
     return Kind("a list of modules and of paths of `.py` files", check, parse, anchor)
 
 
+def plugins() -> Kind:
+    """Which installed packages may offer commands."""
+
+    def check(value: object) -> str | tuple[str, ...]:
+        if value in ("all", "none"):
+            return str(value)
+        if not isinstance(value, list | tuple):
+            raise ValueError
+        names = cast("list[object]", value)
+        if not all(isinstance(name, str) and name.strip() for name in names):
+            raise ValueError
+        return tuple(str(name).strip() for name in names)
+
+    def parse(text: str) -> str | tuple[str, ...]:
+        if text.lstrip().startswith("["):
+            import json  # only who writes a list pays for it
+
+            return check(json.loads(text))
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        word = names[0].lower() if len(names) == 1 else ""
+        return check(word if word in ("all", "none") else names)
+
+    return Kind('`"all"`, `"none"`, or a list of names of packages', check, parse)
+
+
 def _separate(text: str) -> list[str]:
     """The parts between the separators of PATH, and commas; a file's path may hold both."""
     for separator in (os.pathsep, ","):

@@ -75,14 +75,16 @@ def test_every_key_is_read_from_every_source(tmp_path: Path):
         "supervisor_linger_seconds": 1.0,
         "niceness": 0,
         "commands": ["first", str(tmp_path / "second.py")],
+        "plugins": ["mcp-queue", "other"],
     }
     assert list(given) == KEYS
-    expected = Settings(**{**given, "commands": tuple(given["commands"])})
-    section = {key: value for key, value in given.items() if key != "commands"}
-    file = write(tmp_path, {"queue_manager": section, "commands": given["commands"]})
+    beside = {key: given[key] for key in ("commands", "plugins")}
+    expected = Settings(**{**given, **{key: tuple(value) for key, value in beside.items()}})
+    section = {key: value for key, value in given.items() if key not in beside}
+    file = write(tmp_path, {"queue_manager": section, **beside})
     texts = {key: str(value) for key, value in section.items()}
     texts["per_job_type_limits"] = json.dumps(section["per_job_type_limits"])
-    texts["commands"] = ",".join(given["commands"])
+    texts |= {key: ",".join(value) for key, value in beside.items()}
     environ = {f"MCP_QUEUE_{key.upper()}": text for key, text in texts.items()}
     assert load_settings(file, {}, {}) == expected
     assert load_settings(None, {"MCP_QUEUE_CONFIG": file}, {}) == expected
@@ -254,6 +256,30 @@ def test_a_bad_value_leaves_the_value_of_the_source_before(tmp_path: Path):
     assert errors[0].hint == "Correct it or leave it out; 5 serves in its place."
 
 
+@pytest.mark.parametrize("value", ["all", "none", ["a", "b-c"], []])
+def test_plugins_in_the_file(tmp_path: Path, value: str | list[str]):
+    expected = value if isinstance(value, str) else tuple(value)
+    assert load_settings(write(tmp_path, {"plugins": value}), {}, {}).plugins == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(("ALL", "all"), (" none ", "none"), ("a", ("a",)), (" a, B_c ", ("a", "B_c"))),
+        *(('["a", "all"]', ("a", "all")), ("[]", ())),
+    ],
+)
+def test_plugins_in_the_environment(text: str, expected: object):
+    assert load_settings(None, {"MCP_QUEUE_PLUGINS": text}, {}).plugins == expected
+
+
+@pytest.mark.parametrize("value", ["some", [1], [""], {"a": 1}, None, True])
+def test_bad_plugins_in_the_file(tmp_path: Path, value: object):
+    error = one_error(write(tmp_path, {"plugins": value}), {})
+    assert "'plugins'" in error.message
+    assert "names of packages" in error.message
+
+
 @pytest.mark.parametrize("commands", ["module", [1], [""], {"a": 1}, None])
 def test_bad_commands_in_the_file(tmp_path: Path, commands: object):
     error = one_error(write(tmp_path, {"commands": commands}), {})
@@ -272,7 +298,7 @@ def test_an_unknown_key_names_near_ones(tmp_path: Path):
 
 def test_an_unknown_key_without_near_ones_names_all(tmp_path: Path):
     error = one_error(write(tmp_path, {"zzz": {}}), {})
-    assert error.hint == "Known: commands, queue_manager."
+    assert error.hint == "Known: commands, plugins, queue_manager."
 
 
 def test_keys_stand_where_they_belong(tmp_path: Path):
@@ -333,7 +359,7 @@ def test_any_value_is_either_taken_as_it_is_or_an_error(key: str, value: object)
         assert errors[0].details["key"] == key
     elif value is not None and not isinstance(value, str):
         taken = getattr(settings, key)
-        assert (list(taken) if key == "commands" else taken) == (
+        assert (list(taken) if isinstance(taken, tuple) else taken) == (
             [name.strip() for name in value] if isinstance(value, list) else value
         )
 

@@ -147,9 +147,9 @@ def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_link(entry: os.DirEntry[str]) -> bool:
     """A link, or on Windows a junction."""
-    status = entry.stat(follow_symlinks=False)
-    mount = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
-    return entry.is_symlink() or mount is not None and status.st_reparse_tag == mount
+    junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
+    tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
+    return entry.is_symlink() or tag == junction
 
 
 def _leads_out(root: Path, path: str) -> Problem | None:

@@ -83,10 +83,14 @@ def brief_view(record: JobRecord) -> dict[str, Any]:
 
 
 async def health_view(queue: QueueManager, catalog: Catalog) -> Envelope:
-    """The state of the queue, and what is wrong with what authors wrote or was set, if anything."""
+    """The state of the queue, the packages that offer commands, and what is wrong with what authors
+    wrote or was set, if anything."""
+    from mcp_queue.commands import plugins
     from mcp_queue.commands.soundness import problems
 
     view = Envelope({"success": True, **await queue.get_queue_health()})
+    if catalog.plugins:
+        view["plugins"] = plugins.view(catalog)
     if found := problems(catalog):
         view["problems"] = found
     return view

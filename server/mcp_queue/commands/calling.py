@@ -13,6 +13,7 @@ from mcp_queue.commands.job import Job
 from mcp_queue.commands.pacing import Pace, pace_in
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidParamsError
+from mcp_queue.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,7 +105,7 @@ class _Nobody:
     def log(self, line: str) -> None:
         import sys
 
-        print(line, file=sys.stderr)
+        print(printable(line, lines=True), file=sys.stderr)
 
     def stopping(self) -> bool:
         return False

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.plugins import Plugin
     from mcp_queue.commands.resource import ResourceInfo
     from mcp_queue.errors import QueueError
 
+PROMPTS_OF_THE_QUEUE = ("diagnose_job", "summarize_jobs")
 FILE_MODULE = "mcp_queue.files."  # what the names of modules begin with that are loaded by path
 
 
@@ -22,7 +24,8 @@ class Catalog:
     """Commands by name, ``prompts`` by name and ``resources`` by URI, in the order they came.
 
     While commands are loaded, ``source`` says where from (``{"module": …}`` or ``{"file": …}``),
-    and ``gives_way`` that what is loaded yields to commands of the same name that came before.
+    and ``gives_way`` that what is loaded yields to commands of the same name that came before and
+    takes nothing away; what yielded is ``left_out``. ``plugins`` are the packages that were found.
     ``problems`` are what could not be loaded, and what is wrong with what surrounds the commands.
     """
 
@@ -30,6 +33,8 @@ class Catalog:
         self.source: dict[str, str] | None = None
         self.gives_way = False
         self.problems: list[QueueError] = []
+        self.plugins: list[Plugin] = []
+        self.left_out: list[CommandInfo] = []
         self.prompts: dict[str, CommandInfo] = {}
         self.resources: dict[str, ResourceInfo] = {}
         self._commands: dict[str, CommandInfo] = {}
@@ -57,7 +62,11 @@ class Catalog:
         self._put(self._commands, "commands", info.name, info)
 
     def register_prompt(self, info: CommandInfo) -> None:
-        """Add a prompt. Raises DuplicateCommandError if another one has the name."""
+        """Add a prompt. Raises DuplicateCommandError if another one has the name, and
+        InvalidCommandError if one of the queue has it."""
+        if info.name in PROMPTS_OF_THE_QUEUE:
+            reason = "the queue has a prompt of this name; choose another"
+            raise InvalidCommandError(command=info.name, reason=reason)
         self._put(self.prompts, "prompts", info.name, info)
 
     def register_resource(self, info: ResourceInfo) -> None:
@@ -66,7 +75,8 @@ class Catalog:
 
     def unregister(self, name: str) -> None:
         """Forget the command; a name that is not known is no error."""
-        self._commands.pop(name, None)
+        if not self.gives_way or self._commands.get(name) in self._gave_way:
+            self._commands.pop(name, None)
 
     def everything(self) -> set[CommandInfo]:
         """All commands, prompts and resources."""
@@ -113,6 +123,7 @@ class Catalog:
         known = table.get(name)
         if known is not None and not _same_definition(known, info):
             if self.gives_way and known not in self._gave_way:
+                self.left_out.append(info)
                 return
             raise DuplicateCommandError(
                 what=what, command=name, first=_place(known), second=_place(info)

@@ -19,13 +19,13 @@ from mcp_queue.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from types import ModuleType
     from typing import Any
 
     from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.plugins import Plugin
 
-ENTRY_POINT_GROUP = "mcp_queue.commands"
 NOWHERE = "not found on the module search path"
 
 
@@ -39,21 +39,34 @@ def load(spec: str) -> None:
     _load_source(_source_of(spec), spec)
 
 
-def load_entry_points(skip: set[str]) -> list[QueueError]:
-    """Load the modules of the group ``mcp_queue.commands``, except those named in ``skip``.
+def load_entry_points(skip: set[str], allowed: str | Collection[str] = "all") -> list[QueueError]:
+    """Load the modules of installed packages that offer some (`plugins`), except those in ``skip``.
 
-    A command whose name is taken already is left out silently. Returns what failed, see `load_all`.
+    ``allowed``: the setting ``plugins``. A command whose name is taken already is left out. Returns
+    what failed, see `load_all`.
     """
-    from importlib.metadata import entry_points
+    from mcp_queue.commands import plugins
 
-    # Not ``point.module``: that raises for a malformed entry point.
-    values = {point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
-    modules = {value.partition(":")[0].partition("[")[0].strip() for value in values}
+    known = len(registry.problems)
+    registry.plugins = plugins.installed()
+    registry.problems += plugins.switch(registry.plugins, allowed)
     registry.gives_way = True
     try:
-        return _load_each({module: {"module": module} for module in sorted(modules - skip)})
+        for plugin in registry.plugins:
+            if plugin.on:
+                _load_plugin(plugin, skip)
     finally:
         registry.gives_way = False
+    return registry.problems[known:]
+
+
+def _load_plugin(plugin: Plugin, skip: set[str]) -> None:
+    for module in sorted(set(plugin.modules) - skip):
+        if any(
+            isinstance(error, CommandLoadError)
+            for error in _load_each({module: {"module": module}})
+        ):
+            plugin.failed.add(module)
 
 
 def load_all(specs: Iterable[str], entry_points: bool = True) -> list[QueueError]:
@@ -61,11 +74,11 @@ def load_all(specs: Iterable[str], entry_points: bool = True) -> list[QueueError
     loaded, and what is ill defined in the others. All of it stands in ``registry.problems`` too.
 
     What is named here wins over the entry points' commands of the same name. Paths and the working
-    folder, which a module is looked for in last, are those of now: what is loaded may change
-    folder.
+    folder, where a module is looked for that is nowhere else, are those of now: what is loaded may
+    change folder.
     """
     wanted = {spec: _source_of(spec) for spec in specs}
-    if any("module" in source for source in wanted.values()):
+    if any("module" in source and not _is_found(source["module"]) for source in wanted.values()):
         search_path.append_working_folder()
     errors = _load_each(wanted)
     if entry_points:
@@ -117,6 +130,16 @@ def _load_each(wanted: dict[str, dict[str, str]]) -> list[QueueError]:
         except CommandLoadError as error:
             registry.problems.append(error)
     return registry.problems[known:]
+
+
+def _is_found(module: str) -> bool:
+    """Whether the module, or the package that it is in, is on the module search path."""
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(module.partition(".")[0]) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _is_path(spec: str) -> bool:

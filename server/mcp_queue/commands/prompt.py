@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
-OF_THE_QUEUE = ("diagnose_job", "summarize_jobs")
-
 if TYPE_CHECKING:
 
     @overload
@@ -54,10 +52,6 @@ def prompt(
         if isinstance(function, type) or not callable(function):
             raise InvalidCommandError(command=own, reason="@prompt is for functions")
         check_options(own, unknown, ("name", "title", "description"))
-        if own in OF_THE_QUEUE:
-            raise InvalidCommandError(
-                command=own, reason="the queue has a prompt of this name; choose another"
-            )
         registry.register_prompt(CommandInfo(own, function, title=title, descr=description))
 
     def register(function: Any) -> Any:

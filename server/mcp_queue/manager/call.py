@@ -68,7 +68,9 @@ def _silent_job() -> Any:
         def log(self, line: str) -> None:
             import sys
 
-            print(line, file=sys.stderr)
+            from mcp_queue.printable import printable
+
+            print(printable(line, lines=True), file=sys.stderr)
 
         def stopping(self) -> bool:
             return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mcp_queue.jobs.start_report import IN_CHARGE, NOT_NEEDED
 from mcp_queue.manager.origin import environment, package_folders, python
-from mcp_queue.system.spawn import spawn_detached
+from mcp_queue.system.spawn import spawn_detached, without_relative_paths
 
 if TYPE_CHECKING:
     import subprocess
@@ -47,7 +47,8 @@ def start(folder: RegistryFolder, owner: str, tell: Callable[[Verdict], None]) -
     path = folder.path.removesuffix(".d")
     argv = [*python(), "-P", "-c", BOOT, *package_folders(), path, owner]
     before = _size(folder.log)
-    process = spawn_detached(argv, env=environment(), log=folder.log)
+    env = without_relative_paths(environment())
+    process = spawn_detached(argv, env=env, log=folder.log)
 
     def wait() -> None:
         report = _report(process)

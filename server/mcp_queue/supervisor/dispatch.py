@@ -121,6 +121,7 @@ def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:
         "call": call,
         "context": call.get("context"),
         "sys_path": origin["sys_path"],
+        "pythonpath": origin["env"].get("PYTHONPATH"),
         "bell": state.folder.bell,
         "dies_with_supervisor": bool(state.owner),
     }

@@ -39,6 +39,17 @@ def spawn_gated(
         )  # fmt: skip
 
 
+def without_relative_paths(env: dict[str, str]) -> dict[str, str]:
+    """``env`` for a start of Python that imports nothing from where it happens to run.
+
+    Empty and relative entries of ``PYTHONPATH`` mean the working folder, or what lies in it.
+    """
+    if "PYTHONPATH" not in env:
+        return env
+    entries = [each for each in env["PYTHONPATH"].split(os.pathsep) if os.path.isabs(each)]
+    return {**env, "PYTHONPATH": os.pathsep.join(entries)}
+
+
 def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subprocess.Popen[bytes]:
     """Start a process that leaves this one's tree by itself (`detach`), its errors to ``log``.
 

@@ -30,6 +30,8 @@ def main() -> None:
     # Fields that a spawned child must not take for its own.
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
+    if job.get("pythonpath") is not None:
+        os.environ["PYTHONPATH"] = job["pythonpath"]
     logs = output.watch(run)
     crash.point("worker.before_started")
     reporter.send(events.STARTED, {"pid": own})

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import mcp_queue.files  # noqa: F401 (what loads files is no trace of one)
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import PROMPTS_OF_THE_QUEUE, registry
 from mcp_queue.commands.command import Command, command
 from mcp_queue.commands.loading import load
-from mcp_queue.commands.prompt import OF_THE_QUEUE, prompt
+from mcp_queue.commands.prompt import prompt
 from mcp_queue.commands.resource import resource
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import (
@@ -83,7 +83,7 @@ def test_only_functions() -> None:
 
 
 def test_the_names_of_the_queue_are_taken() -> None:
-    assert tuple(each.name for each in PROMPTS) == OF_THE_QUEUE
+    assert tuple(each.name for each in PROMPTS) == PROMPTS_OF_THE_QUEUE
     with pytest.raises(InvalidCommandError, match="choose another"):
         prompt(name="diagnose_job")(give)
 

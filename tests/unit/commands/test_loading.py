@@ -10,6 +10,7 @@ import pytest
 
 from mcp_queue.commands import loading
 from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.plugins import ENTRY_POINT_GROUP
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import CommandLoadError, CommandNotFoundError
 
@@ -39,7 +40,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def entry_points_are(monkeypatch: pytest.MonkeyPatch, *values: str) -> None:
     points = EntryPoints(
-        EntryPoint(f"p{i}", value, loading.ENTRY_POINT_GROUP) for i, value in enumerate(values)
+        EntryPoint(f"p{i}", value, ENTRY_POINT_GROUP) for i, value in enumerate(values)
     )
     monkeypatch.setattr(
         "importlib.metadata.entry_points", lambda *, group: points.select(group=group)

@@ -14,7 +14,7 @@ from mcp_queue.supervisor.executors import Death
 from mcp_queue.system import marks, priority, signals, tree
 from mcp_queue.system.identity import identity_of, is_here, pid_of
 from mcp_queue.system.memory import Meter
-from mcp_queue.system.spawn import spawn_gated
+from mcp_queue.system.spawn import spawn_gated, without_relative_paths
 from mcp_queue.system.watch import Watch, watch, watch_holder
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from mcp_queue.jobs.folder import RunFolder
 
-# -P: the working folder is not on the module search path until the job's own path is set.
+# -P: the working folder is not on the module search path until the job's own path is set, with
+# which the worker gets PYTHONPATH back as it was.
 BOOT = (
     "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.worker.main import main; main()"
 )
@@ -37,7 +38,11 @@ class LocalExecutor:
 
     def start(self, run_id: str, folder: RunFolder, origin: dict[str, Any]) -> LocalWorker:
         """Start a worker behind its gate. Raises `OSError` when it cannot be started."""
-        environment = {**origin["env"], marks.MARK: run_id, "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **without_relative_paths(origin["env"]),
+            marks.MARK: run_id,
+            "PYTHONUNBUFFERED": "1",
+        }
         argv = [origin["interpreter"], *origin.get("flags", ()), "-u", "-P", "-c", BOOT]
         process = spawn_gated(
             [*argv, origin["package"], folder.path],

@@ -1,0 +1,119 @@
+"""Installed packages that offer commands (plugins): which there are, and which are switched on.
+
+They say so by entry points of the group ``mcp_queue.commands``, which name modules. Only what is
+installed counts: metadata in the working folder or in an author's folder was put there by anybody.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mcp_queue import search_path
+from mcp_queue.errors import SettingIgnoredError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from importlib.metadata import Distribution, EntryPoint
+
+    from mcp_queue.commands.catalog import Catalog
+
+ENTRY_POINT_GROUP = "mcp_queue.commands"
+ALL, NONE = "all", "none"
+
+
+class Plugin:
+    """A package with its modules of commands; ``failed`` are those that could not be loaded."""
+
+    def __init__(self, distribution: Distribution | None) -> None:
+        self._distribution = distribution
+        self.modules: list[str] = []
+        self.failed: set[str] = set()
+        self.on = True
+
+    @cached_property
+    def package(self) -> str:
+        """The package's name."""
+        return self._metadata("Name")
+
+    @cached_property
+    def version(self) -> str:
+        """The package's version."""
+        return self._metadata("Version")
+
+    def _metadata(self, key: str) -> str:  # read when it is needed: that takes its time
+        metadata: Any = self._distribution.metadata if self._distribution is not None else {}
+        return str(metadata.get(key) or "unknown")
+
+
+def installed() -> list[Plugin]:
+    """All that there are, in the order of their modules' names."""
+    from importlib.metadata import entry_points
+
+    found: dict[int, Plugin] = {}
+    untrusted = {os.path.realpath(folder) for folder in search_path.added}
+    if "" in sys.path:
+        untrusted.add(os.path.realpath(""))
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if _folder(point) in untrusted:
+            continue
+        plugin = found.setdefault(id(point.dist), Plugin(point.dist))
+        # Not ``point.module``: that raises for a malformed entry point.
+        module = point.value.partition(":")[0].partition("[")[0].strip()
+        if module not in plugin.modules:
+            plugin.modules.append(module)
+    return sorted(found.values(), key=lambda plugin: sorted(plugin.modules))
+
+
+def switch(plugins: list[Plugin], allowed: str | Collection[str]) -> list[SettingIgnoredError]:
+    """Switch off what the setting ``plugins`` does not allow: ``all``, ``none``, or names.
+
+    Returns what is wrong with the names.
+    """
+    if isinstance(allowed, str):
+        for plugin in plugins:
+            plugin.on = allowed == ALL
+        return []
+    names = {canonical(name): name for name in allowed}
+    for plugin in plugins:
+        plugin.on = names.pop(canonical(plugin.package), None) is not None
+    known = ", ".join(plugin.package for plugin in plugins) or "none"
+    return [
+        SettingIgnoredError(
+            key="plugins",
+            value=name,
+            reason="no installed package of this name offers commands",
+            advice=f"Correct the name or leave it out. Packages that do: {known}.",
+        )
+        for name in names.values()
+    ]
+
+
+def view(catalog: Catalog) -> list[dict[str, Any]]:
+    """What health says of each: package, version, state, and which commands came from it."""
+    return [_view(catalog, plugin) for plugin in catalog.plugins]
+
+
+def canonical(name: str) -> str:
+    """A package's name as names are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _view(catalog: Catalog, plugin: Plugin) -> dict[str, Any]:
+    shown: dict[str, Any] = {"package": plugin.package, "version": plugin.version}
+    shown["state"] = "failed" if plugin.failed else "on" if plugin.on else "off"
+    if plugin.on:
+        modules = set(plugin.modules)
+        came = (info.name for info in catalog if info.source.get("module") in modules)
+        shown["commands"] = sorted(came)
+        left = {info.name for info in catalog.left_out if info.source.get("module") in modules}
+        if left:
+            shown["left_out"] = sorted(left)
+    return shown
+
+
+def _folder(point: EntryPoint) -> str | None:
+    return os.path.realpath(str(point.dist.locate_file(""))) if point.dist is not None else None
