@@ -33,7 +33,8 @@ def resource(
     """Make a function the resource ``uri``, or with ``{parameters}`` in it a template of many.
 
     ``{day}`` stands for one segment of a path, ``{+path}`` for several; both reach the function
-    decoded. A value that would climb (``..``, a slash within a segment) leads nowhere.
+    decoded. A value that would climb (``..``, a slash within a segment) leads nowhere; a function
+    that opens files by it asks `mcp_queue.paths` for them, since a link may lead out of a folder.
 
     It returns a text, bytes, an `Image`, an `Audio`, a `File`, or any other value, which is sent as
     JSON; None says that there is no such resource. It runs in the server, each time it is read.

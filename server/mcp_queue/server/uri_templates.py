@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from mcp_queue import paths
 from mcp_queue.commands.resource import pieces
 
 if TYPE_CHECKING:
@@ -50,8 +51,13 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def _is_safe(value: str, many: bool) -> bool:
-    """Whether a function may make a path of it that stays below a folder of its own."""
+def _is_safe(value: str, many: bool, *, windows: bool = paths.WINDOWS) -> bool:
+    """Whether a function may make a path of it that stays below a folder of its own.
+
+    Links in that folder are the function's concern (`mcp_queue.paths`).
+    """
+    if windows and paths.fault_of(value, windows=True) is not None:
+        return False
     segments = re.split(r"[/\\]", value)
     if _CONTROL.search(value) or ".." in segments or "." in segments:
         return False

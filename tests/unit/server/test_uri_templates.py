@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given, strategies
 
 from mcp_queue.commands.catalog import Catalog
 from mcp_queue.commands.resource import ResourceInfo
-from mcp_queue.server.uri_templates import match
+from mcp_queue.server.uri_templates import _is_safe, match
 
 
 def give(day: str = "", path: str = "") -> str:
@@ -67,3 +68,10 @@ def test_a_quoted_segment_comes_through(day: str) -> None:
         assert found is None
     elif day != "today":
         assert found == ("notes://{day}", {"day": day})
+
+
+@pytest.mark.parametrize("value", ["C:secret", "NUL", "x.", "x ", "a:b", "con.md"])
+def test_what_means_something_else_on_windows_leads_nowhere_there(value: str) -> None:
+    assert not _is_safe(value, many=False, windows=True)
+    assert not _is_safe(f"a/{value}", many=True, windows=True)
+    assert _is_safe(value, many=False, windows=False)
