@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -48,8 +49,11 @@ def find_root(root_dir: str) -> Path:
     """The real path of the folder, or FolderNotFoundError."""
     try:
         root = Path(root_dir).expanduser().resolve(strict=True)
-        with os.scandir(root):
-            return root
+        if not root.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return root
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FolderNotFoundError(folder=root_dir, reason=reason) from error

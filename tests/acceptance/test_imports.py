@@ -1,4 +1,4 @@
-"""Row 50: nothing is imported from where a process happens to run; plugins keep their place."""
+"""Nothing is imported from where a process happens to run; plugins keep their place."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def problems(client: RawClient) -> str:
 
 
 @pytest.mark.parametrize("started", ["script", "module"])
-def test_row_50_the_demo_in_a_hostile_folder(tmp_path: Path, started: str) -> None:
+def test_the_demo_in_a_hostile_folder(tmp_path: Path, started: str) -> None:
     note, folder = tmp_path / "note", tmp_path / "cloned"
     lay_traps(folder, note)
     # `python -m` itself would find what is here under our name.
@@ -88,7 +88,7 @@ def test_row_50_the_demo_in_a_hostile_folder(tmp_path: Path, started: str) -> No
 
 
 @pytest.mark.parametrize("entry", ["", ".", "lib", "./lib", "../cloned"])
-def test_row_50_a_relative_search_path(tmp_path: Path, entry: str) -> None:
+def test_a_relative_search_path(tmp_path: Path, entry: str) -> None:
     """Of a server whose PYTHONPATH holds it (``$PYTHONPATH:/x`` does when there was none), Python
     itself imports from there; supervisor and worker do not, until the job's path is set."""
     note, folder = tmp_path / "note", tmp_path / "cloned"
@@ -153,7 +153,7 @@ def tools(client: RawClient) -> set[str]:
     return {tool["name"] for tool in client.request("tools/list")["result"]["tools"]}
 
 
-def test_row_50_plugins_are_listed(site: Path) -> None:
+def test_plugins_are_listed(site: Path) -> None:
     with server(site)() as client:
         greet(client)
         assert {"good", "more", "analyze_project", "queue_health"} <= tools(client)
@@ -184,7 +184,7 @@ def test_row_50_plugins_are_listed(site: Path) -> None:
         ("all", {"mcp-queue", "Good.Tools", "more-tools", "broken-tools"}),
     ],
 )
-def test_row_50_plugins_are_chosen(site: Path, by: str, value: str, on: set[str]) -> None:
+def test_plugins_are_chosen(site: Path, by: str, value: str, on: set[str]) -> None:
     flags = ["--plugins", value] if by == "flag" else []
     env = {"MCP_QUEUE_PLUGINS": value} if by == "environment" else {}
     with server(site, *flags)(**env) as client:
@@ -199,7 +199,7 @@ def test_row_50_plugins_are_chosen(site: Path, by: str, value: str, on: set[str]
             assert client.stderr == ""
 
 
-def test_row_50_a_name_that_no_plugin_has(site: Path) -> None:
+def test_a_name_that_no_plugin_has(site: Path) -> None:
     with server(site, "--plugins", "good-tools,nobody")() as client:
         greet(client)
         [problem] = call(client, "queue_health")["problems"]
@@ -235,7 +235,7 @@ registry.register_prompt(CommandInfo("diagnose_job", lambda: "taken"))
 """
 
 
-def test_row_50_a_plugin_takes_no_name(tmp_path: Path) -> None:
+def test_a_plugin_takes_no_name(tmp_path: Path) -> None:
     site, mine = tmp_path / "site", tmp_path / "mine.py"
     install(site, "taker", "1", taker_tools=TAKER)
     install(site, "taker-of-a-prompt", "1", taker_of_a_prompt=TAKER_OF_A_PROMPT)
@@ -256,7 +256,7 @@ def test_row_50_a_plugin_takes_no_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("started", ["script", "module"])
-def test_row_50_metadata_in_the_working_folder_is_no_plugin(tmp_path: Path, started: str) -> None:
+def test_metadata_in_the_working_folder_is_no_plugin(tmp_path: Path, started: str) -> None:
     """The folder is on the search path for a module that is named, and beside a named file."""
     here = tmp_path / "cloned"
     harm = f"open({str(tmp_path / 'harm')!r}, 'w').close()\n"
@@ -282,7 +282,7 @@ def shown() -> list:
 """
 
 
-def test_row_50_the_working_folder_is_for_modules_that_are_nowhere_else(
+def test_the_working_folder_is_for_modules_that_are_nowhere_else(
     tmp_path: Path, site: Path
 ) -> None:
     """An installed module does not open the working folder to what packages try to import."""
