@@ -34,7 +34,7 @@ with open(repository + "/package/fine.py", "w") as file:
 os.symlink(home + "/key.py", repository + "/key.py")
 os.symlink(home + "/notes.txt", repository + "/package/notes.py")
 os.symlink(home, repository + "/home")
-os.symlink("../../home/key.py", repository + "/package/relative.py")
+os.symlink("../../../home/key.py", repository + "/package/relative.py")
 os.symlink("package", repository + "/link")
 os.mkfifo(repository + "/pipe.py")
 os.symlink("/dev/zero", repository + "/device.py")
@@ -75,9 +75,14 @@ def shared(tmp_path: Path) -> Path:
     """A folder in which the other user may write."""
     folder = tmp_path / "shared"
     folder.mkdir()
-    open_way(folder)
     folder.chmod(0o777)
+    open_way(folder)
     return folder
+
+
+def found(client: RawClient, query: str, **options: str) -> list[dict[str, Any]]:
+    answer = call(client, "search_code", query=query, **options)
+    return answer.get("result", answer)["hits"]
 
 
 def analysed(client: RawClient, root: Path) -> dict[str, Any]:
@@ -109,11 +114,8 @@ def test_a_repository_with_links_out_of_it(home: Path, shared: Path, tmp_path: P
         }
         assert result["modules"] == 2
         for query in (SECRET, "sesame"):
-            assert call(client, "search_code", query=query)["hits"] == []
-        assert [hit["name"] for hit in call(client, "search_code", query="fine")["hits"]] == [
-            "fine",
-            "fine",
-        ]
+            assert found(client, query) == []
+        assert [hit["name"] for hit in found(client, "fine")] == ["fine"]
         assert watched.opened() == []
     kept = b"".join(file.read_bytes() for file in maps.iterdir())
     assert b"sesame" not in kept
@@ -128,7 +130,7 @@ def test_links_that_take_a_folders_place_meanwhile(home: Path, shared: Path) -> 
             greet(client)
             for _ in range(20):
                 analysed(client, shared)
-                assert call(client, "search_code", query="sesame")["hits"] == []
+                assert found(client, "sesame") == []
             assert watched.opened() == []
     finally:
         turning.kill()
@@ -138,7 +140,7 @@ def test_links_that_take_a_folders_place_meanwhile(home: Path, shared: Path) -> 
             stream.close()
 
 
-NOT_PYTHON = "password: sesame\n"
+NOT_PYTHON = "my password is sesame\n"
 
 
 def test_text_that_is_no_python_is_not_kept(tmp_path: Path) -> None:
@@ -153,12 +155,12 @@ def test_text_that_is_no_python_is_not_kept(tmp_path: Path) -> None:
     with RawClient(CLI, env={"MCP_QUEUE_TOOLS_CACHE": str(maps)}) as client:
         greet(client)
         analysed(client, project)
-        [hit] = call(client, "search_code", query="sesame")["hits"]
+        [hit] = found(client, "sesame")
         assert hit["file"] == "once.py"
         (project / "once.py").write_text(NOT_PYTHON, "utf-8")
         assert analysed(client, project)["problem_count"] == 5
-        assert call(client, "search_code", query="sesame")["hits"] == []
-        assert call(client, "search_code", query="sesame", kind="text")["hits"] == []
+        assert found(client, "sesame") == []
+        assert found(client, "sesame", kind="text") == []
     kept = b"".join(file.read_bytes() for file in maps.iterdir() if not file.name.endswith("-wal"))
     assert b"sesame" not in kept
 
