@@ -1,8 +1,9 @@
 """The module search path. What is installed comes first: no author's file may stand in its way.
 
-So folders of authors are appended, and the working folder, which ``python -m`` puts first, stands
-last. A file ``email.py`` beside the commands is no module of ours then, nor of the standard
-library's. Whoever sets ``PYTHONPATH`` decides for himself what comes first.
+So folders of authors are appended, and the working folder, which ``python -m`` puts first, only
+where a module is named that is nowhere else: packages try to import what may not be installed. A
+file ``email.py`` beside the commands is no module of ours then, nor of the standard library's.
+Whoever sets ``PYTHONPATH`` decides for himself what comes first.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ def append(folder: str) -> None:
         added.add(folder)
 
 
-def move_working_folder() -> None:
-    """Put the working folder last where ``python -m`` has put it first."""
+def remove_working_folder() -> None:
+    """Take the working folder off the path where ``python -m`` has put it first."""
     folder = _working_folder()
     if folder is not None and sys.path[:1] == [folder]:
         del sys.path[0]
-        append(folder)
 
 
 def append_working_folder() -> None:

@@ -44,7 +44,10 @@ if __name__ in sys.stdlib_module_names:
     __import__(__name__)
 sys.path[:] = path
 """
-TRAPS = ("json", "sitecustomize", "usercustomize", "random", "selectors", "apsw", "mcp_queue")
+TRAPS = (
+    *("json", "sitecustomize", "usercustomize", "random", "selectors", "apsw", "mcp_queue"),
+    *("fqdn", "webcolors", "brotli", "zstandard"),  # what packages try to import
+)
 
 
 def lay_traps(folder: Path, note: Path) -> None:
@@ -73,8 +76,10 @@ def problems(client: RawClient) -> str:
 def test_the_demo_in_a_hostile_folder(tmp_path: Path, started: str) -> None:
     note, folder = tmp_path / "note", tmp_path / "cloned"
     lay_traps(folder, note)
-    # `python -m` itself would find what is here under our name.
-    command = [SCRIPT] if started == "script" else [sys.executable, "-P", "-m", "mcp_queue"]
+    command = [SCRIPT]
+    if started == "module":
+        command = [sys.executable, "-m", "mcp_queue"]
+        (folder / "mcp_queue.py").unlink()  # `python -m` itself would find it
     demo = subprocess.run(
         [*command, "demo", "."],
         cwd=folder,
@@ -282,14 +287,16 @@ def shown() -> list:
 """
 
 
+@pytest.mark.parametrize("started", ["script", "module"])
 def test_the_working_folder_is_for_modules_that_are_nowhere_else(
-    tmp_path: Path, site: Path
+    tmp_path: Path, site: Path, started: str
 ) -> None:
     """An installed module does not open the working folder to what packages try to import."""
     (site / "installed_commands.py").write_text(SHOW, "utf-8")
     here = tmp_path / "cloned"
     here.mkdir()
-    command = [SCRIPT, "serve", "--commands", "installed_commands"]
+    start = [SCRIPT] if started == "script" else [sys.executable, "-m", "mcp_queue"]
+    command = [*start, "serve", "--commands", "installed_commands"]
     with RawClient(command, cwd=here, env={"PYTHONPATH": str(site)}) as client:
         greet(client)
         assert str(here) not in call(client, "shown")["result"]

@@ -133,11 +133,15 @@ def _load_each(wanted: dict[str, dict[str, str]]) -> list[QueueError]:
 
 
 def _is_found(module: str) -> bool:
-    """Whether the module, or the package that it is in, is on the module search path."""
+    """Whether the module, or the package that it is in, is on the module search path.
+
+    A package without ``__init__.py`` may have further parts elsewhere.
+    """
     from importlib.util import find_spec
 
     try:
-        return find_spec(module.partition(".")[0]) is not None
+        spec = find_spec(module.partition(".")[0])
+        return spec is not None and spec.origin is not None
     except (ImportError, ValueError):
         return False
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mcp_queue.system.locks import is_held
-from mcp_queue.system.spawn import spawn_detached, spawn_gated
+from mcp_queue.system.spawn import spawn_detached, spawn_gated, without_relative_paths
 from support.processes import GUARD
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -175,3 +175,14 @@ def test_a_detached_process_has_another_parent_and_session(tmp_path: Path) -> No
     assert told["session"] != os.getsid(0)
     assert told["fds"] == ["0", "1", "2", "3"]  # the last one lists them
     assert (tmp_path / "log").read_text() == ""
+
+
+def test_relative_entries_of_the_search_path_are_left_out() -> None:
+    here = str(Path.cwd())
+    given = os.pathsep.join(["", here, ".", "lib", f"..{os.sep}x", "", f"{here}{os.sep}b"])
+    wanted = os.pathsep.join([here, f"{here}{os.sep}b"])
+    env = {"PYTHONPATH": given, "OTHER": ".:x"}
+    assert without_relative_paths(env) == {"PYTHONPATH": wanted, "OTHER": ".:x"}
+    assert env["PYTHONPATH"] == given
+    assert without_relative_paths({"PYTHONPATH": ""}) == {"PYTHONPATH": ""}
+    assert without_relative_paths({}) == {}
