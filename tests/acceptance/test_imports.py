@@ -117,6 +117,10 @@ def test_a_relative_search_path(tmp_path: Path, entry: str) -> None:
         assert str((folder / entry).resolve()) in path
         assert variable == before
         server = str(client.pid)
+        if sys.platform == "linux":  # it runs in the root folder, where no trap can be laid
+            supervisor = call(client, "queue_health")["supervisor"]["pid"]
+            environ = Path(f"/proc/{supervisor}/environ").read_bytes().split(b"\0")
+            assert f"PYTHONPATH={tmp_path}".encode() in environ
     assert [line for line in caught(note) if line.split()[1] != server] == []
 
 

@@ -109,8 +109,7 @@ class CodeMap:
             " problem) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*file, entry.settled, entry.digest, facts.lines, facts.problem),
         ).lastrowid
-        if facts.problem is None:  # what is no Python may be anything, a secret too
-            self.database.execute("INSERT INTO sources VALUES (?, ?)", (file_id, facts.text))
+        self.database.execute("INSERT INTO sources VALUES (?, ?)", (file_id, facts.text))
         self._add_symbols(file_id, facts.symbols)
         self.database.executemany(
             "INSERT INTO imports (file_id, line, module, name) VALUES (?, ?, ?, ?)",

@@ -48,7 +48,10 @@ class Import(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a file; with a ``problem`` there are no text, symbols and imports."""
+    """What is known of a file; with a ``problem`` there are no text, symbols and imports.
+
+    What is no Python may be anything, a secret too, so its text is not kept.
+    """
 
     text: str
     lines: int
