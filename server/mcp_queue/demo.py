@@ -90,14 +90,7 @@ async def _analyse(client: Client, console: Console, root: Path) -> int:
 
 async def _wait(client: Client, console: Console, job_id: str) -> dict[str, Any]:
     """Wait for the job as an agent does, its progress notifications drawn as a bar."""
-    bar = Progress(
-        TextColumn("{task.percentage:>5.1f}%"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-        console=console,
-    )
-    with bar:
+    with bar_on(console) as bar:
         shown = bar.add_task("queued", total=100)
 
         async def on_progress(percent: float, _total: float | None, message: str | None) -> None:
@@ -117,6 +110,17 @@ async def _wait(client: Client, console: Console, job_id: str) -> dict[str, Any]
             if not answer["timed_out"]:
                 bar.update(shown, completed=job["progress"], description=job["status"])
                 return job
+
+
+def bar_on(console: Console) -> Progress:
+    """A bar whose descriptions are shown as they are: names of files stand in them."""
+    return Progress(
+        TextColumn("{task.percentage:>5.1f}%"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+    )
 
 
 def _show_totals(console: Console, result: dict[str, Any]) -> None:
