@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import hypothesis
 import pytest
 
 pytest_plugins = ["support.leaks", "support.needs", "support.repeat", "support.fixtures"]
+
+# They need a system package; `python -m tests.browser` runs them.
+collect_ignore = [] if os.environ.get("TESTS_IN_A_BROWSER") else ["browser"]
 
 # A slow machine is no finding; the guards of the tests bound the time.
 hypothesis.settings.register_profile("mcp-queue", deadline=None)

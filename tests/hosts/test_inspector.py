@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +13,7 @@ import pytest
 from support import needs, npm
 from support.guards import GUARD
 from support.serving import Setup
-from support.web import WebServer, bearer, free_port
+from support.web import WebServer, bearer
 
 pytestmark = pytest.mark.needs("npm")
 
@@ -135,59 +131,3 @@ def test_the_inspector_without_the_token_gets_nothing(
         entry = {"type": "streamable-http", "url": server.url, "headers": headers}
         with pytest.raises(AssertionError, match="auth_required"):
             inspecting(command, setup, entry)("--method", "tools/list")
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PAGE = re.compile(r"http://\S+MCP_INSPECTOR_API_TOKEN=\S+")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-def test_the_inspectors_page_connects_with_the_token(command: list[str], setup: Setup):
-    config = setup.folder / "mcp.json"
-    with WebServer(setup.command) as server:
-        entry = {"type": "streamable-http", "url": server.url, "headers": server.authorization}
-        config.write_text(json.dumps({"mcpServers": {"queue": entry}}))
-        with page_of([*command[:-1], "--web", "--config", str(config)], setup) as page:
-            described = {
-                "chromium": CHROMIUM,
-                "page": page,
-                "profile": str(setup.folder / "profile"),
-            }
-            script = Path(__file__).parent / "clients" / "inspector_page.mjs"
-            done = subprocess.run(
-                [str(npm.node()), str(script), json.dumps(described)],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=GUARD,
-                check=False,
-            )
-        assert done.returncode == 0, done.stdout + done.stderr
-        shown = json.loads(done.stdout).splitlines()
-        assert {"mcp-queue", "Tools", "Prompts", "Resources", server.url} <= set(shown), shown
-
-
-@contextmanager
-def page_of(command: list[str], setup: Setup) -> Iterator[str]:
-    """The address of the Inspector's page, which is served for the block."""
-    ports = {"CLIENT_PORT": str(free_port()), "MCP_SANDBOX_PORT": "0", "MCP_APP_ORIGIN_PORT": "0"}
-    home = {"HOME": str(setup.folder), "USERPROFILE": str(setup.folder)}
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **ports, **home, "MCP_AUTO_OPEN_ENABLED": "false"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        said = ""
-        while not (found := PAGE.search(said)):
-            line = process.stdout.readline()
-            assert line, said
-            said += line
-        yield found[0]
-    finally:
-        process.terminate()
-        process.communicate(timeout=GUARD)
