@@ -236,14 +236,22 @@ def all_runs(registry: Registry) -> list[RunRow]:
     return [RunRow(*row) for row in rows]
 
 
-def to_end(registry: Registry) -> list[tuple[str, str]]:
-    """Runs to end early: ``(run_id, "stop" | "delete")``."""
+def to_end(registry: Registry) -> list[tuple[str, bool]]:
+    """Runs whose jobs somebody asked to stop or deleted, and whether it was deleted."""
     rows = registry.rows(
-        "SELECT r.run_id, CASE j.status WHEN 'running' THEN 'stop' ELSE 'delete' END"
-        " FROM runs r JOIN jobs j USING (seq)"
+        "SELECT r.run_id, j.status = 'deleted' FROM runs r JOIN jobs j USING (seq)"
         " WHERE (j.status = 'running' AND j.stop_requested) OR j.status = 'deleted'"
     )
-    return [(run_id, cause) for run_id, cause in rows]
+    return [(run_id, bool(deleted)) for run_id, deleted in rows]
+
+
+def is_needed(registry: Registry, run_id: str) -> bool:
+    """Whether the folder of a run that has ended belongs to a job that is kept."""
+    return bool(
+        registry.value(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE run_id = ? AND status <> 'deleted')", (run_id,)
+        )
+    )
 
 
 def known_run_ids(registry: Registry) -> set[str]:

@@ -13,6 +13,7 @@ from mcp_queue import clock
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import events, run_rows, seals
 from mcp_queue.supervisor import log_cap, manners, memory, retry, settle, stop
+from mcp_queue.supervisor.ending import timeout
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system import crash
 from mcp_queue.system.ours import open_ours
@@ -56,7 +57,7 @@ def supervise(state: State, run: Run, began: float | None = None) -> None:
     state.loop.on_readable(run.worker, partial(settle.on_death, state, run))
     if run.timeout is not None:
         ran = clock.monotonic() - began if began is not None else 0.0
-        expire = partial(stop.end, state, run, "timeout")
+        expire = partial(stop.end, state, run, timeout(run.timeout))
         run.timers.append(state.loop.later(run.timeout - ran, expire))
     memory.begin(state)
     log_cap.begin(state)

@@ -20,6 +20,7 @@ from mcp_queue.supervisor import (
     adopt,
     dispatch,
     erasure,
+    folders,
     members,
     questions,
     retain,
@@ -161,7 +162,7 @@ def _look(state: State) -> None:
     retain.keep_time(state)
     _look_for_damage(state)
     members.ring_servers(state)
-    settle.remove_remains(state)
+    folders.remove_remains(state)
     erasure.consider(state)
     members.consider_leaving(state)
     state.trouble = ""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue.supervisor import settle, stop
+from mcp_queue.supervisor.ending import out_of_memory
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.state import Run, State
@@ -33,6 +34,4 @@ def _check(state: State, run: Run, limit: int) -> None:
     if used <= limit:
         return
     settle.collect(state, run)  # a job that has just ended by itself keeps its end
-    if run.cause is None and not run.settled:
-        run.cause, run.memory_used = "memory", used
-    stop.kill(state, run)
+    stop.end_at_once(state, run, out_of_memory(used, limit))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_queue.supervisor import stop
+from mcp_queue.supervisor import ending, stop
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.state import State
@@ -19,10 +19,9 @@ def begin(state: State, seconds: float) -> None:
     stop.obey(state)  # what was stopped or deleted just before gets its own, shorter grace
     for run in list(state.runs.values()):
         if seconds > 0:
-            stop.end(state, run, "shutdown", grace=seconds)
+            stop.end(state, run, ending.SHUTDOWN, grace=seconds)
         else:
-            run.cause = run.cause or "shutdown"
-            stop.kill(state, run)
+            stop.end_at_once(state, run, ending.SHUTDOWN)
     state.look_soon()
 
 

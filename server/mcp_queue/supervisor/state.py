@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.member_rows import Server
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.jobs.run_rows import Claim
+    from mcp_queue.supervisor.ending import Cause
     from mcp_queue.supervisor.executors import Death, Executor, Worker
     from mcp_queue.supervisor.loop import Loop, Timer
     from mcp_queue.system.watch import Watch
@@ -28,14 +29,12 @@ class Run:
     timeout: float | None
     memory_limit: int | None = None
     """Bytes that its processes may use together."""
-    memory_used: int = 0
-    """Bytes, when it was found over its limit."""
     offset: int = 0
     """Bytes of its events that are in the registry."""
     started: bool = False
     """It said so: user code may have run."""
-    cause: str | None = None
-    """Why we end it: ``stop``, ``delete``, ``timeout``, ``memory`` or ``shutdown``; else None."""
+    cause: Cause | None = None
+    """Why we end it; `stop` sets it."""
     outcome: dict[str, Any] | None = None
     death: Death | None = None
     """How its worker ended; it stays until the registry has taken it in."""

@@ -7,34 +7,49 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue.jobs import bell, events, run_rows
+from mcp_queue.supervisor import ending
 
 if TYPE_CHECKING:
+    from mcp_queue.supervisor.ending import Cause
     from mcp_queue.supervisor.state import Run, State
 
 
 def obey(state: State) -> None:
     """Begin to end the runs whose jobs clients asked to stop or deleted."""
-    for run_id, cause in run_rows.to_end(state.registry):
+    for run_id, deleted in run_rows.to_end(state.registry):
         run = state.runs.get(run_id)
         if run is not None:
-            end(state, run, cause)
+            end(state, run, ending.DELETE if deleted else ending.STOP)
 
 
-def end(state: State, run: Run, cause: str, grace: float | None = None) -> None:
+def end(state: State, run: Run, cause: Cause, grace: float | None = None) -> None:
     """Ask the run to stop; kill its tree when it has not within ``grace`` seconds.
 
     Only the first cause counts. A run whose job has ended by itself is left to its own grace.
     """
-    if run.cause is not None or run.settled:
+    if not _is_the_cause(run, cause):
         return
-    run.cause = cause
     # The signal asks as well; a full disk must not keep it back.
     with contextlib.suppress(OSError):
-        events.append(run.folder.control, events.STOP, {"cause": cause})
+        events.append(run.folder.control, events.STOP, {"cause": cause.name})
     bell.ring(run.folder.bell)  # of a job that waits for an answer
     run.worker.ask_to_stop()
     seconds = state.settings.stop_grace_seconds if grace is None else grace
     run.timers.append(state.loop.later(seconds, partial(kill, state, run)))
+
+
+def end_at_once(state: State, run: Run, cause: Cause) -> None:
+    """Kill the run's tree, whatever else was begun."""
+    _is_the_cause(run, cause)
+    kill(state, run)
+
+
+def _is_the_cause(run: Run, cause: Cause) -> bool:
+    """Take down why the run ends, if it does not end already."""
+    if run.cause is not None or run.settled:
+        return False
+    run.cause = cause
+    return True
 
 
 def kill(state: State, run: Run) -> None:

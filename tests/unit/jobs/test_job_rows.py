@@ -106,7 +106,7 @@ def test_a_running_job_is_asked_to_stop_once(registry: Registry) -> None:
     assert (record.status, record.stop_requested) == ("running", True)
     again = job_rows.request_stop(registry, "job")
     assert (again.rev, again.updated_at) == (record.rev, record.updated_at)
-    assert run_rows.to_end(registry) == [(run_id, "stop")]
+    assert run_rows.to_end(registry) == [(run_id, False)]
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
@@ -134,7 +134,7 @@ def test_deletion_leaves_a_tombstone_without_secrets(registry: Registry) -> None
 def test_a_deleted_running_job_is_to_be_ended(registry: Registry) -> None:
     run_id = running(registry, "job")
     job_rows.delete(registry, "job", "by client")
-    assert run_rows.to_end(registry) == [(run_id, "delete")]
+    assert run_rows.to_end(registry) == [(run_id, True)]
     assert not run_rows.finish(registry, run_id, Ending("completed"), gone=True)
     assert job_rows.get(registry, "job").status == "deleted"
     assert run_rows.all_runs(registry) == []

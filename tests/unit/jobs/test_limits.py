@@ -53,7 +53,7 @@ def test_the_oldest_that_has_not_ended_goes_running_or_not(registry: Registry) -
     evicted = ("deleted", "evicted by max_queue_size")
     seen = statuses(registry, ["ended", "running", "added", "waiting"])
     assert seen == [("completed", None), evicted, ("pending", None), ("pending", None)]
-    assert run_rows.to_end(registry) == [(run_id, "delete")]
+    assert run_rows.to_end(registry) == [(run_id, True)]
     add(registry, "last")
     assert statuses(registry, ["added"]) == [evicted]
 
