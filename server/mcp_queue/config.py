@@ -23,7 +23,16 @@ T = TypeVar("T")
 
 PREFIX = "MCP_QUEUE_"
 RESERVED = frozenset(
-    {"RUN", "CONFIG", "TOOLS_CACHE", "TEST_SESSION", "CRASH_POINT", "CRASH_ONCE", "CRASH_SIGNAL"}
+    {
+        "RUN",
+        "CONFIG",
+        "KEY_FILE",
+        "TOOLS_CACHE",
+        "TEST_SESSION",
+        "CRASH_POINT",
+        "CRASH_ONCE",
+        "CRASH_SIGNAL",
+    }
 )
 """What may follow ``PREFIX`` in the environment without being a setting."""
 MOST_JOBS = 1_000_000

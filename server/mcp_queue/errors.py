@@ -277,6 +277,20 @@ class RegistryDamagedError(RegistryError):
     """The registry {path} is damaged: {reason}."""
 
 
+class RegistryUntrustedError(RegistryError):
+    """The registry {path} is not used, it is not yours alone: {reason}."""
+
+
+class KeyFileError(QueueError):
+    """The key by which jobs are known as yours, {path}, cannot be used: {reason}."""
+
+    code = "key_unusable"
+    hint = (
+        "You alone may own, read and write it. Mend or remove it (a new one is made; jobs that "
+        "still wait are then not run), or name another file with MCP_QUEUE_KEY_FILE."
+    )
+
+
 class RegistryBusyError(QueueError):
     """The registry {path} is locked by another process; nothing was changed."""
 

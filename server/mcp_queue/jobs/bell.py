@@ -76,6 +76,18 @@ def _make_fifo(path: str) -> None:
             os.mkfifo(path, 0o600)
 
 
+def _open_fifo(path: str) -> int:
+    """To write; whatever else has its name is never written to. Raises `OSError`."""
+    assert sys.platform != "win32"
+    import stat
+
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, "it is no bell", path)
+    return descriptor
+
+
 def is_heard(path: str) -> bool:
     """Whether somebody owns the bell at ``path``; it is not rung.
 
@@ -84,9 +96,9 @@ def is_heard(path: str) -> bool:
     if sys.platform == "win32":
         return True
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        os.close(_open_fifo(path))
     except OSError as error:
-        return error.errno not in (errno.ENXIO, errno.ENOENT, errno.ENOTDIR)
+        return error.errno not in (errno.ENXIO, errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
     return True
 
 
@@ -101,7 +113,7 @@ def ring(path: str) -> bool:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
                 caller.sendto(b"!", ("127.0.0.1", port))
             return True
-        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        descriptor = _open_fifo(path)
         try:
             os.write(descriptor, b"!")
         finally:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+from mcp_queue.system.ours import open_ours
+
 VERSION = 1
 STARTED = "started"
 PROGRESS = "progress"
@@ -30,7 +32,7 @@ def append(path: str, kind: str, fields: dict[str, object]) -> None:
 
     Raises `OSError`, as on a full disk.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = open_ours(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         append_to(descriptor, line_of(kind, fields))
     finally:
@@ -69,7 +71,7 @@ def read(path: str, offset: int) -> tuple[list[dict[str, object]], int]:
     over: it can only come from a newer or a damaged writer.
     """
     try:
-        with open(path, "rb") as file:
+        with open(open_ours(path, os.O_RDONLY), "rb") as file:
             file.seek(offset)
             data = file.read()
     except FileNotFoundError:

@@ -13,6 +13,7 @@ class RegistryFolder:
     """``<registry_path>.d/``, owner-only: runs, bells and the supervisor's lock."""
 
     def __init__(self, registry_path: str) -> None:
+        self._registry_path = registry_path
         self.path = registry_path + ".d"
         self.runs = os.path.join(self.path, "runs")
         self.bells = os.path.join(self.path, "bells")
@@ -22,17 +23,30 @@ class RegistryFolder:
         self.damaged = os.path.join(self.path, "damaged")
 
     def make(self) -> None:
-        """Make the folders that are missing, for the owner alone."""
+        """Make the folders that are missing, for the owner alone.
+
+        `RegistryUntrustedError` for one that another user owns or may change, or that is a link.
+        """
+        from mcp_queue.jobs import trust
+
         for path in (self.path, self.runs, self.bells):
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            if not os.path.lexists(path):
+                os.makedirs(path, mode=0o700, exist_ok=True)
+            trust.check_folder(self._registry_path, path)
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of the run ``run_id``, which need not exist."""
-        return RunFolder(os.path.join(self.runs, run_id))
+        return RunFolder(os.path.join(self.runs, self._checked(run_id)))
 
     def server_bell(self, server_id: str) -> str:
         """The bell of one server."""
-        return os.path.join(self.bells, server_id)
+        return os.path.join(self.bells, self._checked(server_id))
+
+    def _checked(self, name: str) -> str:
+        from mcp_queue.jobs import trust
+
+        trust.check_name(self._registry_path, name)
+        return name
 
 
 class RunFolder:

@@ -38,6 +38,8 @@ class NewJob:
     start: bool
     max_attempts: int = 1
     memory_limit: int | None = None
+    seal: str | None = None
+    """`seals.of_job`; a job without one is not run."""
 
 
 def add(registry: Registry, job: NewJob) -> JobRecord:
@@ -51,12 +53,12 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
         try:
             registry.execute(
                 "INSERT INTO jobs (job_id, command, job_type, status, rev, start_order, timeout,"
-                " max_attempts, memory_limit, created_at, updated_at, params, call, origin)"
-                " VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " max_attempts, memory_limit, created_at, updated_at, params, call, origin,"
+                " seal) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.job_id, job.command, job.job_type, registry.next("rev"), order,
                     job.timeout, job.max_attempts, job.memory_limit, now, now,
-                    job.params, job.call, job.origin,
+                    job.params, job.call, job.origin, job.seal,
                 ),
             )  # fmt: skip
         except apsw.ConstraintError as error:
@@ -93,7 +95,7 @@ def request_stop(registry: Registry, job_id: str) -> JobRecord:
         rev = registry.next("rev")
         if registry.changed(
             "UPDATE jobs SET status = 'stopped', stop_requested = 1, finished_at = ?,"
-            " kept_since = ?, updated_at = ?, rev = ?, origin = NULL"
+            " kept_since = ?, updated_at = ?, rev = ?, origin = NULL, seal = NULL"
             " WHERE job_id = ? AND status = 'pending'",
             (now, steady.now(registry), now, rev, job_id),
         ) or registry.changed(

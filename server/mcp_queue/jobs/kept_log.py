@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from mcp_queue.system import ours
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,9 +42,8 @@ NOTHING = Gap(0, 0)
 def read_gap(path: str) -> Gap:
     """What is left out of the log at ``path``; `NOTHING` when it is whole."""
     try:
-        with open(_beside(path), encoding="ascii") as file:
-            start, end, cut = json.load(file)
-            return Gap(int(start), max(int(start), int(end)), bool(cut))
+        start, end, cut = json.loads(ours.read_ours(_beside(path)))
+        return Gap(int(start), max(int(start), int(end)), bool(cut))
     except (OSError, ValueError, TypeError):
         return NOTHING
 
@@ -50,7 +51,8 @@ def read_gap(path: str) -> Gap:
 def write_gap(path: str, gap: Gap) -> None:
     """Write down what is left out, at once for every reader. Raises `OSError`."""
     new = _beside(path) + ".new"
-    with open(new, "w", encoding="ascii") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with open(ours.open_ours(new, flags), "w", encoding="ascii") as file:
         json.dump([gap.start, gap.end, gap.cut], file)
     os.replace(new, _beside(path))
 
@@ -84,7 +86,7 @@ class KeptLog:
         self._path = path
         self._stored = self.gap = read_gap(path)
         try:
-            self._in_file = os.stat(path).st_size
+            self._in_file = os.lstat(path).st_size
         except FileNotFoundError:
             self._in_file = 0
         if not self.gap.cut and self._in_file < self.gap.end:  # somebody emptied it
@@ -141,7 +143,7 @@ class KeptLog:
         if length <= 0:
             return b""
         try:
-            with open(self._path, "rb") as file:
+            with open(ours.open_ours(self._path, os.O_RDONLY), "rb") as file:
                 file.seek(place)
                 return file.read(length)
         except FileNotFoundError:

@@ -20,7 +20,7 @@ class JobError:
 
     ``code`` is one of ``exception``, ``exit``, ``signal``, ``timeout``, ``interrupted``,
     ``out_of_memory``, ``result_not_serializable``, ``import_error``, ``invalid_params``,
-    ``reported``.
+    ``reported``, ``untrusted``.
     """
 
     code: str

@@ -22,15 +22,17 @@ from mcp_queue.errors import (
     RegistryError,
     RegistryGoneError,
 )
+from mcp_queue.jobs import trust
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.system import crash
 from mcp_queue.system.locks import folder_locked
+from mcp_queue.system.ours import open_ours
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 APPLICATION_ID = 0x6D637171  # "mcqq", in the file's header
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT = 5.0  # seconds a write waits for another process's write
 BUSY_RETRY = 0.01  # seconds at most; only while several processes make one registry
 
@@ -44,6 +46,10 @@ DAMAGED = (
     "one keeps the damaged file aside and begins a new registry."
 )
 NEWER = "Start the newer mcp-queue, or choose another registry_path."
+SEALS = """
+ALTER TABLE jobs ADD COLUMN seal TEXT;
+ALTER TABLE runs ADD COLUMN seal TEXT;
+"""  # from version 1 to 2
 
 
 class Registry:
@@ -58,12 +64,14 @@ class Registry:
         self.path = path
         self._busy_timeout = busy_timeout
         self._file: tuple[int, int] | None = None
+        trust.check_registry(path)
         _make_owner_only(path)
         with self._errors():
             # apsw's stubs name types that Python 3.11 does not have.
             self.connection = cast("Any", _connected(path))
             try:
                 self.connection.set_busy_timeout(int(busy_timeout * 1000))
+                self._distrust()
                 self._prepare()
                 self._file = file_identity(path)
             except BaseException:
@@ -138,15 +146,23 @@ class Registry:
             "UPDATE counter SET value = value + 1 WHERE name = ? RETURNING value", (counter,)
         )
 
+    def _distrust(self) -> None:
+        """What is removed is overwritten, and no view or function of a stranger's schema runs."""
+        self.connection.pragma("secure_delete", True)
+        self.connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+
     def _prepare(self) -> None:
-        if self._is_ours():
+        if self._version() == SCHEMA_VERSION:
             return
         self._use_wal()
         with self.transaction():
-            if not self._is_ours():  # another process may have been quicker
-                self.connection.execute(_schema())
-                self.connection.pragma("application_id", APPLICATION_ID)
-                self.connection.pragma("user_version", SCHEMA_VERSION)
+            version = self._version()  # another process may have been quicker
+            if version == SCHEMA_VERSION:
+                return
+            self.connection.execute(SEALS if version else _schema())
+            self.connection.pragma("application_id", APPLICATION_ID)
+            self.connection.pragma("user_version", SCHEMA_VERSION)
 
     def _use_wal(self) -> None:
         """Switch the journal, though two processes may make one file at once.
@@ -165,13 +181,13 @@ class Registry:
                 time.sleep(BUSY_RETRY * random())
         self.connection.set_busy_timeout(int(self._busy_timeout * 1000))
 
-    def _is_ours(self) -> bool:
-        """False for an empty file; `RegistryError` for a stranger's, which is only read."""
+    def _version(self) -> int:
+        """0 for an empty file; `RegistryError` for a stranger's, which is only read."""
         with self._snapshot():  # should another process be making it
             application = self.connection.pragma("application_id")
             version = self.connection.pragma("user_version")
             tables = self.value("SELECT count(*) FROM sqlite_schema")
-        if application == APPLICATION_ID and version != SCHEMA_VERSION:
+        if application == APPLICATION_ID and not 0 < version <= SCHEMA_VERSION:
             raise RegistryError(
                 path=self.path,
                 reason=f"its schema is version {version}, this program knows {SCHEMA_VERSION}",
@@ -181,7 +197,7 @@ class Registry:
             raise RegistryError(
                 path=self.path, reason="it is a database of another program", advice=NOT_OURS
             )
-        return application == APPLICATION_ID
+        return version
 
     @contextmanager
     def _snapshot(self) -> Generator[None]:
@@ -283,7 +299,7 @@ def _damaged(path: str, error: apsw.Error) -> RegistryError:
         reason = f"it is damaged, and of the newer version {header.user_version}"
         return RegistryError(path=path, reason=reason, advice=NEWER)
     with suppress(OSError):
-        os.close(os.open(RegistryFolder(path).damaged, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.close(open_ours(RegistryFolder(path).damaged, os.O_CREAT | os.O_WRONLY))
     return RegistryDamagedError(path=path, reason=str(error), advice=DAMAGED)
 
 

@@ -34,6 +34,8 @@ class Claim:
     origin: str
     previous_run_id: str | None
     """The run of the attempt before, whose folder goes now; None for a first attempt."""
+    max_attempts: int
+    seal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class RunRow:
     """When it was claimed, in monotonic seconds of the boot that it lives in."""
     timeout: float | None
     memory_limit: int | None
+    seal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,8 @@ def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> l
         now = clock.wall()
         waiting = registry.rows(
             "SELECT seq, job_id, command, attempt, timeout, memory_limit, params, call, origin,"
-            " run_id FROM jobs WHERE status = 'pending' AND start_order IS NOT NULL"
-            " AND coalesce(not_before, 0) <= ? ORDER BY start_order LIMIT ?",
+            " run_id, max_attempts, seal FROM jobs WHERE status = 'pending'"
+            " AND start_order IS NOT NULL AND coalesce(not_before, 0) <= ? ORDER BY start_order LIMIT ?",
             (clock.monotonic() if due is None else due, len(run_ids)),
         )
         for run_id, row in zip(run_ids, waiting, strict=False):
@@ -113,10 +116,12 @@ def waiting(registry: Registry, due: float | None = None) -> bool:
     )
 
 
-def record_spawn(registry: Registry, run_id: str, identity: str) -> None:
-    """Record the worker's identity; only then may its gate open."""
+def record_spawn(registry: Registry, run_id: str, identity: str, seal: str | None = None) -> None:
+    """Record the worker's identity, with its seal (`seals.of_run`); then may its gate open."""
     with registry.transaction(durable=False):
-        registry.execute("UPDATE runs SET identity = ? WHERE run_id = ?", (identity, run_id))
+        registry.execute(
+            "UPDATE runs SET identity = ?, seal = ? WHERE run_id = ?", (identity, seal, run_id)
+        )
 
 
 def record_events(
@@ -171,7 +176,8 @@ def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bo
             "UPDATE jobs SET status = ?, error_code = ?, error_message = ?, exit_code = ?,"
             " signal = ?, result = ?, result_size = ?, finished_at = ?, kept_since = ?,"
             " updated_at = ?, rev = ?,"
-            " origin = NULL, progress = CASE ? WHEN 'completed' THEN 100 ELSE progress END"
+            " origin = NULL, seal = NULL,"
+            " progress = CASE ? WHEN 'completed' THEN 100 ELSE progress END"
             " WHERE run_id = ? AND status = 'running'",
             (
                 ending.status, ending.error_code, ending.error_message, ending.exit_code,
@@ -209,11 +215,21 @@ def put_back(registry: Registry, run_id: str, *, counted: bool = True) -> bool:
     return bool(back)
 
 
+def without_run(registry: Registry) -> list[str]:
+    """Runs of running jobs that have no record; none of ours is ever so."""
+    rows = registry.rows(
+        "SELECT run_id FROM jobs WHERE finished_at IS NULL AND status = 'running'"
+        " AND run_id NOT IN (SELECT run_id FROM runs)"
+    )
+    return [run_id for (run_id,) in rows]
+
+
 def all_runs(registry: Registry) -> list[RunRow]:
     """Every run that may have a living process, with what its job says."""
     rows = registry.rows(
         "SELECT r.run_id, r.seq, r.attempt, r.boot, r.identity, r.started, r.events_offset,"
-        " j.job_id, j.status, j.run_id, r.began, j.timeout, j.memory_limit"
+        " j.job_id, j.status, j.run_id, r.began, j.timeout, j.memory_limit,"
+        " r.seal"
         " FROM runs r JOIN jobs j USING (seq)"
     )
     return [RunRow(*row) for row in rows]

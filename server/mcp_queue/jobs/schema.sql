@@ -1,4 +1,4 @@
--- The registry, schema version 1. Every change of a job's row takes the next number of
+-- The registry, schema version 2. Every change of a job's row takes the next number of
 -- counter.rev, so a reader asks for "rev > the last I saw".
 
 CREATE TABLE counter (
@@ -45,6 +45,7 @@ CREATE TABLE jobs (
     call            TEXT NOT NULL,              -- how a worker finds and calls the command
     origin          TEXT,                       -- the submitting server's interpreter, folder and
                                                 -- environment; NULL once the job has ended
+    seal            TEXT,                       -- jobs/seals.py; NULL once the job has ended
     CHECK ((finished_at IS NULL) = (status IN ('pending', 'running'))),
     CHECK ((kept_since IS NULL) = (finished_at IS NULL))
 );
@@ -68,7 +69,8 @@ CREATE TABLE runs (
     began         REAL NOT NULL,                -- monotonic seconds of that boot
     identity      TEXT,                         -- of the worker; NULL until its spawn is recorded
     started       INTEGER NOT NULL DEFAULT 0,   -- the worker said so: user code may have run
-    events_offset INTEGER NOT NULL DEFAULT 0    -- bytes of events.jsonl that are settled here
+    events_offset INTEGER NOT NULL DEFAULT 0,   -- bytes of events.jsonl that are settled here
+    seal          TEXT                          -- jobs/seals.py, of the identity
 ) WITHOUT ROWID;                                -- a row as long as a process of it may live
 
 -- What running jobs ask the person. An answer stays until its job has ended, so that a second one is

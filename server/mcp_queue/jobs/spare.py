@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from mcp_queue.jobs import events
+from mcp_queue.system import ours
 
 SIZE = 64 * 1024  # bytes
 
@@ -31,8 +32,7 @@ def write(descriptor: int, line: bytes, result: bytes) -> None:
 def take(path: str) -> dict[str, object] | None:
     """The outcome in ``result.json``, which then holds the result alone; None if none is there."""
     try:
-        with open(path, "rb") as file:
-            content = file.read(SIZE)
+        content = ours.read_ours(path, SIZE)
     except OSError:
         return None
     line, _, rest = content.partition(b"\n")
@@ -41,7 +41,8 @@ def take(path: str) -> dict[str, object] | None:
         return None
     size = outcome.get("result_size")
     if "result" not in outcome and isinstance(size, int):
-        with open(path + ".new", "wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with open(ours.open_ours(path + ".new", flags), "wb") as file:
             file.write(rest[:size])
         os.replace(path + ".new", path)
     return outcome

@@ -21,7 +21,8 @@ def bury(registry: Registry, job_id: str, reason: str) -> bool:
         registry.changed(
             "UPDATE jobs SET status = 'deleted', reason = ?,"
             " finished_at = coalesce(finished_at, ?), kept_since = ?, updated_at = ?, rev = ?,"
-            " origin = NULL, params = '{}', result = NULL, result_size = NULL"
+            " origin = NULL, seal = NULL, params = '{}', call = '{}', result = NULL,"
+            " result_size = NULL, description = '', error_code = NULL, error_message = NULL"
             " WHERE job_id = ? AND status <> 'deleted'",
             (reason, now, steady.now(registry), now, registry.next("rev"), job_id),
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mcp_queue.errors import ArtifactNotFoundError
 from mcp_queue.jobs import artifact_names, artifact_rows, job_rows
 from mcp_queue.jobs.artifact_rows import ArtifactRow
+from mcp_queue.system.ours import open_ours
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RegistryFolder
@@ -53,7 +54,7 @@ def find(registry: Registry, folder: RegistryFolder, job_id: str, name: str) -> 
     row = None
     if record.run_id is not None and artifact_names.fault_of(name) is None:
         row = artifact_rows.find(registry, record.run_id, name)
-    if record.run_id is None or row is None:
+    if record.run_id is None or row is None or not artifact_names.is_file(row.file):
         raise ArtifactNotFoundError(job_id=job_id, name=name[: artifact_names.NAME_LIMIT])
     return of_row(folder, job_id, record.run_id, row)
 
@@ -72,6 +73,6 @@ def of_row(folder: RegistryFolder, job_id: str, run_id: str, row: ArtifactRow) -
 
 
 def _read(path: str, offset: int, length: int | None) -> bytes:
-    with open(path, "rb") as file:
+    with open(open_ours(path, os.O_RDONLY, deep=2), "rb") as file:
         file.seek(offset)
         return file.read(-1 if length is None else length)

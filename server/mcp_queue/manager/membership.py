@@ -17,7 +17,7 @@ from mcp_queue.errors import QueueError, RegistryGoneError
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
-from mcp_queue.manager import leftovers, supervision
+from mcp_queue.manager import key_file, leftovers, supervision
 from mcp_queue.manager.hub import Hub
 from mcp_queue.manager.registry_threads import RegistryThreads
 from mcp_queue.manager.supervision import Supervision
@@ -59,7 +59,10 @@ class Membership:
         self._hub = Hub()
         self._seen_rev = 0
         self.supervision = Supervision(
-            self._threads, self.folder, self._identity if settings.in_memory else ""
+            self._threads,
+            self.folder,
+            self._identity if settings.in_memory else "",
+            self.key_file,
         )
         self._bell: Bell | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -105,6 +108,10 @@ class Membership:
         self._threads.close(wait=wait)
         if self._temporary is not None and gone:  # else the supervisor removes it
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def key_file(self) -> str:
+        """Where the key lies that this process seals jobs with."""
+        return key_file.path(self._temporary)
 
     async def read(
         self, function: Callable[Concatenate[Registry, P], T], /, *args: P.args, **kwargs: P.kwargs

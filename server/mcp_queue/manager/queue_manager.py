@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import uuid
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,7 +15,7 @@ from mcp_queue.errors import (
     JobNotFoundError,
     QueueDisabledError,
 )
-from mcp_queue.jobs import job_rows, question_rows, states
+from mcp_queue.jobs import job_rows, question_rows, seals, states
 from mcp_queue.jobs.job_rows import NewJob
 from mcp_queue.manager import job_calls
 from mcp_queue.manager.origin import origin, working_folder
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.jobs.registry import Registry
     from mcp_queue.manager.job_calls import JobCall
 
 STOP_MARGIN = 1.0  # seconds beyond the grace that a stop is waited for
@@ -116,7 +118,7 @@ class QueueManager(QueueReader):
             max_attempts=info.max_attempts,
             memory_limit=info.memory_limit or self.settings.default_memory_limit,
         )
-        return await self._member.change(job_rows.add, job)
+        return await self._member.change(_add_sealed, job, self._member.key_file())
 
     async def add_job(
         self,
@@ -212,3 +214,8 @@ class QueueManager(QueueReader):
     async def _full(self) -> bool:
         totals = await self._member.read(job_rows.totals)
         return totals[states.RUNNING] >= self.settings.max_concurrent_jobs
+
+
+def _add_sealed(registry: Registry, job: NewJob, key_file: str) -> JobRecord:
+    key = seals.read_key(key_file)
+    return job_rows.add(registry, replace(job, seal=seals.of_job(key, job)))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue.errors import InvalidJobStateError, InvalidParamsError
-from mcp_queue.jobs import artifact_rows, job_rows, logs, retention, states
+from mcp_queue.jobs import artifact_names, artifact_rows, job_rows, logs, retention, states
 from mcp_queue.manager import health
 from mcp_queue.manager.membership import Membership
+from mcp_queue.system.ours import open_ours, read_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +91,7 @@ class QueueReader:
         from mcp_queue.manager import artifacts
 
         record = await self._kept(job_id)
-        rows = [row for row in await self.kept_by(record) if row.file is not None]
+        rows = [row for row in await self.kept_by(record) if artifact_names.is_file(row.file)]
         of_row, folder, run_id = artifacts.of_row, self._member.folder, record.run_id or ""
         return [of_row(folder, job_id, run_id, row) for row in rows]
 
@@ -220,12 +222,11 @@ class QueueReader:
 
 def _beginning(path: str, characters: int) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(open_ours(path, os.O_RDONLY), encoding="utf-8") as file:
             return file.read(characters)
     except FileNotFoundError:  # deleted or forgotten in this very moment
         return ""
 
 
 def _load(path: str) -> Any:
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+    return json.loads(read_ours(path))

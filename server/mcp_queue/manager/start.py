@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mcp_queue.jobs.start_report import IN_CHARGE, NOT_NEEDED
 from mcp_queue.manager.origin import environment, package_folders, python
+from mcp_queue.system.ours import open_ours
 from mcp_queue.system.spawn import spawn_detached
 
 if TYPE_CHECKING:
@@ -39,13 +40,15 @@ class Verdict:
     """It would not have gone otherwise a moment later; a process that was killed may."""
 
 
-def start(folder: RegistryFolder, owner: str, tell: Callable[[Verdict], None]) -> None:
+def start(
+    folder: RegistryFolder, owner: str, key_file: str, tell: Callable[[Verdict], None]
+) -> None:
     """Start a supervisor; ``tell`` is called once, in a thread, when it has taken charge or failed.
 
-    Raises `OSError` when no process can be had.
+    ``key_file``: of the seals that it checks. Raises `OSError` when no process can be had.
     """
     path = folder.path.removesuffix(".d")
-    argv = [*python(), "-P", "-c", BOOT, *package_folders(), path, owner]
+    argv = [*python(), "-P", "-c", BOOT, *package_folders(), path, owner, key_file]
     before = _size(folder.log)
     process = spawn_detached(argv, env=environment(), log=folder.log)
 
@@ -68,7 +71,7 @@ def start(folder: RegistryFolder, owner: str, tell: Callable[[Verdict], None]) -
 def said(log: str, start: int) -> str:
     """The line of the log, of those from byte ``start`` on, that says best what is wrong."""
     try:
-        with open(log, "rb") as file:
+        with open(open_ours(log, os.O_RDONLY), "rb") as file:
             file.seek(max(start, _size(log) - TAIL))
             text = file.read(TAIL).decode(errors="replace")
     except OSError:

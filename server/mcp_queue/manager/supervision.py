@@ -20,6 +20,8 @@ from mcp_queue.manager.start import Verdict
 from mcp_queue.system.watch import watch_holder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp_queue.jobs.folder import RegistryFolder
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.manager.registry_threads import RegistryThreads
@@ -60,9 +62,16 @@ def rest(young_deaths: int) -> float:
 class Supervision:
     """One task of a manager; `check` wakes it. ``owner``: see `supervisor.state.State.owner`."""
 
-    def __init__(self, threads: RegistryThreads, folder: RegistryFolder, owner: str) -> None:
+    def __init__(
+        self,
+        threads: RegistryThreads,
+        folder: RegistryFolder,
+        owner: str,
+        key_file: Callable[[], str],
+    ) -> None:
         self._threads = threads
         self._folder = folder
+        self._key_file = key_file
         self._owner = owner
         self._wake = asyncio.Event()
         self._started_at = float("-inf")
@@ -221,7 +230,7 @@ class Supervision:
 
         self.outlook.begin()
         try:
-            start.start(self._folder, self._owner, tell)
+            start.start(self._folder, self._owner, self._key_file(), tell)
         except OSError as error:
             self._mute_since = None
             self._fail(_words(error))

@@ -55,6 +55,7 @@ CAUSES = {
     "timeout": "it ran longer than its command allows; see how far it came and what it did last",
     "interrupted": "its process was lost with its machine; it may run again if it is repeatable",
     "out_of_memory": "its processes used more memory than its command allows",
+    "untrusted": "another user wrote it, or it was sealed with another key, so it was not run",
     "result_not_serializable": "the work was done, but its result cannot be given out; the command "
     "is to be corrected",
     "import_error": "its module could not be loaded where the job ran",

@@ -1,4 +1,4 @@
-"""``python -m mcp_queue.supervisor REGISTRY OWNER``: started by servers, never by hand."""
+"""``python -m mcp_queue.supervisor REGISTRY OWNER KEY_FILE``: started by servers, never by hand."""
 
 from __future__ import annotations
 

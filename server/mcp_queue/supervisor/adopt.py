@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import bell, member_rows, run_rows, states
+from mcp_queue.jobs import bell, member_rows, run_rows, seals, states
 from mcp_queue.supervisor import dispatch, retry, settle
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system.identity import boot_of, own_identity
@@ -21,6 +21,7 @@ def adopt(state: State) -> None:
     """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
     here = boot_of(own_identity())
     retry.adopt(state)
+    key = seals.read_key(state.key_file)
     for row in run_rows.all_runs(state.registry):
         if row.identity is None and row.boot != here:
             # A power cut may have taken the record of a spawn along.
@@ -29,9 +30,13 @@ def adopt(state: State) -> None:
             # Its spawn was never recorded, so its gate never opened: it did not run.
             why = "the supervisor died before the job began"
             settle.never_ran(state, row.run_id, why, counted=False)
+        elif not seals.holds_for_run(key, row):
+            settle.untrusted(state, row.run_id, seals.NOT_FOLLOWED)
         else:
             started = row.started or row.boot != here
             _adopt_run(state, row, row.identity, started)
+    for run_id in run_rows.without_run(state.registry):
+        settle.untrusted(state, run_id, seals.NOT_OURS)
     _remove_strange_folders(state)
     _remove_stale_bells(state)
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
 from mcp_queue.errors import QueueError
-from mcp_queue.jobs import events, run_rows
+from mcp_queue.jobs import events, run_rows, seals
 from mcp_queue.supervisor import log_cap, manners, memory, retry, settle, stop
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system import crash
+from mcp_queue.system.ours import open_ours
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RunFolder
@@ -61,23 +62,32 @@ def supervise(state: State, run: Run, began: float | None = None) -> None:
 
 
 def _start(state: State, claim: Claim) -> None:
+    key = seals.read_key(state.key_file)
+    if not seals.holds_for_job(key, claim):
+        settle.untrusted(state, claim.run_id, seals.NOT_OURS)
+        return
     folder = state.folder.run(claim.run_id)
     if claim.previous_run_id is not None:
         shutil.rmtree(state.folder.run(claim.previous_run_id).path, ignore_errors=True)
     try:
-        _write_job(state, claim, folder)
+        made = _write_job(state, claim, folder)
         worker = state.executor.start(claim.run_id, folder, json.loads(claim.origin))
     except OSError as error:
         why = f"the worker could not be started: {_why_not(error, json.loads(claim.origin))}"
         settle.never_ran(state, claim.run_id, why)
         return
     crash.point("spawn.before_record")
+    seal = seals.of_run(key, claim.run_id, worker.identity)
     try:
-        run_rows.record_spawn(state.registry, claim.run_id, worker.identity)
+        run_rows.record_spawn(state.registry, claim.run_id, worker.identity, seal)
     except QueueError:
         worker.abandon()
         raise
     crash.point("spawn.after_record")
+    if _identity(folder.path) != made:
+        worker.abandon()
+        settle.lost(state, claim.run_id, f"the folder of its run, {folder.path}, was replaced")
+        return
     run = _new_run(claim, folder, worker)
     supervise(state, run)
     manners.begin(state, run)
@@ -106,11 +116,24 @@ def _new_run(claim: Claim, folder: RunFolder, worker: Worker) -> Run:
     )
 
 
-def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:
-    """``job.json``: all that the worker must know."""
+def _identity(folder: str) -> tuple[int, int] | None:
+    """Which folder has this name now; a link is none."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _write_job(state: State, claim: Claim, folder: RunFolder) -> tuple[int, int] | None:
+    """Make the folder of the run, and in it ``job.json``: all that the worker must know.
+
+    The answer tells which folder it is.
+    """
     call, origin = json.loads(claim.call), json.loads(claim.origin)
     shutil.rmtree(folder.path, ignore_errors=True)  # of a start that could not be stored
     os.mkdir(folder.path, 0o700)
+    made = _identity(folder.path)
     job = {
         "v": events.VERSION,
         "job_id": claim.job_id,
@@ -124,8 +147,9 @@ def _write_job(state: State, claim: Claim, folder: RunFolder) -> None:
         "bell": state.folder.bell,
         "dies_with_supervisor": bool(state.owner),
     }
-    descriptor = os.open(folder.job, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = open_ours(folder.job, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         events.write_all(descriptor, json.dumps(job).encode())
     finally:
         os.close(descriptor)
+    return made

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mcp_queue.jobs.kept_log import NOTHING, Gap, read_gap, write_gap
 from mcp_queue.system.holes import punch
+from mcp_queue.system.ours import open_ours
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.state import Run, State
@@ -62,7 +63,7 @@ def shorten(path: str, size: int, cap: int) -> None:
         write_gap(path, NOTHING)
         gap = NOTHING
     head = gap.start or min(HEAD, cap // 4 // BLOCK * BLOCK)
-    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
+    descriptor = open_ours(path, os.O_WRONLY)
     try:
         if not gap.cut and not _make_hole(path, descriptor, gap, head, size, cap):
             gap = Gap(head, head, cut=True)

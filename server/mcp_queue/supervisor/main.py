@@ -34,7 +34,7 @@ LOCK_PATIENCE = 10.0  # seconds that one which leaves may take
 
 def main() -> None:
     """Supervise the registry of the command line until there is nobody to stay for."""
-    path, owner = sys.argv[1:3]
+    path, owner, key_file = sys.argv[1:4]
     detach()
     if owner and not os.path.exists(path):  # its in-memory registry is gone already
         start_report.report(start_report.NOT_NEEDED)
@@ -45,7 +45,7 @@ def main() -> None:
     registry = Registry(path, busy_timeout=START_TIMEOUT)
     lock = FileLock(folder.lock)
     if _take(lock, registry):
-        _supervise(registry, folder, owner)
+        _supervise(registry, folder, owner, key_file)
     else:
         start_report.report(start_report.NOT_NEEDED)
     registry.close()
@@ -65,7 +65,7 @@ def _take(lock: FileLock, registry: Registry) -> bool:
     return True
 
 
-def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
+def _supervise(registry: Registry, folder: RegistryFolder, owner: str, key_file: str) -> None:
     loop = Loop()
     state = State(
         registry=registry,
@@ -74,6 +74,7 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str) -> None:
         bell=Bell(folder.bell),
         executor=local.LocalExecutor(),
         settings=members.settings_in_force(registry),
+        key_file=key_file,
         owner=owner,
     )
     state.look = partial(_look, state)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mcp_queue.jobs import events, run_rows, spare, states
+from mcp_queue.jobs import artifact_names, events, run_rows, seals, spare, states
 from mcp_queue.jobs.run_rows import Ending
 from mcp_queue.supervisor import log_cap, questions, retry, stop
 from mcp_queue.supervisor.executors import Death
@@ -90,6 +90,13 @@ def lost(state: State, run_id: str, why: str) -> None:
     run_rows.finish(state.registry, run_id, ending, gone=True)
 
 
+def untrusted(state: State, run_id: str, why: str) -> None:
+    """What is to run, or ran, bears no seal of ours: its job has failed, and nothing is touched."""
+    ending = Ending(states.FAILED, seals.UNTRUSTED, why.format(key=state.key_file))
+    run_rows.finish(state.registry, run_id, ending, gone=True)
+    state.look_soon()
+
+
 def _end(state: State, run: Run, death: Death) -> None:
     ending = _ending(run, death)
     lost = run.outcome is None and run.cause is None
@@ -145,7 +152,7 @@ def _read_news(state: State, run: Run) -> None:
     )
     run.offset = offset
     questions.confirm(state, run, told.withdrawn)
-    for file in replaced:
+    for file in filter(artifact_names.is_file, replaced):
         with suppress(OSError):
             os.unlink(os.path.join(run.folder.artifacts, file))
 

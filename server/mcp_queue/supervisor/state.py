@@ -71,6 +71,8 @@ class State:
     bell: Bell
     executor: Executor
     settings: Settings
+    key_file: str
+    """Of the key that jobs and runs are sealed with (`jobs.seals`)."""
     owner: str
     """Identity of the server whose in-memory registry this is; empty for a persistent one."""
     runs: dict[str, Run] = field(default_factory=dict[str, "Run"])

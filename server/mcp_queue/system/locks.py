@@ -17,6 +17,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+from mcp_queue.system.ours import NotOursError, open_ours
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -31,8 +33,11 @@ class FileLock:
         self._descriptor: int | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; never waits. Raises `OSError` where there are none."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the lock if it is free; never waits.
+
+        Raises `OSError` where there are none, or where it is not ours.
+        """
+        descriptor = open_ours(self._path, os.O_RDWR | os.O_CREAT)
         try:
             if sys.platform == "win32":
                 msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -76,8 +81,8 @@ def is_held(path: str) -> bool:
     the file cannot be opened now, for want of descriptors say: nobody is dead on that account.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
+        descriptor = open_ours(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError, NotOursError):
         return False
     except OSError:
         return True
@@ -96,7 +101,7 @@ def is_held(path: str) -> bool:
 def wait_until_free(path: str) -> None:
     """Block until nobody holds the lock of the file. Raises `OSError`; not for Windows."""
     assert sys.platform != "win32"
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = open_ours(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
     finally:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mcp_queue.system.locks import lock_if_free
+from mcp_queue.system.ours import open_ours
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -54,7 +55,7 @@ def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subproc
 @contextmanager
 def _appending(path: str) -> Generator[int]:
     """A descriptor of a file of the owner's alone, made when missing."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = open_ours(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         yield descriptor
     finally:

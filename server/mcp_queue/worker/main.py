@@ -8,6 +8,7 @@ import sys
 from mcp_queue.jobs import events
 from mcp_queue.jobs.folder import RunFolder
 from mcp_queue.system import crash, tree
+from mcp_queue.system.ours import read_ours
 from mcp_queue.worker import output
 from mcp_queue.worker.reporter import Reporter
 
@@ -62,8 +63,7 @@ def _events() -> int | None:
 def _read_job(run: RunFolder) -> dict[str, Any]:
     import json
 
-    with open(run.job, encoding="utf-8") as file:
-        return json.load(file)
+    return json.loads(read_ours(run.job))
 
 
 def _flush() -> None:

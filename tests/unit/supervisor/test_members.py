@@ -42,6 +42,7 @@ def state(tmp_path: Path) -> Iterator[State]:
         bell=bell,
         executor=LocalExecutor(),
         settings=SETTINGS,
+        key_file=str(tmp_path / "key"),
         owner="",
     )
     bell.close()

@@ -1,0 +1,117 @@
+"""Seals: what a worker will run was written by this user, and so was which process it became.
+
+A seal is an HMAC-SHA256 with a key that lies outside of every registry, in a file for its owner
+alone. A job that a repository brought along has none, and neither has one that was changed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+from mcp_queue.errors import KeyFileError
+from mcp_queue.system import ours
+
+if TYPE_CHECKING:
+    from mcp_queue.jobs.job_rows import NewJob
+    from mcp_queue.jobs.run_rows import Claim, RunRow
+
+SIZE = 32  # bytes of a key
+UNTRUSTED = "untrusted"  # the code of a job that is not run
+NOT_OURS = (
+    "this user did not write what it runs, or with another key than {key}. Nothing of it was run. "
+    "Submit it again if it is yours. Servers that share a registry need one key: MCP_QUEUE_KEY_FILE"
+)
+NOT_FOLLOWED = (
+    "its process was not started by this user's queue, or with another key than {key}. It is left "
+    "alone. Servers that share a registry need one key: MCP_QUEUE_KEY_FILE"
+)
+
+
+def of_job(key: bytes, job: NewJob | Claim) -> str:
+    """The seal of a job: of all that decides what a worker does."""
+    return _seal(
+        key, "job", job.job_id, job.command, job.params, job.call, job.origin, job.timeout,
+        job.max_attempts, job.memory_limit,
+    )  # fmt: skip
+
+
+def of_run(key: bytes, run_id: str, identity: str) -> str:
+    """The seal of a run: it is this process."""
+    return _seal(key, "run", run_id, identity)
+
+
+def holds_for_job(key: bytes, claim: Claim) -> bool:
+    """Whether a job that was claimed bears its seal."""
+    return _equal(claim.seal, of_job(key, claim))
+
+
+def holds_for_run(key: bytes, run: RunRow) -> bool:
+    """Whether the record of a run's process bears its seal."""
+    return run.identity is not None and _equal(run.seal, of_run(key, run.run_id, run.identity))
+
+
+def read_key(path: str) -> bytes:
+    """The key in this file, which is made when missing, by one process of several.
+
+    `KeyFileError` when it cannot be had, or when others may read or change it.
+    """
+    try:
+        try:
+            return _read(path)
+        except FileNotFoundError:
+            _make(path)
+            return _read(path)
+    except OSError as error:
+        raise KeyFileError(path=path, reason=error.strerror or str(error)) from error
+
+
+def _read(path: str) -> bytes:
+    with open(ours.open_ours(path, os.O_RDONLY, deep=0), "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if sys.platform != "win32" and mode & 0o077:
+            fault = f"other users may read it (mode {stat.S_IMODE(mode):03o})"
+            raise ours.NotOursError(path, fault)
+        key = file.read(SIZE + 1)
+    if len(key) != SIZE:
+        raise ours.NotOursError(path, f"it does not hold {SIZE} bytes")
+    return key
+
+
+def _make(path: str) -> None:
+    """Under a name of its own, then by a link, so that nobody ever sees a part of it."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    new = f"{path}.{os.urandom(8).hex()}"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        try:
+            os.write(descriptor, os.urandom(SIZE))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            pass  # another was quicker
+        except OSError:  # a file system without links
+            os.replace(new, path)
+    finally:
+        try:
+            os.unlink(new)
+        except FileNotFoundError:
+            pass
+
+
+def _seal(key: bytes, *fields: object) -> str:
+    import hmac  # what starts needs no seal
+    import json
+
+    return hmac.digest(key, json.dumps(fields).encode(), "sha256").hex()
+
+
+def _equal(one: str | None, other: str) -> bool:
+    import hmac
+
+    return isinstance(one, str) and hmac.compare_digest(one.encode(), other.encode())

@@ -1,0 +1,76 @@
+"""A registry says what is to be run, so it has to be its user's own: its file, folder and way.
+
+Other users cannot put anything in the place of what was found to be ours. What a repository or an
+archive brings along is ours as well, so its links are not followed (`system.ours`) and its jobs
+are not run (`seals`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mcp_queue.errors import RegistryUntrustedError
+from mcp_queue.system import ours
+
+COMPANIONS = ("-wal", "-shm", "-journal")  # of the file, by SQLite
+_OWN = (
+    "A registry says what is run, so it has to be yours alone. Choose another registry_path, in a "
+    "folder of yours; if all of it is yours indeed, {mend}."
+)
+
+
+def check_registry(path: str) -> None:
+    """Raise `RegistryUntrustedError` unless the file is ours alone, or is missing.
+
+    One that others may read is closed to them.
+    """
+    with _Refusals(path):
+        real = os.path.realpath(path)  # SQLite follows links, too, and its files lie beside that
+        ours.check_way(os.path.dirname(real))
+        for file in (real, *(real + suffix for suffix in COMPANIONS)):
+            if os.path.lexists(file) and not os.path.isdir(file):
+                ours.check_file(file)
+                _close(file, 0o600)
+
+
+def check_folder(registry_path: str, folder: str) -> None:
+    """The same for a folder that belongs to the registry and exists."""
+    with _Refusals(registry_path):
+        ours.check_folder(folder)
+        _close(folder, 0o700)
+
+
+def check_name(registry_path: str, name: str) -> None:
+    """Raise `RegistryUntrustedError` for what is no name of a file but leads elsewhere."""
+    if not 0 < len(name) <= 128 or not name.replace("-", "").replace("_", "").isalnum():
+        raise RegistryUntrustedError(
+            path=registry_path,
+            reason=f"a name of a file in it is {name!r:.80}",
+            advice="This program wrote no such name. Choose another registry_path.",
+        )
+
+
+def _close(path: str, mode: int) -> None:
+    """Take away what others may do; the file itself is not opened."""
+    if sys.platform != "win32" and os.stat(path).st_mode & 0o077:
+        os.chmod(path, mode)
+
+
+class _Refusals:
+    """Turns what is not ours into the error that says so."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ours.NotOursError):
+            place, fault = str(error.filename), str(error.strerror)
+            mend = f"`chmod go-w {place}`" if "write" in fault else f"make {place} yours"
+            where = "" if place == self._path else f"{place}: "
+            raise RegistryUntrustedError(
+                path=self._path, reason=f"{where}{fault}", advice=_OWN.format(mend=mend)
+            ) from error
