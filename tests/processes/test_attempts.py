@@ -14,6 +14,7 @@ import support.lost_commands  # noqa: F401 (registers the commands)
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.manager import QueueManager
+from support import harm
 from support.processes import sleeper
 from support.queues import (
     becomes_true,
@@ -172,9 +173,7 @@ async def test_what_a_reboot_cut_off_is_run_again(
         os.kill(pid, signal.SIGKILL)
     await lines.end()
     with sleeper() as stranger:  # it got a pid that was a worker's before
-        registry = Registry(queue.registry_path)
-        registry.execute("UPDATE runs SET identity = ?", (f"another boot||{stranger.pid}|1",))
-        registry.close()
+        harm.rewrite(queue.registry_path, lambda _: f"another boot||{stranger.pid}|1")
         lines.let_go()
         async with opened(replace(persistent, retry_backoff_seconds=0)) as queue:
             lost = await done(queue, once)

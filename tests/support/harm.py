@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from mcp_queue.jobs import member_rows, run_rows
+from mcp_queue.jobs import member_rows, run_rows, seals
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
+from mcp_queue.manager import key_file
 from mcp_queue.system.identity import DEAD, identity_of, pid_of, state_of
 from mcp_queue.system.watch import watch
 from support.leaks import marked_processes
@@ -75,8 +76,9 @@ def supervisors_of(path: str) -> list[psutil.Process]:
 
 
 def rewrite(path: str, change: Callable[[str], str]) -> None:
-    """Change every recorded identity."""
+    """Change every recorded identity; runs bear the seal of this user nevertheless."""
     registry = Registry(path)
+    own = seals.read_key(key_file.path(None))
     with registry.transaction():
         for table, key in (("servers", "server_id"), ("supervisor", "id"), ("runs", "run_id")):
             for name, identity in registry.rows(f"SELECT {key}, identity FROM {table}"):
@@ -85,6 +87,10 @@ def rewrite(path: str, change: Callable[[str], str]) -> None:
                         f"UPDATE {table} SET identity = ? WHERE {key} = ?",
                         (change(identity), name),
                     )
+        for name, identity in registry.rows("SELECT run_id, identity FROM runs"):
+            if identity is not None:
+                seal = seals.of_run(own, name, identity)
+                registry.execute("UPDATE runs SET seal = ? WHERE run_id = ?", (seal, name))
     registry.close()
 
 

@@ -7,9 +7,9 @@ user; where the tests run as somebody else, those that need one are skipped, by 
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -74,10 +74,15 @@ def give_away(path: Path) -> None:
 def open_way(folder: Path) -> None:
     """Let the other user pass through the folders of a test that lead to ``folder``.
 
-    pytest makes those for their owner alone; nothing outside the folder of temporary files is
-    touched.
+    pytest makes those for their owner alone; nothing outside the folder of temporary files, which
+    is everybody's and sticky, is touched.
     """
-    temporary = Path(tempfile.gettempdir()).resolve()
+    closed: list[Path] = []
     for each in (folder.resolve(), *folder.resolve().parents):
-        if each.is_relative_to(temporary) and each != temporary:
-            each.chmod(each.stat().st_mode | 0o011)
+        if each != folder.resolve() and each.stat().st_mode & stat.S_ISVTX:
+            break
+        closed.append(each)
+    else:
+        pytest.skip(f"{folder} is in no folder of temporary files")
+    for each in closed:
+        each.chmod(stat.S_IMODE(each.stat().st_mode) | 0o011)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue import clock
-from mcp_queue.jobs import job_rows, steady
+from mcp_queue.jobs import job_rows, steady, trust
 from mcp_queue.jobs.folder import RegistryFolder
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def servers(registry: Registry) -> list[Server]:
     return [
         Server(name, identity, folder.server_bell(name), bool(left), version)
         for name, identity, left, version in rows
+        if trust.is_name(name)  # else no server of ours wrote it
     ]
 
 

@@ -87,6 +87,16 @@ class Registry:
         self._busy_timeout = seconds
         self.connection.set_busy_timeout(int(seconds * 1000))
 
+    @contextmanager
+    def waiting_at_most(self, seconds: float) -> Generator[None]:
+        """The same within a block."""
+        before = self._busy_timeout
+        self.wait_at_most(seconds)
+        try:
+            yield
+        finally:
+            self.wait_at_most(before)
+
     def execute(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
         """Run one statement outside or inside a transaction."""
         with self._errors():
@@ -183,7 +193,7 @@ class Registry:
 
     def _version(self) -> int:
         """0 for an empty file; `RegistryError` for a stranger's, which is only read."""
-        with self._snapshot():  # should another process be making it
+        with self.snapshot():  # should another process be making it
             application = self.connection.pragma("application_id")
             version = self.connection.pragma("user_version")
             tables = self.value("SELECT count(*) FROM sqlite_schema")
@@ -200,7 +210,7 @@ class Registry:
         return version
 
     @contextmanager
-    def _snapshot(self) -> Generator[None]:
+    def snapshot(self) -> Generator[None]:
         """Read one state of the file; the one of the transaction that is open, if there is one."""
         if self.connection.in_transaction:
             yield

@@ -86,7 +86,8 @@ def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> l
         waiting = registry.rows(
             "SELECT seq, job_id, command, attempt, timeout, memory_limit, params, call, origin,"
             " run_id, max_attempts, seal FROM jobs WHERE status = 'pending'"
-            " AND start_order IS NOT NULL AND coalesce(not_before, 0) <= ? ORDER BY start_order LIMIT ?",
+            " AND start_order IS NOT NULL AND coalesce(not_before, 0) <= ?"
+            " ORDER BY start_order LIMIT ?",
             (clock.monotonic() if due is None else due, len(run_ids)),
         )
         for run_id, row in zip(run_ids, waiting, strict=False):

@@ -41,9 +41,14 @@ def check_folder(registry_path: str, folder: str) -> None:
         _close(folder, 0o700)
 
 
+def is_name(name: str) -> bool:
+    """Whether this may be the name of a run's folder or of a server's bell."""
+    return 0 < len(name) <= 128 and name.replace("-", "").replace("_", "").isalnum()
+
+
 def check_name(registry_path: str, name: str) -> None:
     """Raise `RegistryUntrustedError` for what is no name of a file but leads elsewhere."""
-    if not 0 < len(name) <= 128 or not name.replace("-", "").replace("_", "").isalnum():
+    if not is_name(name):
         raise RegistryUntrustedError(
             path=registry_path,
             reason=f"a name of a file in it is {name!r:.80}",

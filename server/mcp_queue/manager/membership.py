@@ -14,7 +14,7 @@ import anyio
 
 import mcp_queue
 from mcp_queue.errors import QueueError, RegistryGoneError
-from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
+from mcp_queue.jobs import bell, erase, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.manager import key_file, leftovers, supervision
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY = 1.0  # seconds until a read of the registry that failed is tried again
+ERASE = 0.3  # seconds between a deletion and the erasure, and from one try to the next
 LEAVE_MARGIN = 1.0  # seconds beyond ``shutdown_timeout`` that the end of in-memory jobs may take
 
 
@@ -66,9 +67,11 @@ class Membership:
         )
         self._bell: Bell | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._erasing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Open or make the registry and take part in it; close even after this has failed."""
+        left = erase.is_due(self.registry_path)
         await self._threads.open(self.registry_path)
         self.folder.make()
         path = self.folder.server_bell(self._server_id)
@@ -83,6 +86,8 @@ class Membership:
         ]
         self.supervision.check()
         bell.ring(self.folder.bell)
+        if left:
+            self._erase_soon()
         if self._temporary is not None:
             self._tasks.append(asyncio.create_task(asyncio.to_thread(leftovers.clean)))
 
@@ -91,6 +96,7 @@ class Membership:
 
         In-memory jobs are asked to stop and killed after ``shutdown_timeout``; ``wait`` for that.
         """
+        erasing = self._erasing is not None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -99,6 +105,8 @@ class Membership:
         if self._bell is not None:
             with suppress(Exception):
                 await self._threads.write(member_rows.mark_leaving, self._server_id)
+                if erasing:
+                    await self._threads.write(_erase_unless_supervised)
             bell.ring(self.folder.bell)
             if wait and self._temporary is not None:
                 patience = self._settings.shutdown_timeout + LEAVE_MARGIN
@@ -138,6 +146,24 @@ class Membership:
         if missing:
             self.supervision.need()
         return answer
+
+    async def erase_later(self) -> None:
+        """Something was removed; if no supervisor is there to erase it, that is on us."""
+        if await self._threads.read(supervision.missing):
+            self._erase_soon()
+
+    def _erase_soon(self) -> None:
+        if self._erasing is None:
+            self._erasing = asyncio.create_task(self._erase())
+            self._tasks = [*(task for task in self._tasks if not task.done()), self._erasing]
+
+    async def _erase(self) -> None:
+        """Once what was removed with it has gone, too; a supervisor that came meanwhile does it."""
+        done = False
+        while not done:
+            await anyio.sleep(ERASE)
+            self._erasing = None  # what is removed from now on is erased by another
+            done = await self._threads.write(_erase_unless_supervised)
 
     async def watch(
         self, job_ids: Iterable[str] | None = None, begin: Callable[[], None] | None = None
@@ -185,6 +211,10 @@ class Membership:
                 return
             self._seen_rev = changed[-1].rev
             self._hub.publish(changed)
+
+
+def _erase_unless_supervised(registry: Registry) -> bool:
+    return not supervision.missing(registry) or erase.erase(registry)
 
 
 def _for_all(settings: Settings) -> dict[str, Any]:

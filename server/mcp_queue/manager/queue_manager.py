@@ -182,6 +182,7 @@ class QueueManager(QueueReader):
         if before.run_id is not None and before.status != states.RUNNING:
             path = self._member.folder.run(before.run_id).path
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+        await self._member.erase_later()
         return after
 
     # ------------------------------------------------------------------ what happens

@@ -16,7 +16,17 @@ from mcp_queue.jobs import lives, member_rows, start_report
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
-from mcp_queue.supervisor import adopt, dispatch, members, questions, retain, settle, shutdown, stop
+from mcp_queue.supervisor import (
+    adopt,
+    dispatch,
+    erasure,
+    members,
+    questions,
+    retain,
+    settle,
+    shutdown,
+    stop,
+)
 from mcp_queue.supervisor.executors import local
 from mcp_queue.supervisor.loop import Loop
 from mcp_queue.supervisor.state import State
@@ -152,6 +162,7 @@ def _look(state: State) -> None:
     _look_for_damage(state)
     members.ring_servers(state)
     settle.remove_remains(state)
+    erasure.consider(state)
     members.consider_leaving(state)
     state.trouble = ""
     if shutdown.finished(state):

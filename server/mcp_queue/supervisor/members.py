@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import mcp_queue
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.versions import is_newer
-from mcp_queue.supervisor import shutdown
+from mcp_queue.supervisor import erasure, shutdown
 from mcp_queue.supervisor.state import Settings
 from mcp_queue.system.identity import own_identity
 from mcp_queue.system.watch import watch
@@ -106,6 +106,7 @@ def consider_leaving(state: State) -> None:
 
 def _leave(state: State) -> None:
     state.leave_timer = None
+    erasure.finish(state)
     if not member_rows.servers(state.registry) and member_rows.leave_charge(
         state.registry, only_idle=True
     ):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import retention
-from mcp_queue.supervisor import settle
+from mcp_queue.supervisor import erasure, settle
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.state import State
@@ -42,5 +42,7 @@ def forget(state: State) -> None:
         gone = []
     for run_id in filter(None, gone):
         settle.remove_folder(state, run_id)
+    if gone:
+        erasure.removed(state)
     wait = PAUSE if len(gone) == BATCH else retention.check_interval(seconds)
     state.retain_timer = state.loop.later(wait, partial(forget, state))

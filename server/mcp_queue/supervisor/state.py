@@ -98,6 +98,9 @@ class State:
     log_timer: Timer | None = None
     log_interval: float = 0.0
     """Seconds between two looks at the logs of runs."""
+    erase_timer: Timer | None = None
+    erased_rev: int = -1
+    """The last change of which nothing removed is left in the files."""
     retry_timer: Timer | None = None
     retry_due: float | None = None
     """When the timer looks, in monotonic seconds: a job that rests is due."""
