@@ -70,7 +70,7 @@ def server(server: Setup, monkeypatch: pytest.MonkeyPatch) -> Setup:
     return server
 
 
-async def test_nothing_is_left_of_environments_after_ends_and_of_jobs_after_deletes(
+async def test_row_52_nothing_is_left_of_environments_after_ends_and_of_jobs_after_deletes(
     server: Setup,
 ) -> None:
     words = [word(number).rstrip("-") for number in range(JOBS)]
@@ -88,7 +88,9 @@ async def test_nothing_is_left_of_environments_after_ends_and_of_jobs_after_dele
     queues.clear(server.settings["registry_path"])
 
 
-async def test_a_job_that_is_stopped_or_deleted_as_it_waits_leaves_nothing(server: Setup) -> None:
+async def test_row_52_a_job_that_is_stopped_or_deleted_as_it_waits_leaves_nothing(
+    server: Setup,
+) -> None:
     with RawClient(server.command) as client:
         greet(client)
         for number in range(20):
@@ -104,7 +106,7 @@ async def test_a_job_that_is_stopped_or_deleted_as_it_waits_leaves_nothing(serve
         await queues.becomes_true(lambda: not files_with(server, ENVIRONMENT, *words))
 
 
-async def test_a_deletion_is_erased_without_a_supervisor(server: Setup) -> None:
+async def test_row_52_a_deletion_is_erased_without_a_supervisor(server: Setup) -> None:
     path = server.settings["registry_path"]
     with RawClient(server.command) as client:
         greet(client)
@@ -119,7 +121,7 @@ async def test_a_deletion_is_erased_without_a_supervisor(server: Setup) -> None:
         assert not harm.supervisors_of(path)
 
 
-async def test_what_is_past_its_retention_is_erased(server: Setup) -> None:
+async def test_row_52_what_is_past_its_retention_is_erased(server: Setup) -> None:
     with RawClient(server.command) as client:
         greet(client)
         run_jobs(client, 5)
@@ -132,7 +134,9 @@ async def test_what_is_past_its_retention_is_erased(server: Setup) -> None:
 
 
 @posix
-async def test_what_killed_processes_left_is_erased_by_the_next_server(server: Setup) -> None:
+async def test_row_52_what_killed_processes_left_is_erased_by_the_next_server(
+    server: Setup,
+) -> None:
     """Ends that were stored, and nothing erased yet."""
     path = server.settings["registry_path"]
     reader = Registry(path)
@@ -154,7 +158,7 @@ async def test_what_killed_processes_left_is_erased_by_the_next_server(server: S
     queues.clear(path)
 
 
-async def test_it_is_tried_again_while_somebody_reads(server: Setup) -> None:
+async def test_row_52_it_is_tried_again_while_somebody_reads(server: Setup) -> None:
     path = server.settings["registry_path"]
     reader, eraser = Registry(path), Registry(path)
     with RawClient(server.command) as client:
@@ -171,7 +175,7 @@ async def test_it_is_tried_again_while_somebody_reads(server: Setup) -> None:
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_a_large_registry_is_not_written_anew(
+def test_row_52_a_large_registry_is_not_written_anew(
     persistent: Settings, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
     if large:

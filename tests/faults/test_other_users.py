@@ -80,7 +80,7 @@ def check_refused(server: Setup, name: str, *words: str) -> None:
 
 @needs_second_user
 @pytest.mark.parametrize("name", [*PARTS, *LATER])
-def test_what_another_user_owns_is_refused(server: Setup, path: Path, name: str) -> None:
+def test_row_51_what_another_user_owns_is_refused(server: Setup, path: Path, name: str) -> None:
     part = part_of(path, name)
     os.chown(part, 60_606, 60_606)
     check_refused(server, name, "another user (uid 60606) owns it")
@@ -89,7 +89,9 @@ def test_what_another_user_owns_is_refused(server: Setup, path: Path, name: str)
 @posix
 @pytest.mark.parametrize("mode", [0o020, 0o002], ids=["group", "all"])
 @pytest.mark.parametrize("name", [*PARTS, *LATER])
-def test_what_others_may_change_is_refused(server: Setup, path: Path, name: str, mode: int) -> None:
+def test_row_51_what_others_may_change_is_refused(
+    server: Setup, path: Path, name: str, mode: int
+) -> None:
     part = part_of(path, name)
     if mode == 0o020:
         os.chown(part, -1, 60_606)
@@ -102,7 +104,7 @@ def test_what_others_may_change_is_refused(server: Setup, path: Path, name: str,
 @needs_second_user
 @pytest.mark.parametrize("above", [1, 2])
 @pytest.mark.parametrize("how", ["owned", "open", "open to a group", "sticky and owned"])
-def test_a_folder_on_the_way_that_another_user_may_change_is_refused(
+def test_row_51_a_folder_on_the_way_that_another_user_may_change_is_refused(
     server: Setup, path: Path, how: str, above: int
 ) -> None:
     folder = path.parents[above - 1]
@@ -124,7 +126,7 @@ def test_a_folder_on_the_way_that_another_user_may_change_is_refused(
 
 
 @posix
-def test_ordinary_ways_are_taken(path: Path, tmp_path: Path) -> None:
+def test_row_51_ordinary_ways_are_taken(path: Path, tmp_path: Path) -> None:
     """A sticky folder, one that all may read, a link of one's own to a registry elsewhere."""
     path.parent.chmod(0o1777)
     Registry(str(path)).close()
@@ -136,7 +138,7 @@ def test_ordinary_ways_are_taken(path: Path, tmp_path: Path) -> None:
 
 
 @posix
-def test_what_others_may_read_is_closed_to_them(path: Path) -> None:
+def test_row_51_what_others_may_read_is_closed_to_them(path: Path) -> None:
     folder = RegistryFolder(str(path))
     path.chmod(0o644)
     Path(folder.path).chmod(0o755)
@@ -147,7 +149,7 @@ def test_what_others_may_read_is_closed_to_them(path: Path) -> None:
 
 
 @needs_second_user
-def test_nobody_else_uses_a_registry_of_ours(path: Path) -> None:
+def test_row_51_nobody_else_uses_a_registry_of_ours(path: Path) -> None:
     open_way(path.parent)
     path.chmod(0o666)
     program = """
@@ -179,7 +181,7 @@ else:
 
 @needs_second_user
 @pytest.mark.parametrize("how", ["folder", "link"])
-async def test_a_folder_of_a_run_that_is_swapped_before_the_gate_opens(
+async def test_row_51_a_folder_of_a_run_that_is_swapped_before_the_gate_opens(
     server: Setup, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     traces, notes = tmp_path / "traces", tmp_path / "notes"
@@ -220,7 +222,7 @@ async def test_a_folder_of_a_run_that_is_swapped_before_the_gate_opens(
 
 @posix
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602])
-def test_a_key_that_others_may_read_or_change_is_refused(
+def test_row_51_a_key_that_others_may_read_or_change_is_refused(
     server: Setup, mode: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "own key"
@@ -240,7 +242,7 @@ def test_a_key_that_others_may_read_or_change_is_refused(
 
 @posix
 @pytest.mark.parametrize("how", ["a link", "short", "a folder", "another's"])
-def test_a_key_that_is_none_is_refused(tmp_path: Path, how: str) -> None:
+def test_row_51_a_key_that_is_none_is_refused(tmp_path: Path, how: str) -> None:
     file = tmp_path / "key"
     if how == "a link":
         seals.read_key(str(tmp_path / "elsewhere"))
@@ -259,7 +261,7 @@ def test_a_key_that_is_none_is_refused(tmp_path: Path, how: str) -> None:
         seals.read_key(str(file))
 
 
-def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+def test_row_51_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "made" / "key"
     found: list[bytes] = []
     starting = threading.Barrier(8)
@@ -281,7 +283,7 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-async def test_servers_with_two_keys_do_not_run_each_others_jobs(
+async def test_row_51_servers_with_two_keys_do_not_run_each_others_jobs(
     server: Setup, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As in containers that share a volume; with one key of theirs they do."""
@@ -299,7 +301,7 @@ async def test_servers_with_two_keys_do_not_run_each_others_jobs(
     queues.clear(server.settings["registry_path"])
 
 
-def test_a_registry_of_the_version_before_is_brought_up(path: Path) -> None:
+def test_row_51_a_registry_of_the_version_before_is_brought_up(path: Path) -> None:
     registry = Registry(str(path))
     registry.execute("ALTER TABLE jobs DROP COLUMN seal")
     registry.execute("ALTER TABLE runs DROP COLUMN seal")

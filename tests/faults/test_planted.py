@@ -125,7 +125,7 @@ def wait(client: RawClient, job_id: str) -> dict[str, Any]:
 @posix
 @pytest.mark.parametrize("sealed", ["not sealed", "with another key", "before it was changed"])
 @pytest.mark.parametrize("attempts", [1, 3])
-def test_a_waiting_job_is_not_run(
+def test_row_50_a_waiting_job_is_not_run(
     planted: Planted, server: Setup, sealed: str, attempts: int
 ) -> None:
     job = planted.job("waits", max_attempts=attempts)
@@ -152,7 +152,7 @@ def test_a_waiting_job_is_not_run(
     "column",
     ["command", "params", "call", "origin", "timeout", "max_attempts", "memory_limit", "job_id"],
 )
-def test_a_job_that_was_changed_as_it_waited_is_not_run(
+def test_row_50_a_job_that_was_changed_as_it_waited_is_not_run(
     planted: Planted, server: Setup, column: str
 ) -> None:
     with RawClient(server.command) as client:
@@ -174,7 +174,7 @@ def test_a_job_that_was_changed_as_it_waited_is_not_run(
 
 
 @posix
-def test_a_next_attempt_is_checked_as_the_first(
+def test_row_50_a_next_attempt_is_checked_as_the_first(
     planted: Planted, server: Setup, tmp_path: Path
 ) -> None:
     server.commands = ["support.lost_commands", *server.commands]
@@ -200,7 +200,7 @@ def test_a_next_attempt_is_checked_as_the_first(
 
 @posix
 @pytest.mark.parametrize("how", ["times out", "is stopped", "is deleted", "bears the mark"])
-def test_a_process_that_a_running_job_names_is_left_alone(
+def test_row_50_a_process_that_a_running_job_names_is_left_alone(
     planted: Planted, server: Setup, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if how == "bears the mark":
@@ -226,7 +226,7 @@ def test_a_process_that_a_running_job_names_is_left_alone(
     queues.clear(planted.path)
 
 
-def test_a_running_job_without_a_run_ends(planted: Planted, server: Setup) -> None:
+def test_row_50_a_running_job_without_a_run_ends(planted: Planted, server: Setup) -> None:
     planted.add(planted.job("runs"), RUN)
     registry = Registry(planted.path)
     registry.execute("DELETE FROM runs")
@@ -240,7 +240,7 @@ def test_a_running_job_without_a_run_ends(planted: Planted, server: Setup) -> No
 
 @posix
 @pytest.mark.parametrize("which", ["jobs", "runs"])
-def test_a_run_that_is_a_path_leads_nowhere(
+def test_row_50_a_run_that_is_a_path_leads_nowhere(
     planted: Planted, server: Setup, which: str, persistent: Settings
 ) -> None:
     """Its folder would be removed before the next attempt, or when no job needs it."""
@@ -261,7 +261,7 @@ def test_a_run_that_is_a_path_leads_nowhere(
 
 
 @posix
-def test_the_bell_of_a_server_is_no_path(planted: Planted, server: Setup) -> None:
+def test_row_50_the_bell_of_a_server_is_no_path(planted: Planted, server: Setup) -> None:
     """It would be rung, which writes, and removed."""
     registry = Registry(planted.path)
     registry.execute(
@@ -278,7 +278,7 @@ def test_the_bell_of_a_server_is_no_path(planted: Planted, server: Setup) -> Non
 
 @posix
 @pytest.mark.parametrize("name", ["result.json", "stdout.log", "stdout.log.gap", "the folder"])
-def test_a_link_in_the_folder_of_a_run_shows_nothing(
+def test_row_50_a_link_in_the_folder_of_a_run_shows_nothing(
     planted: Planted, server: Setup, name: str
 ) -> None:
     planted.private.write_text(json.dumps(SECRET))
@@ -303,7 +303,7 @@ def test_a_link_in_the_folder_of_a_run_shows_nothing(
 
 @posix
 @pytest.mark.parametrize("how", ["a file", "the folder", "a path"])
-def test_an_artifact_that_leads_elsewhere_shows_nothing(
+def test_row_50_an_artifact_that_leads_elsewhere_shows_nothing(
     planted: Planted, server: Setup, how: str
 ) -> None:
     run = planted.add_ended(artifacts=1)
@@ -333,7 +333,9 @@ def test_an_artifact_that_leads_elsewhere_shows_nothing(
 @pytest.mark.parametrize(
     "name", ["supervisor.lock", "supervisor.log", "damaged", "bells/x", "bells/supervisor"]
 )
-def test_a_link_in_the_folder_is_not_followed(planted: Planted, server: Setup, name: str) -> None:
+def test_row_50_a_link_in_the_folder_is_not_followed(
+    planted: Planted, server: Setup, name: str
+) -> None:
     os.symlink(planted.private, os.path.join(planted.folder.path, name))
     with RawClient(server.command) as client:
         greet(client)
@@ -351,7 +353,9 @@ def test_a_link_in_the_folder_is_not_followed(planted: Planted, server: Setup, n
 
 @posix
 @pytest.mark.parametrize("which", ["path", "runs", "bells"])
-def test_a_folder_that_is_a_link_is_refused(planted: Planted, server: Setup, which: str) -> None:
+def test_row_50_a_folder_that_is_a_link_is_refused(
+    planted: Planted, server: Setup, which: str
+) -> None:
     folder = getattr(planted.folder, which)
     for name in ("runs", "bells"):
         if which == "path":
@@ -364,7 +368,7 @@ def test_a_folder_that_is_a_link_is_refused(planted: Planted, server: Setup, whi
     assert sorted(path.name for path in planted.private.parent.iterdir()) == ["private"]
 
 
-def test_settings_in_it_do_not_hold(planted: Planted, server: Setup) -> None:
+def test_row_50_settings_in_it_do_not_hold(planted: Planted, server: Setup) -> None:
     registry = Registry(planted.path)
     registry.execute("INSERT INTO settings VALUES (1, '{\"max_concurrent_jobs\": 0}')")
     registry.close()

@@ -109,6 +109,7 @@ def read_ours(path: str, limit: int = -1, *, deep: int = 1) -> bytes:
 
 
 def _open_at(at: int, name: str, flags: int, mode: int, path: str) -> int:
+    assert sys.platform != "win32"
     try:
         return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=at)
     except OSError as error:
