@@ -26,7 +26,8 @@ from mcp_queue import clock
 from mcp_queue.errors import RegistryDamagedError, RegistryError
 from mcp_queue.jobs import bell
 from mcp_queue.jobs.folder import RegistryFolder
-from mcp_queue.jobs.registry import DAMAGED, Registry, file_identity
+from mcp_queue.jobs.registry import DAMAGED, Registry
+from mcp_queue.jobs.registry_file import file_identity
 from mcp_queue.system import marks
 from mcp_queue.system.locks import FileLock, is_held
 

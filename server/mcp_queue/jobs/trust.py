@@ -15,8 +15,8 @@ from mcp_queue.system import ours
 
 COMPANIONS = ("-wal", "-shm", "-journal")  # of the file, by SQLite
 _OWN = (
-    "A registry says what is run, so it has to be yours alone. Choose another registry_path, in a "
-    "folder of yours; if all of it is yours indeed, {mend}."
+    "A registry says what is run, so it has to be yours alone. Choose another registry_path (in "
+    "memory: another TMPDIR), in a folder of yours; if all of it is yours indeed, {mend}."
 )
 
 

@@ -21,8 +21,9 @@ def adopt(state: State) -> None:
     """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
     here = boot_of(own_identity())
     retry.adopt(state)
-    key = seals.read_key(state.key_file)
-    for row in run_rows.all_runs(state.registry):
+    rows = run_rows.all_runs(state.registry)
+    key = seals.read_key(state.key_file) if rows else b""
+    for row in rows:
         if row.identity is None and row.boot != here:
             # A power cut may have taken the record of a spawn along.
             settle.lost(state, row.run_id, "the machine went down as the job began")

@@ -32,6 +32,7 @@ def dispatch(state: State) -> None:
         free = state.settings.max_concurrent_jobs - len(state.runs)
         if free <= 0 or not run_rows.waiting(state.registry, now):
             break
+        seals.read_key(state.key_file)  # what is claimed could not be started without it
         run_ids = [secrets.token_hex(16) for _ in range(free)]
         state.claimed += run_rows.claim(state.registry, run_ids, now)
         _start_claimed(state)
