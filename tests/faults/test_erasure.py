@@ -30,9 +30,11 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such 
 
 def files_with(server: Setup, *words: str) -> dict[str, list[str]]:
     """The files of the registry that hold any of these, and which."""
-    path = Path(server.settings["registry_path"])
+    walk = os.walk(os.path.dirname(server.settings["registry_path"]))  # while folders go
     found: dict[str, list[str]] = {}
-    for file in (each for each in path.parent.rglob("*") if each.is_file()):
+    for file in (Path(folder, name) for folder, _, names in walk for name in names):
+        if not file.is_file():  # reading a bell would take its rings
+            continue
         try:
             content = file.read_bytes()
         except FileNotFoundError:
@@ -122,12 +124,11 @@ async def test_row_52_a_deletion_is_erased_without_a_supervisor(server: Setup) -
 
 
 async def test_row_52_what_is_past_its_retention_is_erased(server: Setup) -> None:
+    server.settings["completed_job_retention_seconds"] = 3
     with RawClient(server.command) as client:
         greet(client)
         run_jobs(client, 5)
-    server.settings["completed_job_retention_seconds"] = 0.1
-    with RawClient(server.command) as client:
-        greet(client)
+        await queues.becomes_true(lambda: not files_with(server, ENVIRONMENT))
         words = [word(number).rstrip("-") for number in range(5)]
         await queues.becomes_true(lambda: not files_with(server, ENVIRONMENT, *words))
     queues.clear(server.settings["registry_path"])

@@ -300,7 +300,7 @@ def test_row_50_a_link_in_the_folder_of_a_run_shows_nothing(
 
 
 @posix
-@pytest.mark.parametrize("how", ["a file", "the folder", "a path"])
+@pytest.mark.parametrize("how", ["a file", "the folder", "the folder of the run", "a path"])
 def test_row_50_an_artifact_that_leads_elsewhere_shows_nothing(
     planted: Planted, server: Setup, how: str
 ) -> None:
@@ -312,6 +312,11 @@ def test_row_50_an_artifact_that_leads_elsewhere_shows_nothing(
     elif how == "the folder":
         planted.private.with_name(file).write_text(SECRET)
         os.symlink(planted.private.parent, run.artifacts)
+    elif how == "the folder of the run":
+        os.rmdir(run.path)
+        os.symlink(planted.private.parent, run.path)
+        (planted.private.parent / "artifacts").mkdir()
+        (planted.private.parent / "artifacts" / file).write_text(SECRET)
     else:
         file = str(planted.private)
     registry = Registry(planted.path)
