@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "tests").rglob("*.py"))}
-DEFINED = {name for text in SOURCES.values() for name in re.findall(r"def (test_\w+)", text)}
+FILES = sorted((ROOT / "tests").rglob("*.py"))
+NAMES = {path.name for path in FILES}
+TESTS = {name for path in FILES for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))}
 SECURITY = (ROOT / "docs" / "security.md").read_text("utf-8")
 ROWS = [line for line in SECURITY.splitlines() if re.match(r"\| (?!attack|---)", line)]
 
@@ -20,6 +21,6 @@ def test_an_attack_names_its_tests(row: str) -> None:
     assert named
     for name in named:
         if name.startswith("test_") and not name.endswith(".py"):
-            assert name in DEFINED
+            assert name in TESTS
         elif name.endswith(".py"):
-            assert Path(name).name in SOURCES
+            assert Path(name).name in NAMES
