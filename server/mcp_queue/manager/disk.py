@@ -71,12 +71,11 @@ class DiskUsage:
 
     async def glance(self) -> Usage | None:
         """The usage found last; None while it was not found yet, which may take a while."""
-        if self._looking is None and (self._found is None or self._is_due(INTERVAL)):
+        idle = self._looking is None or self._looking.done()
+        if idle and (self._found is None or self._is_due(INTERVAL)):
             self._looking = asyncio.create_task(asyncio.to_thread(self.measured))
-        if self._looking is not None:
+        if self._looking is not None:  # others may wait for the same look
             await asyncio.wait([self._looking], timeout=PATIENCE)
-            if self._looking.done():
-                self._looking = None
         return self._found
 
     def close(self) -> None:
