@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.manager.disk import DiskUsage
 
 
-async def test_all_who_ask_at_once_get_the_figure(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> RegistryFolder:
+    """One with an artifact of 100,000 bytes."""
     folder = RegistryFolder(str(tmp_path / "registry.db"))
     folder.make()
     artifacts = Path(folder.run("one").artifacts)
     artifacts.mkdir(parents=True)
     (artifacts / "kept").write_bytes(b"x" * 100_000)
+    return folder
+
+
+async def test_all_who_ask_at_once_get_the_figure(folder: RegistryFolder) -> None:
     usage = DiskUsage(folder)
     found = await asyncio.gather(*(usage.glance() for _ in range(10)))
     found += await asyncio.gather(*(usage.glance() for _ in range(10)))
