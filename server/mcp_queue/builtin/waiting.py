@@ -105,7 +105,7 @@ async def _known(queue: QueueManager, job_ids: Iterable[str]) -> Records:
 
 async def _follow(queue: QueueManager, records: Records, mode: Mode, job: Job) -> None:
     """Until the wait is over, or the person has to be asked and cannot be from here."""
-    person: Person | None = getattr(job.sink, "person", lambda: None)()
+    person: Person | None = job.sink.person()
     if person is None:
         await _watch(queue, records, mode, job, _no_questions)
         return

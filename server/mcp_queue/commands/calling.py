@@ -1,115 +1,27 @@
-"""Call a registered command from the params of a `CommandExecutionJob`.
+"""How a command is called, in whatever process: its function, and what it gets beside its params.
 
-It may import pydantic, so it is imported only by a job that runs.
+Standard library only; workers use it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
-
-from mcp_queue.commands import loading
-from mcp_queue.commands.catalog import registry
-from mcp_queue.commands.job import Job
-from mcp_queue.commands.pacing import Pace, pace_in
-from mcp_queue.commands.schema import schema_of
-from mcp_queue.errors import InvalidParamsError
-from mcp_queue.printable import printable
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from mcp_queue.commands.info import CommandInfo
-    from mcp_queue.commands.job import Sink
-
-_EXPECTED = (
-    ("command", str, "the name of a command"),
-    ("params", dict, "an object"),
-    ("context", dict, "an object"),
-    ("auto_import_modules", (list, tuple), "a list of modules"),
-)
+    from mcp_queue.commands.job import Job
 
 
-def check_shape(params: dict[str, Any]) -> None:
-    """Raise InvalidParamsError unless these are params of a `CommandExecutionJob`."""
-    problems: list[str] = []
-    for name, kind, words in _EXPECTED:
-        value = params.get(name)
-        if not isinstance(value, kind) and (value is not None or name == "command"):
-            problems.append(f"{name} must be {words}, got {value!r:.80}")
-    modules = params.get("auto_import_modules")
-    if isinstance(modules, (list, tuple)) and not _are_text(cast("list[object]", modules)):
-        problems.append(f"auto_import_modules must be a list of modules, got {modules!r:.80}")
-    if problems:
-        raise InvalidParamsError(
-            command="CommandExecutionJob",
-            problems="; ".join(problems),
-            advice=f"It takes {', '.join(name for name, _, _ in _EXPECTED)}.",
-        )
+def function_of(info: CommandInfo) -> Callable[..., Any]:
+    """The function to call; of a class, the method ``execute`` of a new object."""
+    return info.target().execute if info.is_class else info.target
 
 
-def _are_text(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-def own_params(info: CommandInfo, params: dict[str, Any]) -> dict[str, Any]:
-    """``params`` without a ``duration`` and ``steps`` that pace the job and that the command,
-    which does not take them, would refuse."""
-    schema = schema_of(info).input_schema
-    if pace_in(params) is None or schema.get("additionalProperties") is not False:
-        return params
-    return {
-        name: value
-        for name, value in params.items()
-        if name in schema["properties"] or name not in ("duration", "steps")
-    }
-
-
-def call_command(params: dict[str, Any], job: Job | None) -> tuple[Callable[[], Any], Pace | None]:
-    """The call of the command, ready to be made, and what paces it, if anything does.
-
-    Raises InvalidParamsError, CommandLoadError and CommandNotFoundError.
-    """
-    check_shape(params)
-    for module in params.get("auto_import_modules") or ():
-        loading.load(module)
-    info = registry.get(params["command"])
-    schema = schema_of(info)
-    given: dict[str, Any] = params.get("params") or {}
-    arguments = schema.call_arguments(own_params(info, given))
-    pace = _pace(given, job)
-    for parameter, what in schema.inject.items():
-        if what == "job":
-            arguments[parameter] = _job(job, pace)
-        else:
-            arguments[parameter] = (params.get("context") or {}) if what == "context" else None
-    function = info.target().execute if info.is_class else info.target
-    return lambda: function(**arguments), pace
-
-
-def _pace(params: dict[str, Any], job: Job | None) -> Pace | None:
-    wanted = pace_in(params)
-    return None if wanted is None or job is None else Pace(job.sink, *wanted)
-
-
-def _job(job: Job | None, pace: Pace | None) -> Job:
-    if job is None:
-        return Job("", 1, _Nobody())
-    return Job(job.job_id, job.attempt, pace) if pace is not None else job
-
-
-class _Nobody:
-    """The sink of a job that was made by hand."""
-
-    def progress(self, percent: float | None, description: str | None) -> None: ...
-
-    def log(self, line: str) -> None:
-        import sys
-
-        print(printable(line, lines=True), file=sys.stderr)
-
-    def stopping(self) -> bool:
-        return False
-
-
-if TYPE_CHECKING:
-    _: Sink = _Nobody()
+def injected(
+    inject: Mapping[str, str], *, job: Job | None = None, context: object = None, queue: Any = None
+) -> dict[str, Any]:
+    """The arguments that no caller gives. ``inject``: see `schema.CommandSchema`."""
+    given = {"job": job, "context": context, "queue": queue}
+    return {parameter: given[what] for parameter, what in inject.items()}

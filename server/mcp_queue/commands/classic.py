@@ -217,7 +217,7 @@ class CommandExecutionJob(QueueJobBase):
 
     def run(self) -> None:
         """Call the command; what it returns is the job's result, what it raises fails the job."""
-        from mcp_queue.commands.calling import call_command
+        from mcp_queue.commands.execution import call_command
         from mcp_queue.errors import InvalidParamsError, QueueError
 
         try:

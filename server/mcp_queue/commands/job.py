@@ -4,29 +4,51 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from os import PathLike
-    from typing import Protocol, TypeVar
+    from typing import Any, TypeVar
 
     from mcp_queue.commands.asking import Answer, Asking, Form, Question
     from mcp_queue.commands.contents import Source
 
     Item = TypeVar("Item")
 
-    class Sink(Protocol):
-        """Where a job's events go. None means unchanged."""
-
-        def progress(self, percent: float | None, description: str | None) -> None: ...
-
-        def log(self, line: str) -> None: ...
-
-        def stopping(self) -> bool: ...
-
-    # Where files go: `artifact` of a sink that has one.
-    Keep = Callable[[str, Source, dict[str, str | None]], None]
-
 
 DESCRIPTION_LIMIT = 1024  # characters
+
+
+class Sink:
+    """Where a job's calls go. This one keeps nothing and asks nobody; its log is standard error."""
+
+    def progress(self, percent: float | None, description: str | None) -> None:
+        """Take what the job reports; None means unchanged."""
+
+    def log(self, line: str) -> None:
+        """Take a line of the log."""
+        import sys
+
+        from mcp_queue.printable import printable
+
+        print(printable(line, lines=True), file=sys.stderr)
+
+    def stopping(self) -> bool:
+        """Whether a stop was asked."""
+        return False
+
+    def asking(self) -> Asking | None:
+        """Who asks the person; None where nobody can be asked."""
+        return None
+
+    def person(self) -> Any:
+        """Who shows forms of other jobs (`builtin.asking.Person`), if anybody does."""
+        return None
+
+    def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
+        """Keep a file. Raises InvalidContentError and `OSError`."""
+        from mcp_queue.errors import InvalidContentError
+
+        reason = "only a queued command keeps artifacts; return an Image or a File instead"
+        raise InvalidContentError(name=f"{name!r:.80}", reason=reason)
 
 
 class Asks:
@@ -154,8 +176,7 @@ class Job(Asks):
     def _asking(self, forms: Mapping[str, Form]) -> Asking:
         from mcp_queue.commands.asking import nobody
 
-        asking = getattr(self._sink, "asking", None)
-        found = asking() if asking is not None else None
+        found = self._sink.asking()
         if found is None:
             raise nobody(forms, "it was not called by a client that shows forms")
         return found
@@ -181,13 +202,9 @@ class Job(Asks):
         InvalidContentError for a name or data that cannot be, `OSError` when it cannot be stored.
         """
         from mcp_queue.commands.contents import artifact_uri, source_of
-        from mcp_queue.errors import InvalidContentError
 
-        keep: Keep | None = getattr(self._sink, "artifact", None)
-        if keep is None:
-            reason = "only a queued command keeps artifacts; return an Image or a File instead"
-            raise InvalidContentError(name=f"{name!r:.80}", reason=reason)
-        keep(name, source_of(name, data, path), {"mime_type": mime_type, "title": title})
+        about = {"mime_type": mime_type, "title": title}
+        self._sink.artifact(name, source_of(name, data, path), about)
         return artifact_uri(self.job_id, name)
 
     def _report(self, done: int, total: int | None, description: str | None) -> None:

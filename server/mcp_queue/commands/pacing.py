@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from mcp_queue.commands.job import Sink
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from mcp_queue.commands.asking import Asking
-    from mcp_queue.commands.job import Sink
+    from mcp_queue.commands.contents import Source
 
 STEPS = 10
 MOST_STEPS = 10_000
@@ -25,7 +27,7 @@ def pace_in(params: dict[str, Any]) -> tuple[float, int] | None:
     return float(duration), max(1, min(int(steps), MOST_STEPS))  # pyright: ignore[reportArgumentType]
 
 
-class Pace:
+class Pace(Sink):
     """Stands between a job and its sink, and reports in ``steps`` even steps of ``duration``.
 
     It is silent once the command has reported a percentage of its own, or `stop` was called.
@@ -63,14 +65,16 @@ class Pace:
         return self._sink.stopping()
 
     def asking(self) -> Asking | None:
-        """See `Asking`."""
-        asking = getattr(self._sink, "asking", None)
-        return asking() if asking is not None else None
+        """See `Sink`."""
+        return self._sink.asking()
 
-    @property
-    def artifact(self) -> Any:
-        """What keeps artifacts, if anything does."""
-        return getattr(self._sink, "artifact", None)
+    def person(self) -> Any:
+        """See `Sink`."""
+        return self._sink.person()
+
+    def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
+        """See `Sink`."""
+        self._sink.artifact(name, source, about)
 
     def stop(self) -> None:
         """Report nothing more."""

@@ -6,7 +6,9 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from mcp_queue.commands.calling import function_of, injected
 from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.job import Job, Sink
 from mcp_queue.manager.global_manager import get_global_queue_manager
 
 if TYPE_CHECKING:
@@ -32,14 +34,10 @@ async def execute_command(
         return handle(await queue.submit(info, params or {}))
     schema = schema_of(info)
     arguments = schema.call_arguments(params or {})
-    for parameter, what in schema.inject.items():
-        if what == "queue":
-            arguments[parameter] = manager or get_global_queue_manager()
-        elif what == "job":
-            arguments[parameter] = _silent_job()
-        else:
-            arguments[parameter] = None
-    return await _called(info.target().execute if info.is_class else info.target, arguments)
+    wanted = schema.inject.values()
+    queue = (manager or get_global_queue_manager()) if "queue" in wanted else None
+    arguments |= injected(schema.inject, job=Job("", 1, Sink()), queue=queue)
+    return await _called(function_of(info), arguments)
 
 
 def handle(record: JobRecord) -> dict[str, Any]:
@@ -57,22 +55,3 @@ async def _called(function: Any, arguments: dict[str, Any]) -> Any:
         return await function(**arguments)
     value = await asyncio.to_thread(function, **arguments)
     return await value if hasattr(value, "__await__") else value
-
-
-def _silent_job() -> Any:
-    from mcp_queue.commands.job import Job
-
-    class Silent:
-        def progress(self, percent: float | None, description: str | None) -> None: ...
-
-        def log(self, line: str) -> None:
-            import sys
-
-            from mcp_queue.printable import printable
-
-            print(printable(line, lines=True), file=sys.stderr)
-
-        def stopping(self) -> bool:
-            return False
-
-    return Job("", 1, Silent())

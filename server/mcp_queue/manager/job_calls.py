@@ -131,7 +131,7 @@ def _text(call: dict[str, Any], info: CommandInfo) -> str:
 def _checked_command(params: dict[str, Any]) -> CommandInfo | None:
     """The command of a `CommandExecutionJob`, its params checked; None if only its worker, which
     imports the modules named, can know it. Raises InvalidParamsError, CommandNotFoundError."""
-    from mcp_queue.commands.calling import check_shape, own_params
+    from mcp_queue.commands.execution import check_shape, own_params
     from mcp_queue.commands.schema import schema_of
 
     check_shape(params)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 
+from mcp_queue.commands.calling import function_of, injected
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import QueueError
 from mcp_queue.server.containment import called, note, note_check, said
@@ -34,17 +35,12 @@ async def invoke(
     """
     schema = schema_of(info)
     values = schema.call_arguments(arguments)
-    for name, what in schema.inject.items():
-        if what == "queue":
-            values[name] = state.queue
-        elif what == "context":
-            values[name] = None  # no caller of a tool gives one
-    jobs = [name for name, what in schema.inject.items() if what == "job"]
-    if not jobs:
-        return await _run(state, info, values)
+    if "job" not in schema.inject.values():
+        return await _run(state, info, values | injected(schema.inject, queue=state.queue))
     tasks = state.tasks if declares_tasks(context) else None
     async with reporting(context, _filled_in(info, arguments, context), tasks) as job:
-        return await _run(state, info, values | dict.fromkeys(jobs, job))
+        given = injected(schema.inject, job=job, queue=state.queue)
+        return await _run(state, info, values | given)
 
 
 @contextmanager
@@ -68,8 +64,7 @@ def protocol_errors(info: CommandInfo) -> Generator[None]:
 
 async def _run(state: State, info: CommandInfo, values: dict[str, Any]) -> Any:
     def make() -> Any:
-        function = info.target().execute if info.is_class else info.target
-        return function(**values)
+        return function_of(info)(**values)
 
     return await called(info.parameters_of, make, state.threads)
 

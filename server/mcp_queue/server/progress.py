@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from mcp_queue import clock
-from mcp_queue.commands.job import Job
+from mcp_queue.commands.job import Job, Sink
 from mcp_queue.printable import printable
 from mcp_queue.server.protocol import shows_forms, wants_progress
 
@@ -50,7 +50,7 @@ def message(percent: float, description: str, elapsed: float | None = None) -> s
     return text if elapsed is None else f"{text} · {elapsed:.0f} s"
 
 
-class Reporter:
+class Reporter(Sink):
     """The sink of a job that runs within a request. Its methods may be called in any thread."""
 
     def __init__(

@@ -8,6 +8,7 @@ import sys
 from _thread import get_ident  # threading costs 3 ms of a worker's start
 
 from mcp_queue import forked
+from mcp_queue.commands.calling import function_of, injected
 from mcp_queue.commands.job import Job
 from mcp_queue.jobs import events
 from mcp_queue.values import NotJsonError, depth, to_json
@@ -109,7 +110,7 @@ def _load(spec: dict[str, Any], stop: _Stop) -> Callable[..., Any]:
     call = spec["call"]
     if "job_class" not in call:
         info = loading.resolve(call["source"], spec["command"])
-        return info.target().execute if info.is_class else info.target
+        return function_of(info)
     for source in call["also_load"]:
         loading.load_source(source)
     job_class = loading.resolve_class(call["source"], call["job_class"])
@@ -133,8 +134,7 @@ def _arguments(spec: dict[str, Any], function: Callable[..., Any], job: Job) -> 
         from mcp_queue.commands.schema import python_arguments
 
         arguments = python_arguments(function, arguments)
-    given = {"job": job, "context": spec["context"]}
-    return {**arguments, **{name: given[what] for name, what in call["inject"].items()}}
+    return {**arguments, **injected(call["inject"], job=job, context=spec["context"])}
 
 
 def _paced(params: dict[str, Any], function: Callable[..., Any], job: Job) -> Job:

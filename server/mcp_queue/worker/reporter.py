@@ -9,6 +9,7 @@ import os
 from _thread import allocate_lock  # threading costs 3 ms of a worker's start
 from time import monotonic
 
+from mcp_queue.commands.job import Sink
 from mcp_queue.jobs import bell, events, spare
 from mcp_queue.jobs.folder import RunFolder
 from mcp_queue.system import crash
@@ -28,8 +29,8 @@ APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 BURST = 50  # progress events that a child may send at once: it may end without a last word
 
 
-class Reporter:
-    """Where a job's calls go (`commands.job.Sink`). Safe to use from several threads."""
+class Reporter(Sink):
+    """Where a job's calls go. Safe to use from several threads."""
 
     def __init__(
         self,

@@ -242,7 +242,7 @@ def test_a_timeout_brings_what_came_in_time() -> None:
 
 
 def test_nobody_to_ask_is_said() -> None:
-    for job in (job_of(object()), QueueJobBase("j", {})):
+    for job in (job_of(Sink()), QueueJobBase("j", {})):
         with pytest.raises(NobodyToAskError) as caught:
             job.ask("Sure?")
         assert "'Sure?'" in caught.value.message

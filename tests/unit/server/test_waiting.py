@@ -10,27 +10,22 @@ import pytest
 
 from mcp_queue.builtin.views import job_view, next_step
 from mcp_queue.builtin.waiting import wait_for
-from mcp_queue.commands.job import Job
+from mcp_queue.commands.job import Job, Sink
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs.record import JobError
 from support.fake_manager import FakeQueue, record
 
 
-class Sink:
+class Recorder(Sink):
     def __init__(self) -> None:
         self.states: list[tuple[float | None, str | None]] = []
 
     def progress(self, percent: float | None, description: str | None) -> None:
         self.states.append((percent, description))
 
-    def log(self, line: str) -> None: ...
-
-    def stopping(self) -> bool:
-        return False
-
 
 async def wait(queue: Any, *job_ids: str, seconds: float = 30, mode: Any = "all") -> Any:
-    sink = Sink()
+    sink = Recorder()
     answer = await wait_for(queue, job_ids, seconds, mode, Job("", 1, sink))
     return answer, sink.states
 
