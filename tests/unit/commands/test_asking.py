@@ -22,6 +22,7 @@ from mcp_queue import (
     forms,
 )
 from mcp_queue.commands.asking import Form, forms_of
+from mcp_queue.commands.job import Sink
 
 
 class Colour(enum.Enum):

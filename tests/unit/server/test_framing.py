@@ -12,7 +12,6 @@ from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
 from mcp_queue.server.framing import BYTE_ORDER_MARK, Lines, MalformedError, decode, encode
 
-
 LINES = st.binary(max_size=40).filter(lambda line: b"\n" not in line)
 
 
