@@ -299,16 +299,3 @@ async def test_row_51_servers_with_two_keys_do_not_run_each_others_jobs(
             assert view["error"]["code"] == seals.UNTRUSTED
             assert key_file.path(None) in view["error"]["message"]
     queues.clear(server.settings["registry_path"])
-
-
-def test_row_51_a_registry_of_the_version_before_is_brought_up(path: Path) -> None:
-    registry = Registry(str(path))
-    registry.execute("ALTER TABLE jobs DROP COLUMN seal")
-    registry.execute("ALTER TABLE runs DROP COLUMN seal")
-    registry.connection.pragma("user_version", 1)
-    registry.close()
-    registry = Registry(str(path))
-    assert registry.value("SELECT count(seal) FROM jobs") == 0
-    assert registry.value("SELECT count(seal) FROM runs") == 0
-    assert registry.value("PRAGMA user_version") == 2
-    registry.close()

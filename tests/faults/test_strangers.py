@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from mcp_queue.errors import RegistryError
+from mcp_queue.jobs import schema
 from mcp_queue.jobs.folder import RegistryFolder
-from mcp_queue.jobs.registry import SCHEMA_VERSION, Registry
+from mcp_queue.jobs.registry import Registry
 from mcp_queue.manager import QueueManager
 from support import disks, harm, invariants, queues, scenes
 from support.processes import sleeper
@@ -54,7 +55,7 @@ def scribble(path: Path) -> None:
 
 def make_newer(path: Path) -> None:
     registry = Registry(str(path))
-    registry.connection.pragma("user_version", SCHEMA_VERSION + 1)
+    registry.connection.pragma("user_version", schema.VERSION + 1)
     registry.close()
 
 

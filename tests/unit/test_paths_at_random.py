@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mcp_queue import Job, PathRefusedError, paths
 from mcp_queue.commands.catalog import Catalog
+from mcp_queue.commands.job import Sink
 from mcp_queue.commands.resource import ResourceInfo
 from mcp_queue.server.uri_templates import match
 from mcp_queue_tools.analysis import analyze
@@ -56,17 +57,6 @@ odd = st.sampled_from(
     ]
 )
 requests = st.lists(st.lists(names | odd, min_size=1, max_size=5).map("/".join), max_size=8)
-
-
-class Nobody:
-    """Where the reports of a job go that nobody looks at."""
-
-    def progress(self, percent: float | None, description: str | None) -> None: ...
-
-    def log(self, line: str) -> None: ...
-
-    def stopping(self) -> bool:
-        return False
 
 
 class Place:
@@ -176,7 +166,7 @@ def test_projects(place: Place, tree: Any, within: str) -> None:
     place.plant([("c.py", "file", ""), *tree])
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as cache:
         patch.setenv(CACHE_VARIABLE, cache)
-        job = Job("job", 1, Nobody())
+        job = Job("job", 1, Sink())
         found: Any = analyze(str(place.root), force=False, job=job, pace=Pace(job))
         assert found["complete"]
         links = {name for name, kind, _ in tree if kind == "link"}

@@ -21,8 +21,9 @@ from mcp_queue.errors import (
     RegistryDamagedError,
     RegistryError,
     RegistryGoneError,
+    RegistryUntrustedError,
 )
-from mcp_queue.jobs import trust
+from mcp_queue.jobs import schema, trust
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry_file import file_identity, make_owner_only
 from mcp_queue.jobs.turn import Turn
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 APPLICATION_ID = 0x6D637171  # "mcqq", in the file's header
-SCHEMA_VERSION = 2
 BUSY_TIMEOUT = 5.0  # seconds a write waits for another process's write
 BUSY_RETRY = 0.01  # seconds at most; only while several processes make one registry
 
@@ -47,10 +47,9 @@ DAMAGED = (
     "one keeps the damaged file aside and begins a new registry."
 )
 NEWER = "Start the newer mcp-queue, or choose another registry_path."
-SEALS = """
-ALTER TABLE jobs ADD COLUMN seal TEXT;
-ALTER TABLE runs ADD COLUMN seal TEXT;
-"""  # from version 1 to 2
+UNTRUSTED_SCHEMA = (
+    "Somebody else has changed it. Choose another registry_path; one that is missing is made."
+)
 
 
 class Registry:
@@ -164,16 +163,29 @@ class Registry:
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
 
     def _prepare(self) -> None:
-        if self._version() == SCHEMA_VERSION:
+        if self._version() == schema.VERSION:
             return
         self._use_wal()
         with self.transaction():
             version = self._version()  # another process may have been quicker
-            if version == SCHEMA_VERSION:
+            if version == schema.VERSION:
                 return
-            self.connection.execute(SEALS if version else _schema())
+            if version:
+                self._bring_up()
+            else:
+                schema.make(self.connection)
             self.connection.pragma("application_id", APPLICATION_ID)
-            self.connection.pragma("user_version", SCHEMA_VERSION)
+            self.connection.pragma("user_version", schema.VERSION)
+
+    def _bring_up(self) -> None:
+        """Take over the rows of an older version; all of it or nothing."""
+        try:
+            schema.bring_up(self.connection)
+        except (apsw.SQLError, apsw.ConstraintError) as error:
+            reason = f"it is of an older version and cannot be brought up to this one ({error})"
+            raise RegistryUntrustedError(
+                path=self.path, reason=reason, advice=UNTRUSTED_SCHEMA
+            ) from error
 
     def _use_wal(self) -> None:
         """Switch the journal, though two processes may make one file at once.
@@ -198,16 +210,20 @@ class Registry:
             application = self.connection.pragma("application_id")
             version = self.connection.pragma("user_version")
             tables = self.value("SELECT count(*) FROM sqlite_schema")
-        if application == APPLICATION_ID and not 0 < version <= SCHEMA_VERSION:
+            strange = version == schema.VERSION and not schema.is_of_this_version(self.connection)
+        if application == APPLICATION_ID and not 0 < version <= schema.VERSION:
             raise RegistryError(
                 path=self.path,
-                reason=f"its schema is version {version}, this program knows {SCHEMA_VERSION}",
+                reason=f"its schema is version {version}, this program knows {schema.VERSION}",
                 advice=NEWER,
             )
         if application != APPLICATION_ID and (application or version or tables):
             raise RegistryError(
                 path=self.path, reason="it is a database of another program", advice=NOT_OURS
             )
+        if strange:
+            reason = "it has tables, triggers or defaults that this program did not make"
+            raise RegistryUntrustedError(path=self.path, reason=reason, advice=UNTRUSTED_SCHEMA)
         return version
 
     @contextmanager
@@ -263,15 +279,9 @@ def _damaged(path: str, error: apsw.Error) -> RegistryError:
         is_database = isinstance(error, apsw.CorruptError)
         reason = "it is a damaged database, no registry" if is_database else NO_DATABASE
         return RegistryError(path=path, reason=reason, advice=NOT_OURS)
-    if header.user_version > SCHEMA_VERSION:
+    if header.user_version > schema.VERSION:
         reason = f"it is damaged, and of the newer version {header.user_version}"
         return RegistryError(path=path, reason=reason, advice=NEWER)
     with suppress(OSError):
         os.close(open_ours(RegistryFolder(path).damaged, os.O_CREAT | os.O_WRONLY))
     return RegistryDamagedError(path=path, reason=str(error), advice=DAMAGED)
-
-
-def _schema() -> str:
-    here = os.path.join(os.path.dirname(__file__), "schema.sql")
-    with open(here, encoding="utf-8") as file:
-        return file.read()

@@ -10,12 +10,12 @@ import pytest
 
 from mcp_queue.commands.classic import CommandExecutionJob, QueueJobBase
 from mcp_queue.commands.command import Command, command
-from mcp_queue.commands.job import Job
+from mcp_queue.commands.job import Job, Sink
 from mcp_queue.commands.results import SuccessResult
 from support.guards import GUARD
 
 
-class Sink:
+class Recorder(Sink):
     def __init__(self) -> None:
         self.events: list[tuple[float | None, str | None]] = []
         self.stop = False
@@ -37,7 +37,7 @@ class Calls(QueueJobBase):
 
 
 def outcome(*calls: tuple[Any, ...], **params: Any) -> tuple[dict[str, object], Any]:
-    job = Job("a-job", 1, Sink())
+    job = Job("a-job", 1, Recorder())
     return Calls.run_in_worker({"calls": calls, **params}, job, run_async=lambda a: a)
 
 
@@ -108,7 +108,7 @@ def test_what_run_returns_is_the_result_unless_one_was_set() -> None:
 
 
 def test_progress_and_description_reach_the_sink_at_once() -> None:
-    sink = Sink()
+    sink = Recorder()
     calls = [
         ("set_progress", 250),
         ("set_description", "x" * 2000),
@@ -147,14 +147,14 @@ class Hooks(QueueJobBase):
         self.called.append(f"on_error {exc}")
 
 
-def run_hooks(sink: Sink, **params: Any) -> list[str]:
+def run_hooks(sink: Recorder, **params: Any) -> list[str]:
     called: list[str] = []
     Hooks.run_in_worker({"called": called, **params}, Job("j", 1, sink), run_async=lambda a: a)
     return called
 
 
 def test_hooks_are_called_around_the_work() -> None:
-    sink = Sink()
+    sink = Recorder()
     assert run_hooks(sink) == ["on_start", "execute", "on_end"]
     sink.stop = True
     assert run_hooks(sink) == ["on_start", "execute", "on_stop"]
@@ -164,13 +164,13 @@ def test_a_hook_hears_of_an_error_that_fails_the_job_all_the_same() -> None:
     called: list[str] = []
     with pytest.raises(ValueError, match="no good"):
         Hooks.run_in_worker(
-            {"called": called, "fails": True}, Job("j", 1, Sink()), run_async=lambda a: a
+            {"called": called, "fails": True}, Job("j", 1, Recorder()), run_async=lambda a: a
         )
     assert called == ["on_start", "execute", "on_error no good"]
 
 
 def test_stopping_follows_the_job_and_may_be_an_attribute_of_a_subclass() -> None:
-    sink = Sink()
+    sink = Recorder()
     made = Calls("a-job", {})
     assert made.stopping is False
     made._job = Job("a-job", 1, sink)
@@ -198,7 +198,7 @@ def test_without_run_there_is_nothing_to_run() -> None:
 
 
 def run_command(**params: Any) -> tuple[dict[str, object], Any]:
-    job = Job("a-job", 1, Sink())
+    job = Job("a-job", 1, Recorder())
 
     def refuse(_awaitable: Any) -> Any:
         raise AssertionError("nothing to await")

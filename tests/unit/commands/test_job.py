@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_queue.commands.job import DESCRIPTION_LIMIT, Job
+from mcp_queue.commands.job import DESCRIPTION_LIMIT, Job, Sink
 
 
-class Recorder:
+class Recorder(Sink):
     """A sink that keeps what it gets."""
 
     def __init__(self) -> None:

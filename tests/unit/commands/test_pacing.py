@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mcp_queue.commands.job import Sink
 from mcp_queue.commands.pacing import REACHED, Pace, pace_in
 from support.guards import GUARD
 
@@ -36,7 +37,7 @@ def test_only_usable_numbers_pace(params: dict[str, Any], expected: object) -> N
     assert pace_in(params) == expected
 
 
-class Sink:
+class Recorder(Sink):
     """Tells when so many reports have come; those before ``counts_from`` do not count."""
 
     def __init__(self, until: int, counts_from: str | None = None) -> None:
@@ -67,7 +68,7 @@ def ended() -> None:
 
 
 def test_the_last_step_leaves_room_for_what_outlasts_the_estimate() -> None:
-    sink = Sink(until=99)
+    sink = Recorder(until=99)
     Pace(sink, 0.05, 4)
     ended()
     percents = [percent or 0.0 for percent, _ in sink.events]
@@ -76,7 +77,7 @@ def test_the_last_step_leaves_room_for_what_outlasts_the_estimate() -> None:
 
 
 def test_the_first_report_of_the_command_ends_it() -> None:
-    sink = Sink(until=1)
+    sink = Recorder(until=1)
     pace = Pace(sink, 1.0, 1000)
     assert sink.enough.wait(GUARD)
     pace.progress(42.0, None)
@@ -85,7 +86,7 @@ def test_the_first_report_of_the_command_ends_it() -> None:
 
 
 def test_a_description_of_the_command_stays() -> None:
-    sink = Sink(until=3, counts_from="my own word")
+    sink = Recorder(until=3, counts_from="my own word")
     pace = Pace(sink, 60.0, 10_000)
     pace.progress(None, "my own word")
     assert sink.enough.wait(GUARD)
@@ -97,7 +98,7 @@ def test_a_description_of_the_command_stays() -> None:
 
 
 def test_a_stopped_one_says_nothing_more() -> None:
-    sink = Sink(until=1)
+    sink = Recorder(until=1)
     Pace(sink, 600.0, 1).stop()
     ended()
     assert sink.events == []

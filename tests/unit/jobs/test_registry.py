@@ -15,9 +15,9 @@ import apsw
 import pytest
 
 from mcp_queue.errors import RegistryBusyError, RegistryError
-from mcp_queue.jobs import job_rows, member_rows
+from mcp_queue.jobs import job_rows, member_rows, schema
 from mcp_queue.jobs.folder import RegistryFolder
-from mcp_queue.jobs.registry import APPLICATION_ID, SCHEMA_VERSION, Registry
+from mcp_queue.jobs.registry import APPLICATION_ID, Registry
 from support.guards import GUARD
 from support.rows import add
 
@@ -27,7 +27,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes
 def test_a_missing_file_and_its_folder_are_made(path: str) -> None:
     registry = Registry(path)
     assert registry.value("PRAGMA application_id") == APPLICATION_ID
-    assert registry.value("PRAGMA user_version") == SCHEMA_VERSION
+    assert registry.value("PRAGMA user_version") == schema.VERSION
     assert registry.value("PRAGMA journal_mode") == "wal"
     assert job_rows.totals(registry) == dict.fromkeys(
         ("pending", "running", "completed", "failed", "stopped", "deleted"), 0
@@ -129,10 +129,10 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: str, cont
 
 def test_a_newer_version_is_refused(path: str) -> None:
     registry = Registry(path)
-    registry.connection.pragma("user_version", SCHEMA_VERSION + 1)
+    registry.connection.pragma("user_version", schema.VERSION + 1)
     registry.close()
     error = _refused(path)
-    assert f"version {SCHEMA_VERSION + 1}" in error.message
+    assert f"version {schema.VERSION + 1}" in error.message
     assert "newer mcp-queue" in error.hint
 
 

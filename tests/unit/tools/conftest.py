@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from mcp_queue import Job
+from mcp_queue.commands.job import Sink
 from mcp_queue_tools import analyze_project
 from mcp_queue_tools.maps import CACHE_VARIABLE
 
 
-class Recorder:
+class Recorder(Sink):
     """Stands where a worker sends a job's events; ``stop_after`` reports it asks for a stop."""
 
     def __init__(self, stop_after: int | None = None) -> None:
