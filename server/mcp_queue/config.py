@@ -30,6 +30,7 @@ RESERVED = frozenset(
         "KEY_FILE",
         "TOOLS_CACHE",
         "TEST_SESSION",
+        "TEST_SCHEMA",
         "CRASH_POINT",
         "CRASH_ONCE",
         "CRASH_SIGNAL",

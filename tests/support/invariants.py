@@ -12,15 +12,17 @@ checked here, by the leak check after each test.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import apsw
 import psutil
 import pytest
 
-from mcp_queue.jobs import job_rows, run_rows, states
+from mcp_queue.jobs import job_rows, run_rows, schema, states
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.manager import QueueManager
@@ -48,6 +50,17 @@ CREATE TRIGGER IF NOT EXISTS witness_of_change AFTER UPDATE OF status, rev ON jo
         VALUES (NEW.job_id, OLD.status, NEW.status, NEW.run_id, NEW.rev);
 END;
 """
+
+
+def _watched() -> str:
+    """The digest of the registry's schema with these triggers."""
+    connection = apsw.Connection(":memory:")
+    schema.make(connection)
+    connection.execute(_TRIGGERS)
+    return schema.digest(connection)
+
+
+os.environ[schema.TEST_SCHEMA] = _watched()
 
 _MAY_FOLLOW = {
     None: {"pending"},

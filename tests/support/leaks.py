@@ -92,7 +92,7 @@ def own_user_folders(leak_check: None, temporary_folder: Path) -> Iterator[None]
     home = temporary_folder / f"user-{uuid.uuid4().hex}"
     with pytest.MonkeyPatch.context() as patch:
         for variable in [name for name in os.environ if name.startswith("MCP_QUEUE_")]:
-            if variable != MARK:
+            if variable not in (MARK, "MCP_QUEUE_TEST_SCHEMA"):
                 patch.delenv(variable)
         # A supervisor that has nothing to do leaves soon, so that no test waits for it.
         patch.setenv("MCP_QUEUE_SUPERVISOR_LINGER_SECONDS", "0.1")

@@ -222,9 +222,15 @@ class Registry:
                 path=self.path, reason="it is a database of another program", advice=NOT_OURS
             )
         if strange:
+            self._check_undamaged()
             reason = "it has tables, triggers or defaults that this program did not make"
             raise RegistryUntrustedError(path=self.path, reason=reason, advice=UNTRUSTED_SCHEMA)
         return version
+
+    def _check_undamaged(self) -> None:
+        found = self.value("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise _damaged(self.path, apsw.CorruptError(found))
 
     @contextmanager
     def snapshot(self) -> Generator[None]:

@@ -18,13 +18,16 @@ VERSION = 3
 DIGEST = "3bfd4da1861348fa79c876a09a28558257600d29ff6523d4d6957a3a869eb40e"
 """Of the schema of this version, as `digest` finds it. A change of it is a new version."""
 
+TEST_SCHEMA = "MCP_QUEUE_TEST_SCHEMA"
+"""The variable in which tests give the digest of a schema that has triggers of theirs."""
+
 _OBJECTS = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name"
 _OLD = "of_an_older_version_"  # begins the names of tables whose rows are taken over
 
 
 def is_of_this_version(connection: Any) -> bool:
     """Whether a registry has the schema of this version, and nothing else."""
-    return digest(connection) == DIGEST
+    return digest(connection) in (DIGEST, os.environ.get(TEST_SCHEMA))
 
 
 def digest(connection: Any) -> str:
