@@ -182,6 +182,17 @@ def _door(options: argparse.Namespace, token: str | None) -> Door:
     from mcp_queue.server.listening import Door, listen, parse_address
 
     address = parse_address(options.http)
+    if options.no_token and isinstance(address, Path):
+        from mcp_queue.errors import SettingIgnoredError
+
+        _note(
+            SettingIgnoredError(
+                key="--no-token",
+                value=options.http,
+                reason="a Unix socket is for you alone and needs no token",
+                advice="Leave it out.",
+            )
+        )
     asks = not options.no_token and not isinstance(address, Path)
     given = bearer.of_environment(token) if asks and token else None
     return Door(listen(address), asks, given)

@@ -84,9 +84,10 @@ class Settings:
         """The absolute path of the persistent registry, whether or not ``in_memory`` is set."""
         if self.registry_path is not None:
             return kinds.expand(self.registry_path).absolute()
-        import platformdirs  # costs start-up time that most callers can save
+        from mcp_queue.system import data_folder  # only who has no path of his own pays for it
 
-        return Path(platformdirs.user_data_dir("mcp-queue", appauthor=False)) / "registry.db"
+        otherwise = "give registry_path and MCP_QUEUE_KEY_FILE"
+        return Path(data_folder.of_user("the registry", otherwise)) / "registry.db"
 
 
 _FIELDS: dict[str, Field[Any]] = {key.name: key for key in fields(Settings)}

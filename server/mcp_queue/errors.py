@@ -358,10 +358,14 @@ class KeyFileError(QueueError):
     """The key by which jobs are known as yours, {path}, cannot be used: {reason}."""
 
     code = "key_unusable"
-    hint = (
-        "You alone may own, read and write it. Mend or remove it (a new one is made; jobs that "
-        "still wait are then not run), or name another file with MCP_QUEUE_KEY_FILE."
-    )
+    hint = "{advice}"
+
+
+class HomelessError(QueueError):
+    """There is no folder for {what}: {reason}."""
+
+    code = "no_home"
+    hint = "Set HOME or XDG_DATA_HOME to an absolute path, or {otherwise}."
 
 
 class RegistryBusyError(QueueError):

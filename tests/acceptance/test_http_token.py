@@ -468,6 +468,14 @@ def test_another_user_cannot_use_the_socket(setup: Setup) -> None:
         os.umask(old)
 
 
+@posix
+def test_a_socket_needs_no_flag_against_tokens(setup: Setup) -> None:
+    path = setup.folder / "socket"
+    with WebServer([*setup.command, "--no-token"], f"unix:{path}") as server:
+        assert "'--no-token'" in server.stderr
+        assert "is ignored: a Unix socket is for you alone" in server.stderr
+
+
 @needs_second_user
 def test_another_users_socket_is_not_taken_for_ours(setup: Setup) -> None:
     """Neither served, nor removed."""

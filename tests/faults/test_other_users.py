@@ -15,12 +15,12 @@ import pytest
 
 import support.job_commands  # noqa: F401 (registers the commands)
 from mcp_queue.commands.catalog import registry as catalog
-from mcp_queue.errors import KeyFileError
+from mcp_queue.errors import KeyFileError, RegistryError, RegistryUntrustedError
 from mcp_queue.jobs import seals
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.manager import job_calls, key_file
-from mcp_queue.system import crash
+from mcp_queue.system import crash, ours
 from support import harm, invariants, queues
 from support.guards import GUARD
 from support.rawclient import RawClient
@@ -127,14 +127,74 @@ def test_row_51_a_folder_on_the_way_that_another_user_may_change_is_refused(
 
 @posix
 def test_row_51_ordinary_ways_are_taken(path: Path, tmp_path: Path) -> None:
-    """A sticky folder, one that all may read, a link of one's own to a registry elsewhere."""
-    path.parent.chmod(0o1777)
+    """Below a sticky folder, in one that all may read, by a link of one's own from elsewhere."""
+    path.parent.parent.chmod(0o1777)
     Registry(str(path)).close()
+    path.parent.parent.chmod(0o700)
     path.parent.chmod(0o755)
     Registry(str(path)).close()
     (tmp_path / "mine").symlink_to(path)
     Registry(str(tmp_path / "mine")).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@posix
+@pytest.mark.parametrize("name", ["registry.db", "new.db"])
+def test_row_51_a_file_in_a_folder_that_is_shared_is_refused(path: Path, name: str) -> None:
+    """Others could lay a journal beside it between our look and SQLite's."""
+    path.parent.chmod(0o1777)
+    with pytest.raises(RegistryUntrustedError, match="may write to it") as refused:
+        Registry(str(path.with_name(name)))
+    assert f"mkdir -m 700 {path.parent}/mine" in refused.value.hint
+    assert f"{path.parent}/mine/{name}" in refused.value.hint
+    assert "chmod" not in refused.value.hint
+    path.parent.joinpath("mine").mkdir(0o700)
+    Registry(str(path.parent / "mine" / name)).close()
+
+
+@needs_second_user
+def test_row_51_nobody_is_told_to_adopt_what_another_laid_beside_it(path: Path) -> None:
+    give_away(Path(f"{path}-journal"))
+    with pytest.raises(RegistryUntrustedError) as refused:
+        Registry(str(path))
+    assert "Remove it if you know what it is" in refused.value.hint
+    assert "is yours indeed" not in refused.value.hint
+
+
+@posix
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/null/x/registry.db"])
+def test_row_51_nobody_is_told_to_change_a_device(place: str) -> None:
+    with pytest.raises(RegistryError, match=r"it is no plain file|Not a directory") as refused:
+        Registry(place)
+    assert "hoose another registry_path" in refused.value.hint
+    assert "chmod" not in refused.value.hint
+
+
+@posix
+def test_row_51_who_left_a_folder_open_is_told_to_close_it(path: Path) -> None:
+    path.parent.chmod(0o777)
+    with pytest.raises(RegistryUntrustedError) as refused:
+        Registry(str(path))
+    assert f"`chmod go-w {path.parent}`" in refused.value.hint
+
+
+@needs_second_user
+def test_row_51_a_folder_that_another_user_makes_first_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below a sticky folder, between our look and the making of ours."""
+    make = ours.make_folder
+
+    def late(folder: str) -> None:
+        first = Path(folder).parent
+        first.mkdir()
+        give_away(first)
+        make(folder)
+
+    monkeypatch.setattr(ours, "make_folder", late)
+    with pytest.raises(RegistryUntrustedError, match="another user"):
+        Registry(str(tmp_path / "a" / "b" / "registry.db"))
+    assert not (tmp_path / "a" / "b" / "registry.db").exists()
 
 
 @posix
@@ -241,7 +301,7 @@ def test_row_51_a_key_that_others_may_read_or_change_is_refused(
 
 
 @posix
-@pytest.mark.parametrize("how", ["a link", "short", "a folder", "another's"])
+@pytest.mark.parametrize("how", ["a link", "short", "one byte", "a folder", "another's"])
 def test_row_51_a_key_that_is_none_is_refused(tmp_path: Path, how: str) -> None:
     file = tmp_path / "key"
     if how == "a link":
@@ -250,6 +310,9 @@ def test_row_51_a_key_that_is_none_is_refused(tmp_path: Path, how: str) -> None:
     elif how == "short":
         file.write_bytes(b"x")
         file.chmod(0o600)
+    elif how == "one byte":
+        file.write_bytes(bytes(seals.SIZE))
+        file.chmod(0o600)
     elif how == "a folder":
         file.mkdir()
     else:
@@ -257,8 +320,39 @@ def test_row_51_a_key_that_is_none_is_refused(tmp_path: Path, how: str) -> None:
         if os.geteuid() != 0:
             pytest.skip("only root gives a file away")
         give_away(file)
-    with pytest.raises(KeyFileError, match="key"):
+    with pytest.raises(KeyFileError, match="key") as refused:
         seals.read_key(str(file))
+    assert "Mend or remove it" in refused.value.hint
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_row_51_a_key_in_a_folder_that_is_shared_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(KeyFileError, match="may write to it") as refused:
+        seals.read_key(str(folder / "key"))
+    assert "MCP_QUEUE_KEY_FILE" in refused.value.hint
+    assert not (folder / "key").exists()
+    folder.chmod(0o1777)
+    seals.read_key(str(folder / "mine" / "key"))
+
+
+@needs_second_user
+def test_row_51_a_key_that_cannot_be_made_asks_for_another_folder() -> None:
+    program = """
+import sys
+from mcp_queue.jobs import seals
+try:
+    seals.read_key(sys.argv[1])
+except Exception as error:
+    print(error.text)
+"""
+    done = run_as_second_user(program, "/usr/key")
+    assert "Permission denied. Make /usr a folder in which you can make files" in done.stdout
+    assert "MCP_QUEUE_KEY_FILE" in done.stdout
+    assert "Mend" not in done.stdout
 
 
 def test_row_51_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
@@ -297,5 +391,8 @@ async def test_row_51_servers_with_two_keys_do_not_run_each_others_jobs(
             job_id = call(other, "add", a=1, b=2)["job_id"]
             view = call(other, "queue_wait_job", job_ids=[job_id])["jobs"][0]
             assert view["error"]["code"] == seals.UNTRUSTED
+            for words in ("by an older version, by another user, or with another key", "again"):
+                assert words in view["error"]["message"]
+            assert key_file.VARIABLE in view["error"]["message"]
             assert key_file.path(None) in view["error"]["message"]
     queues.clear(server.settings["registry_path"])

@@ -26,6 +26,13 @@ class MapUnusableError(QueueError):
     hint = "Look at the folder's permissions and free space; the file may be deleted at any time."
 
 
+class HomelessError(QueueError):
+    """There is no folder for code maps: this user has no home."""
+
+    code = "no_home"
+    hint = "Set HOME or XDG_CACHE_HOME to an absolute path, or name a folder with {variable}."
+
+
 class WrongValueError(QueueError):
     """{name!r} cannot be {value!r}: {reason}."""
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcp_queue_tools.errors import MapUnusableError
+from mcp_queue_tools.errors import HomelessError, MapUnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -86,7 +86,13 @@ def folder() -> Path:
         return Path(chosen).expanduser()
     import platformdirs
 
-    return platformdirs.user_cache_path("mcp-queue") / "maps"
+    try:
+        found = platformdirs.user_cache_path("mcp-queue") / "maps"
+    except RuntimeError:
+        found = Path()
+    if not found.is_absolute():
+        raise HomelessError(variable=CACHE_VARIABLE)
+    return found
 
 
 def path_of(root: Path) -> Path:
@@ -140,7 +146,9 @@ def transaction(database: sqlite3.Connection) -> Generator[None]:
 
 
 def _open_or_make(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in reversed(path.absolute().parents):
+        if not each.exists():
+            each.mkdir(0o700, exist_ok=True)  # ``parents=True`` would open them to others
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)

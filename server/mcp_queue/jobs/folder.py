@@ -28,10 +28,11 @@ class RegistryFolder:
         `RegistryUntrustedError` for one that another user owns or may change, or that is a link.
         """
         from mcp_queue.jobs import trust
+        from mcp_queue.system import ours
 
         for path in (self.path, self.runs, self.bells):
             if not os.path.lexists(path):
-                os.makedirs(path, mode=0o700, exist_ok=True)
+                ours.make_folder(path)
             trust.check_folder(self._registry_path, path)
 
     def run(self, run_id: str) -> RunFolder:

@@ -6,14 +6,17 @@ import os
 from contextlib import suppress
 
 from mcp_queue.errors import RegistryError
+from mcp_queue.jobs import trust
+from mcp_queue.system import ours
 from mcp_queue.system.locks import folder_locked
 
 
 def make_owner_only(path: str) -> None:
-    """Make the folder (0700) and an empty file (0600) where they are missing."""
+    """Make the folders (0700) and an empty file (0600) where they are missing."""
     try:
         if not os.path.lexists(path):
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            ours.make_folder(os.path.dirname(path))
+            trust.check_registry(path)  # another user may have been quicker with a folder
             with folder_locked(os.path.dirname(path)):
                 if not os.path.lexists(path):
                     _make_empty(path)

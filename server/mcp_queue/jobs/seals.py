@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 
 SIZE = 32  # bytes of a key
 UNTRUSTED = "untrusted"  # the code of a job that is not run
-NOT_OURS = (
-    "this user did not write what it runs, or with another key than {key}. Nothing of it was run. "
-    "Submit it again if it is yours. Servers that share a registry need one key: MCP_QUEUE_KEY_FILE"
+_BY_WHOM = "by an older version, by another user, or with another key than {key}"
+_AGAIN = (
+    "If it is yours, submit it again; servers that share a registry need one key: "
+    "MCP_QUEUE_KEY_FILE"
 )
-NOT_FOLLOWED = (
-    "its process was not started by this user's queue, or with another key than {key}. It is left "
-    "alone. Servers that share a registry need one key: MCP_QUEUE_KEY_FILE"
+NOT_OURS = f"nothing of it was run: it was written {_BY_WHOM}. {_AGAIN}"
+NOT_FOLLOWED = f"its process is left alone: it was started {_BY_WHOM}. {_AGAIN}"
+_OTHER = "or name another file with MCP_QUEUE_KEY_FILE"
+_MEND = (
+    "You alone may own, read and write it. Mend or remove it (a new one is made; jobs that still "
+    f"wait are then not run), {_OTHER}."
 )
+_ROOM = f"Make {{folder}} a folder in which you can make files, {_OTHER}."
+_WAY = f"You alone may write to its folder. Close that to others if it is yours, {_OTHER}."
 
 
 def of_job(key: bytes, job: NewJob | Claim) -> str:
@@ -56,16 +62,25 @@ def holds_for_run(key: bytes, run: RunRow) -> bool:
 def read_key(path: str) -> bytes:
     """The key in this file, which is made when missing, by one process of several.
 
-    `KeyFileError` when it cannot be had, or when others may read or change it.
+    `KeyFileError` when it cannot be had, or when others may read it, or change it or its folder.
     """
+    folder = os.path.dirname(path)
     try:
+        ours.check_way(folder)
         try:
             return _read(path)
         except FileNotFoundError:
             _make(path)
+            ours.check_way(folder)
             return _read(path)
     except OSError as error:
-        raise KeyFileError(path=path, reason=error.strerror or str(error)) from error
+        fault = error.strerror or str(error)
+        if isinstance(error, ours.NotOursError) and error.filename != path:
+            raise KeyFileError(
+                path=path, reason=f"{error.filename}: {fault}", advice=_WAY
+            ) from error
+        advice = _MEND if os.path.lexists(path) else _ROOM.format(folder=folder)
+        raise KeyFileError(path=path, reason=fault, advice=advice) from error
 
 
 def _read(path: str) -> bytes:
@@ -77,12 +92,14 @@ def _read(path: str) -> bytes:
         key = file.read(SIZE + 1)
     if len(key) != SIZE:
         raise ours.NotOursError(path, f"it does not hold {SIZE} bytes")
+    if len(set(key)) == 1:
+        raise ours.NotOursError(path, "all its bytes are the same, so it can be guessed")
     return key
 
 
 def _make(path: str) -> None:
     """Under a name of its own, then by a link, so that nobody ever sees a part of it."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    ours.make_folder(os.path.dirname(path))
     new = f"{path}.{os.urandom(8).hex()}"
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

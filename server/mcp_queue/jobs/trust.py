@@ -8,15 +8,23 @@ are not run (`seals`).
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from mcp_queue.errors import RegistryUntrustedError
 from mcp_queue.system import ours
 
 COMPANIONS = ("-wal", "-shm", "-journal")  # of the file, by SQLite
-_OWN = (
-    "A registry says what is run, so it has to be yours alone. Choose another registry_path (in "
-    "memory: another TMPDIR), in a folder of yours; if all of it is yours indeed, {mend}."
+_OWN = "A registry says what is run, so it has to be yours alone. "
+_OTHER = "Choose another registry_path (in memory: another TMPDIR), in a folder of yours."
+_MAKE = (
+    "Make a folder of your own in it for the registry, as by `mkdir -m 700 {folder}`, and give "
+    "registry_path {file}."
+)
+_CLOSE = _OTHER[:-1] + "; if all of it is yours indeed, `chmod go-w {place}`."
+_SIDECAR = (
+    "It can hold changes that SQLite would make to the registry, so do not make it yours. Remove "
+    "it if you know what it is, or choose another registry_path, in a folder of yours."
 )
 
 
@@ -74,8 +82,26 @@ class _Refusals:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, ours.NotOursError):
             place, fault = str(error.filename), str(error.strerror)
-            mend = f"`chmod go-w {place}`" if "write" in fault else f"make {place} yours"
             where = "" if place == self._path else f"{place}: "
             raise RegistryUntrustedError(
-                path=self._path, reason=f"{where}{fault}", advice=_OWN.format(mend=mend)
+                path=self._path, reason=f"{where}{fault}", advice=_OWN + _advice(self._path, place)
             ) from error
+
+
+def _advice(path: str, place: str) -> str:
+    """What to do about what is found at ``place``; it must be harmless when root does it."""
+    real = os.path.realpath(path)
+    if place in {real + suffix for suffix in COMPANIONS}:
+        return _SIDECAR
+    try:
+        status = os.lstat(place)
+    except OSError:
+        return _OTHER
+    shared = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    if shared and place == os.path.dirname(real):
+        folder = os.path.join(place, "mine")
+        return _MAKE.format(folder=folder, file=os.path.join(folder, os.path.basename(real)))
+    plain = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    if sys.platform == "win32" or not plain or shared or status.st_uid != os.geteuid():
+        return _OTHER
+    return _CLOSE.format(place=place)

@@ -53,6 +53,7 @@ class Membership:
         else:
             # One file has one folder, lock and bells, by whatever links it was reached.
             self.registry_path = os.path.realpath(settings.registry_file)
+            key_file.check_home()  # no job could be taken
         self.folder = RegistryFolder(self.registry_path)
         self._identity = own_identity()
         self._server_id = uuid.uuid4().hex

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mcp_queue.errors import TokenError, TokenFileError
 from mcp_queue.manager.origin import HTTP_TOKEN
+from mcp_queue.system import data_folder, ours
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -50,7 +51,7 @@ def in_file(address: str) -> Generator[Token]:
     The file is named after the ``address`` that is served, so that clients know where it is; what a
     killed server left there is replaced.
     """
-    path = _folder() / f"{re.sub(r'[^0-9A-Za-z.]+', '-', address)}.token"
+    path = _folder() / f"{_name(address)}.token"
     value = secrets.token_urlsafe()
     try:
         written = _write(path, value)
@@ -63,10 +64,14 @@ def in_file(address: str) -> Generator[Token]:
         _remove(path, written)
 
 
-def _folder() -> Path:
-    import platformdirs
+def _name(address: str) -> str:
+    """``HOST:PORT`` as the name of a file, which begins with no dash."""
+    return re.sub(r"[^0-9A-Za-z.]+", "-", address.replace("[", "ipv6-"))
 
-    return Path(platformdirs.user_data_dir("mcp-queue", appauthor=False)) / "http"
+
+def _folder() -> Path:
+    words = "the token for HTTP", f"give a token of your own in {HTTP_TOKEN}"
+    return Path(data_folder.of_user(*words)) / "http"
 
 
 def _write(path: Path, value: str) -> os.stat_result:
@@ -81,9 +86,7 @@ def _write(path: Path, value: str) -> os.stat_result:
 
 def _make_own(folder: Path) -> None:
     """Make the folder, with all above it that are missing, for the user alone."""
-    for each in reversed((folder, *folder.parents)):
-        if not each.exists():
-            each.mkdir(0o700, exist_ok=True)
+    ours.make_folder(str(folder))
     if sys.platform == "win32":
         return
     found = folder.lstat()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mcp_queue.errors import ListenError
 from mcp_queue.server import unix_socket
+from mcp_queue.setting_kinds import expand
 
 if TYPE_CHECKING:
     from mcp_queue.server.bearer import Token
@@ -46,7 +47,7 @@ def parse_address(text: str) -> Address | Path:
     encrypted, so a token would be read on its way.
     """
     if text.startswith(unix_socket.PREFIX) and text != unix_socket.PREFIX:
-        return Path(text.removeprefix(unix_socket.PREFIX)).expanduser().absolute()
+        return expand(text.removeprefix(unix_socket.PREFIX)).absolute()
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 2**16):
         raise ListenError(address=text, reason="it is not HOST:PORT", advice=_FORM)

@@ -54,23 +54,38 @@ def check_file(path: str) -> None:
 
 
 def check_way(folder: str) -> None:
-    """Raise `NotOursError` if another user can put something else in the place of ``folder``.
+    """Raise `NotOursError` if another user can put something into ``folder``, or in its place.
 
-    Each folder that leads there has to be ours or root's, and others may write into it only where
-    they cannot take away what is not theirs (the sticky bit, as ``/tmp`` has it).
+    Each folder that leads there has to be ours or root's, and others may write into one above it
+    only where they cannot take away what is not theirs (the sticky bit, as ``/tmp`` has it).
     """
     if sys.platform == "win32":
         return
-    for path in _way(os.path.realpath(folder)):
+    folder = os.path.realpath(folder)
+    for path in _way(folder):
         try:
             status = os.lstat(path)
         except OSError:
             continue  # what is missing will be made, or it will be said why not
         if status.st_uid not in (os.geteuid(), 0) and not _is_hidden(status.st_uid):
             raise NotOursError(path, f"another user (uid {status.st_uid}) owns it")
-        if _is_open(status) and not status.st_mode & stat.S_ISVTX:
+        if not stat.S_ISDIR(status.st_mode):
+            continue  # nothing can be made below it
+        if _is_open(status) and (path == folder or not status.st_mode & stat.S_ISVTX):
             mode = stat.S_IMODE(status.st_mode)
             raise NotOursError(path, f"other users may write to it (mode {mode:03o})")
+
+
+def make_folder(path: str) -> None:
+    """Make the folder, and those above it, where they are missing: 0700, whatever the umask."""
+    missing = [each for each in _way(os.path.abspath(path)) if not os.path.lexists(each)]
+    for each in reversed(missing):
+        try:
+            os.mkdir(each, 0o700)
+        except FileExistsError:
+            continue  # another was quicker; whose it is has to be checked
+        if os.lstat(each).st_mode & 0o700 != 0o700:
+            os.chmod(each, 0o700)
 
 
 def open_ours(path: str, flags: int, mode: int = 0o600, *, deep: int = 1) -> int:

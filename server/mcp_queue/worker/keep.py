@@ -11,6 +11,7 @@ from mcp_queue.commands.contents import Shown, artifact_uri, mime_type_of
 from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import ArtifactCapError, InvalidContentError
 from mcp_queue.jobs import artifact_names, events
+from mcp_queue.system.ours import make_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def shown(reporter: Reporter, job_id: str) -> Shown:
 def _store(reporter: Reporter, name: str, source: Source, about: dict[str, object]) -> int:
     _check(reporter, name)
     folder, file = reporter.run.artifacts, artifact_names.new_file()
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_folder(folder)
     path = os.path.join(folder, file)
     try:
         size = _write(reporter, name, source, path, _room(reporter, name, file))

@@ -14,7 +14,7 @@ from mcp_queue.supervisor.executors import Death
 from mcp_queue.system import marks, priority, signals, tree
 from mcp_queue.system.identity import identity_of, is_here, pid_of
 from mcp_queue.system.memory import Meter
-from mcp_queue.system.ours import open_ours
+from mcp_queue.system.ours import make_folder, open_ours
 from mcp_queue.system.spawn import spawn_gated, without_relative_paths
 from mcp_queue.system.watch import Watch, watch, watch_holder
 
@@ -167,7 +167,7 @@ def _working_folder(wanted: str, folder: RunFolder) -> str:
     except OSError:
         return wanted  # the start will say what is wrong
     own = os.path.join(folder.path, "cwd")
-    os.makedirs(own, mode=0o700, exist_ok=True)
+    make_folder(own)
     log = open_ours(folder.stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         write_all(log, os.fsencode(GONE.format(wanted or "of the server")))
