@@ -54,14 +54,11 @@ def where(server: Setup, tmp_path: Path) -> Setup:
 
 @pytest.mark.parametrize("value", [".", "rel", ""])
 def test_row_43_a_relative_folder_for_temporary_files(
-    server: Setup, folder: Path, monkeypatch: pytest.MonkeyPatch, value: str
+    server: Setup, folder: Path, value: str
 ) -> None:
     """A supervisor runs elsewhere, and finds a registry in memory all the same."""
     (folder / "rel").mkdir()
     server.settings = {}
-    if value:
-        monkeypatch.delenv("TEMP", raising=False)
-        monkeypatch.delenv("TMP", raising=False)
     with RawClient(server.command, cwd=folder, env={"TMPDIR": value}) as client:
         greet(client)
         job_id = call(client, "queue_add_job", command="add", params={"a": 1, "b": 2})["job_id"]
