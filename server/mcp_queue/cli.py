@@ -8,10 +8,10 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import mcp_queue
-from mcp_queue.printable import printable
+from mcp_queue.printable import as_message, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mcp-queue",
         description="Long-running tools for MCP clients: queued commands, isolated workers, "
         "durable results.",
@@ -55,11 +55,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose errors show what was typed without control over a terminal; so do its
+    subcommands."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _where_commands_go(*sources: str) -> str:
     flags = " ".join(f"--commands {source}" for source in sources)
-    return printable(
-        f"to serve the commands of {', '.join(sources)}, write: mcp-queue serve {flags}"
-    )
+    return f"to serve the commands of {', '.join(sources)}, write: mcp-queue serve {flags}"
 
 
 def _add_serve(subcommands: Any) -> None:
@@ -259,4 +265,4 @@ def _note(error: QueueError) -> None:
 
 
 def _complain(error: QueueError) -> None:
-    print(f"mcp-queue: {printable(error.text, lines=True)}", file=sys.stderr)
+    print(f"mcp-queue: {as_message(error.text)}", file=sys.stderr)

@@ -22,6 +22,12 @@ def printable(text: str, *, lines: bool = False) -> str:
     return "".join(map(_shown, text))
 
 
+def as_message(text: str) -> str:
+    """``text`` as one message among others: each further line is indented, so that none of them
+    can be taken for a message of its own."""
+    return printable(text, lines=True).replace("\n", "\n    ")
+
+
 def _line(line: str) -> str:
     if line.isprintable():
         return line

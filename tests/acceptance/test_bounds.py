@@ -304,6 +304,9 @@ async def test_past_the_cap_on_the_disk_jobs_are_refused_until_there_is_room(
         health = await call(client, "queue_health")
         assert health["disk_cap_bytes"] == 4 << 20
         assert health["disk_bytes"] >= health["artifact_bytes"] >= 5 << 20
+        assert health["status"] == "degraded"
+        assert "No new job is taken." in health["problem"]
+        assert "disk_cap_bytes allows 4,194,304" in health["problem"]
         await call(client, "queue_delete_job", job_id=job_id)
         while (answer := await client.call_tool("rests", {"text": ""})).is_error:
             pass

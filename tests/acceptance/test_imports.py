@@ -208,6 +208,18 @@ def test_plugins_are_chosen(site: Path, by: str, value: str, on: set[str]) -> No
             assert client.stderr == ""
 
 
+@pytest.mark.parametrize("value", ["none,mcp-queue", "all,mcp-queue", "all,none"])
+def test_all_and_none_stand_alone(site: Path, value: str) -> None:
+    with server(site, "--plugins", value)() as client:
+        greet(client)
+        on = {name for name, each in plugins(client).items() if each["state"] != "off"}
+        assert on == ({"mcp-queue"} if "mcp-queue" in value else set())
+        said = [each for each in call(client, "queue_health")["problems"] if "plugins" in each]
+    words = [word for word in value.split(",") if word in ("all", "none")]
+    assert len(said) == len(words)
+    assert all("all and none stand alone, not in a list of names" in each for each in said)
+
+
 def test_a_name_that_no_plugin_has(site: Path) -> None:
     with server(site, "--plugins", "good-tools,nobody")() as client:
         greet(client)

@@ -72,7 +72,7 @@ def test_an_exception_of_a_plain_command(said: Setup) -> None:
     assert error["hint"] == (
         "'fails' raised it; the traceback is in the server's log (standard error)."
     )
-    assert "'fails' failed\nTraceback (most recent call last):\n" in client.stderr
+    assert "'fails' failed\n    Traceback (most recent call last):\n" in client.stderr
     assert f'{said.folder / "tools.py"}", line 6, in fails' in client.stderr
     assert client.stderr.endswith("KeyError: 7\n")
 

@@ -133,6 +133,49 @@ def test_what_a_server_complains_of_at_its_start(tmp_path: Path, kind: str) -> N
     assert is_harmless(client.stderr)
 
 
+FORGED = "mcp-queue: serving on http://evil.example"
+
+
+def test_no_line_is_forged_by_what_clients_send(tmp_path: Path) -> None:
+    """All but the first line of a message is indented."""
+    (tmp_path / "tools.py").write_text(COMMANDS, "utf-8")
+    words = f"first\n{FORGED}\r\n{FORGED}"
+    with RawClient([*CLI, "serve", "--commands", tmp_path / "tools.py"]) as client:
+        greet(client)
+        client.request("tools/call", {"name": "fails", "arguments": {"text": words}})
+        client.request("tools/call", {"name": words, "arguments": {}})
+        client.request("resources/read", {"uri": f"file:///{words}"})
+        client.request(words, {})
+        client.notify(words, {"x": words})
+        call(client, "queue_health")
+    lines = client.stderr.splitlines()
+    assert f"    {FORGED}" in lines
+    assert "    ValueError: first" in lines
+    assert not any(line.startswith("mcp-queue: serving") for line in lines), client.stderr
+
+
+def test_no_line_is_forged_by_a_file_that_fails(tmp_path: Path) -> None:
+    file = tmp_path / "tools.py"
+    file.write_text(f"raise OSError({f'first{chr(10)}{FORGED}'!r})\n", "utf-8")
+    with RawClient([*CLI, "serve", "--commands", str(file)]) as client:
+        greet(client)
+        call(client, "queue_health")
+    assert f"\n    {FORGED}" in client.stderr
+    assert f"\n{FORGED}" not in client.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["demo", "."]])
+def test_options_that_there_are_not(command: list[str]) -> None:
+    option = f"--{HARM}\n{FORGED}"
+    done = subprocess.run(
+        [*CLI, *command, option], capture_output=True, text=True, timeout=GUARD, check=False
+    )
+    assert done.returncode == 2
+    assert "\\x1b]0;taken" in done.stderr
+    assert is_harmless(done.stderr)
+    assert f"\n{FORGED}" not in done.stderr
+
+
 def test_arguments_in_the_wrong_place(tmp_path: Path) -> None:
     done = subprocess.run(
         [*CLI, f"{HARM}.py"], capture_output=True, text=True, timeout=GUARD, check=False

@@ -170,6 +170,15 @@ def test_row_41_an_ill_defined_command_is_refused_alone(defined: Setup, what: st
         assert said.startswith(f"{tools(defined)}, line {line_of(text)}: ")
 
 
+def test_row_41_what_is_executed_can_be_called(defined: Setup) -> None:
+    ill = "class Ill(Command):\n    name = 'ill'\n    execute = property(lambda self: 1)\n"
+    tools(defined).write_text(HEAD + FINE + ill + LAST, "utf-8")
+    with RawClient(defined.command) as client:
+        begin(client)
+        all_serve(client)
+        assert "execute is a method, got <property" in problem(client)
+
+
 def line_of(text: str) -> int:
     """Where the definition begins in the file that the test above writes."""
     marked = ("@command", "@prompt", "@resource", "class ")

@@ -293,6 +293,9 @@ def test_row_51_a_key_that_others_may_read_or_change_is_refused(
         greet(client)
         error = refused(client, "add", a=1, b=2)
         assert error["code"] == "key_unusable"
+        health = call(client, "queue_health")
+        assert health["status"] == "degraded"
+        assert f"No new job is taken. {error['message']}" in health["problem"]
         assert str(file) in error["message"]
         file.chmod(0o600)
         job_id = call(client, "add", a=1, b=2)["job_id"]

@@ -52,6 +52,24 @@ def where(server: Setup, tmp_path: Path) -> Setup:
     return server
 
 
+@pytest.mark.parametrize("value", [".", "rel", ""])
+def test_row_43_a_relative_folder_for_temporary_files(
+    server: Setup, folder: Path, value: str
+) -> None:
+    """A supervisor runs elsewhere, and finds a registry in memory all the same."""
+    (folder / "rel").mkdir()
+    server.settings = {}
+    with RawClient(server.command, cwd=folder, env={"TMPDIR": value}) as client:
+        greet(client)
+        job_id = call(client, "queue_add_job", command="add", params={"a": 1, "b": 2})["job_id"]
+        call(client, "queue_start_job", job_id=job_id)
+        assert ended(client, job_id)["status"] == "completed"
+        health = call(client, "queue_health")
+        assert health["status"] == "healthy"
+        assert Path(health["registry_path"]).is_absolute()
+    assert not list(folder.glob("mcp-queue-*"))
+
+
 @pytest.mark.parametrize("link", ["of the file", "of the folder", "through the parent", "chain"])
 async def test_row_43_through_a_symlink(
     server: Setup, witness: Witness, lines: Lifelines, tmp_path: Path, link: str

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies
 
-from mcp_queue.printable import printable
+from mcp_queue.printable import as_message, printable
 
 HARMFUL = [
     *("\x1b[2J", "\x1b]0;title\x07", "\x1b]52;c;aGk=\x1b\\", "\x9b2J", "\x9d0;title\x9c", "\x7f"),
@@ -34,6 +34,11 @@ def test_what_is_seen_is_left_as_it_is() -> None:
 def test_newlines_stay_where_they_are_asked_for() -> None:
     assert printable("a\n\tb\r\nc\rd", lines=True) == "a\n\tb\nc\\rd"
     assert printable("a\n\tb") == "a\\n\\tb"
+
+
+def test_a_message_has_one_line_that_begins_one() -> None:
+    shown = as_message("a\nmcp-queue: b\r\nmcp-queue: c\n")
+    assert shown == "a\n    mcp-queue: b\n    mcp-queue: c\n    "
 
 
 @given(strategies.text(strategies.characters(exclude_categories=())))

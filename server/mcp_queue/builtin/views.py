@@ -108,13 +108,30 @@ def next_step(record: JobRecord) -> str | None:
     if record.questions:
         return (
             "It waits for an answer: ask the user, then call queue_answer_job with the key and "
-            "content that fits the schema."
+            f"content that fits the schema.{but_not(alone(record))}"
         )
     if record.status in (states.PENDING, states.RUNNING):
         return "queue_wait_job waits for its end."
     if record.status == states.FAILED:
         return "queue_get_job_logs shows what it printed."
     return None
+
+
+def alone(record: JobRecord) -> list[str]:
+    """The keys of the questions that are the person's alone, where others are not."""
+    if not record.open_to_agents:
+        return []
+    return [question.key for question in record.questions if question.person]
+
+
+def but_not(keys: list[str]) -> str:
+    """What to add to the advice to answer questions; nothing if there are no such keys."""
+    if not keys:
+        return ""
+    them = "them" if len(keys) > 1 else "it"
+    return (
+        f" But do not answer {', '.join(keys)} yourself: the user alone can give {them}, in a form."
+    )
 
 
 def doing(record: JobRecord) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
-from mcp_queue.builtin.views import FORMS_ALONE, Envelope, doing, job_view
+from mcp_queue.builtin.views import FORMS_ALONE, Envelope, alone, but_not, doing, job_view
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs import states
 
@@ -165,12 +165,23 @@ def _report(job: Job, records: Records, changed: JobRecord) -> None:
     job.set_progress(sum(percents) / len(percents), text)
 
 
+def _alone(records: Records) -> list[str]:
+    """The questions that are the person's alone, as a model finds them among the others."""
+    asking = [record for record in records.values() if record.questions]
+    found: list[str] = []
+    for record in asking:
+        keys = alone(record) if record.open_to_agents else [each.key for each in record.questions]
+        found += [f"{key} of {record.job_id}" if len(asking) > 1 else key for key in keys]
+    return found
+
+
 def _next_step(records: Records, mode: Mode) -> str:
     asking = [job_id for job_id, record in records.items() if record.questions]
     if any(records[job_id].open_to_agents for job_id in asking):
         return (
             f"Waits for an answer: {', '.join(asking)}. Ask the user, then call queue_answer_job "
             "with job_id, key and content that fits the schema; then queue_wait_job again."
+            f"{but_not(_alone(records))}"
         )
     if asking:
         return f"{', '.join(asking)} waits for an answer of the user, {FORMS_ALONE}"

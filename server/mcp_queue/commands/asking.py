@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 KEY_LIMIT = 64  # characters
+ALONE = "is for the person alone: a form of the host, or a program for the person, answers it"
 _KEY_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
@@ -167,9 +168,21 @@ def nobody(forms: Mapping[str, Form], reason: str, advice: str | None = None) ->
     """The error of questions that reach nobody."""
     from mcp_queue.errors import NobodyToAskError
 
-    advice = advice or "Queue the command: then any client can answer, at any time."
+    advice = advice or _how_to_reach(forms)
     message = next(iter(forms.values())).message
     return NobodyToAskError(message=message, reason=reason, advice=advice)
+
+
+def _how_to_reach(forms: Mapping[str, Form]) -> str:
+    alone = [key for key, form in forms.items() if form.person]
+    if len(alone) < len(forms):
+        queue = "Queue the command: then any client can answer, at any time"
+        names = ", ".join(map(repr, alone))
+        return f"{queue}; but {names} {ALONE}." if alone else f"{queue}."
+    return (
+        f"This {ALONE}. Call the command from a host that shows forms, or queue it: then it "
+        "waits for either."
+    )
 
 
 def _invalid(key: str, reason: str) -> Exception:

@@ -6,6 +6,7 @@ server/tools). It imports jsonschema, so it is imported for commands that have s
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ class Conditions:
 
     def __init__(self, info: CommandInfo, schema: Mapping[str, Any]) -> None:
         keywords = info.conditions
+        try:
+            json.dumps(keywords, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            reason = f"conditions cannot be written as JSON: {error}"
+            raise InvalidCommandError(command=info.name, reason=reason) from None
         try:
             Draft202012Validator.check_schema(keywords)
         except SchemaError as error:

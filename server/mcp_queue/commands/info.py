@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from mcp_queue.commands import options
 from mcp_queue.commands.catalog import FILE_MODULE, registry
 from mcp_queue.errors import InvalidCommandError
 from mcp_queue.source_docs import docstring_of
@@ -15,24 +16,6 @@ if TYPE_CHECKING:
 
     Task = Literal["optional", "required", "never"]
 
-TASKS = ("optional", "required", "never")
-NAME_LIMIT = 128  # characters
-CONDITIONS = frozenset(
-    {
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "if",
-        "then",
-        "else",
-        "dependentRequired",
-        "dependentSchemas",
-        "minProperties",
-        "maxProperties",
-    }
-)
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _CO_GENERATOR = 0x20  # inspect.CO_GENERATOR and CO_ASYNC_GENERATOR, without importing inspect
 _CO_ASYNC_GENERATOR = 0x200
 
@@ -84,22 +67,33 @@ class CommandInfo:
         ask_for: Sequence[str] = (),
         conditions: Mapping[str, Any] | None = None,
     ) -> None:
-        _check_name(name)
-        _check_options(name, use_queue, timeout, task)
-        _check_inline_wait(name, inline_wait, use_queue, task)
-        _check_attempts(name, max_attempts)
+        options.check_name(name, target)
+        options.check(
+            name,
+            {
+                "title": title,
+                "description": descr,
+                "use_queue": use_queue,
+                "timeout": timeout,
+                "max_attempts": max_attempts,
+                "task": task,
+                "inline_wait": inline_wait,
+                "read_only": read_only,
+                "destructive": destructive,
+            },
+        )
         self.name = name
         self.target = target
         self.parameters_of: Callable[..., Any] = getattr(target, "execute", target)
         _check_function(name, self.parameters_of)
         self.ask_for = _ask_for(name, ask_for, self.parameters_of)
-        self.conditions = _conditions(name, conditions)
+        self.conditions = options.keywords(name, conditions)
         self.descr = descr
         self.title = title or _title(name)
         self.use_queue = use_queue
         self.timeout = timeout
         self.max_attempts = max_attempts
-        self.memory_limit = _memory_limit(name, memory_limit)
+        self.memory_limit = options.memory_limit(name, memory_limit)
         self.task = task
         self.inline_wait = inline_wait
         self.read_only = read_only
@@ -156,90 +150,18 @@ def _code(function: Any) -> Any:
     return getattr(function, "__code__", None)
 
 
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name or not _NAME_CHARACTERS.issuperset(name):
-        reason = "a name consists of letters, digits, '_', '.' and '-'"
-    elif len(name) > NAME_LIMIT:
-        reason = f"a name has at most {NAME_LIMIT} characters"
-    else:
-        return
-    raise InvalidCommandError(command=name, reason=reason)
-
-
-def _check_options(name: str, use_queue: object, timeout: object, task: object) -> None:
-    if not isinstance(use_queue, bool):
-        reason = f"use_queue is True or False, got {use_queue!r}"
-    elif timeout is not None and not _is_duration(timeout):
-        reason = f"timeout is a positive number of seconds or None, got {timeout!r}"
-    elif task not in TASKS:
-        reason = f"task is one of {', '.join(map(repr, TASKS))}, got {task!r}"
-    elif task == "required" and not use_queue:
-        reason = "task='required' needs use_queue=True: only a queued call answers as a task"
-    else:
-        return
-    raise InvalidCommandError(command=name, reason=reason)
-
-
-def _check_inline_wait(name: str, inline_wait: object, use_queue: bool, task: Task) -> None:
-    if inline_wait is None:
-        return
-    if not _is_duration(inline_wait):
-        reason = f"inline_wait is a positive number of seconds or None, got {inline_wait!r}"
-    elif not use_queue:
-        reason = "inline_wait needs use_queue=True: only a queued call can go on without its answer"
-    elif task == "required":
-        reason = "inline_wait says nothing with task='required': a task is answered at once"
-    else:
-        return
-    raise InvalidCommandError(command=name, reason=reason)
-
-
-def _check_attempts(name: str, max_attempts: object) -> None:
-    if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
-        reason = f"max_attempts is a whole number from 1 on, got {max_attempts!r}"
-        raise InvalidCommandError(command=name, reason=reason)
-
-
 def _ask_for(name: str, ask_for: object, function: Callable[..., Any]) -> tuple[str, ...]:
-    given: Any = ask_for
-    if not isinstance(given, (tuple, list)) or not all(isinstance(each, str) for each in given):  # pyright: ignore[reportUnknownVariableType]
-        reason = f"ask_for is a tuple of names of parameters, got {ask_for!r}"
-        raise InvalidCommandError(command=name, reason=reason)
-    for each in given:  # pyright: ignore[reportUnknownVariableType]
-        if _code(function) is not None and not accepts(function, str(each)):  # pyright: ignore[reportUnknownArgumentType]
+    given = options.names(name, ask_for)
+    for each in given:
+        if _code(function) is not None and not accepts(function, each):
             raise InvalidCommandError(command=name, reason=f"ask_for: it has no parameter {each!r}")
-    return tuple(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-
-
-def _conditions(name: str, given: Any) -> dict[str, Any]:
-    if given is None:
-        return {}
-    if not isinstance(given, dict) or not CONDITIONS.issuperset(given):  # pyright: ignore[reportUnknownArgumentType]
-        known = ", ".join(sorted(CONDITIONS))
-        reason = f"conditions is a dict of JSON Schema keywords among {known}, got {given!r:.200}"
-        raise InvalidCommandError(command=name, reason=reason)
-    return dict(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-
-
-def _memory_limit(name: str, value: object) -> int | None:
-    if value is None:
-        return None
-    from mcp_queue.commands.sizes import ALLOWED, parse_size
-
-    try:
-        return parse_size(value)
-    except ValueError:
-        reason = f"memory_limit is None or {ALLOWED}, got {value!r}"
-        raise InvalidCommandError(command=name, reason=reason) from None
-
-
-def _is_duration(value: object) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
-    )
+    return given
 
 
 def _check_function(name: str, function: object) -> None:
+    if not callable(function):
+        reason = f"execute is a method, got {options.shown(function)}"
+        raise InvalidCommandError(command=name, reason=reason)
     code = _code(function)
     if code is not None and code.co_flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
         raise InvalidCommandError(

@@ -27,9 +27,9 @@ class Sink:
         """Take a line of the log."""
         import sys
 
-        from mcp_queue.printable import printable
+        from mcp_queue.printable import as_message
 
-        print(printable(line, lines=True), file=sys.stderr)
+        print(as_message(line), file=sys.stderr)
 
     def stopping(self) -> bool:
         """Whether a stop was asked."""

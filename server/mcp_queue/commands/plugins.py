@@ -81,15 +81,16 @@ def switch(plugins: list[Plugin], allowed: str | Collection[str]) -> list[Settin
     for plugin in plugins:
         plugin.on = names.pop(canonical(plugin.package), None) is not None
     known = ", ".join(plugin.package for plugin in plugins) or "none"
-    return [
-        SettingIgnoredError(
-            key="plugins",
-            value=name,
-            reason="no installed package of this name offers commands",
-            advice=f"Correct the name or leave it out. Packages that do: {known}.",
-        )
-        for name in names.values()
-    ]
+    return [_ignored(name, known) for name in names.values()]
+
+
+def _ignored(name: str, known: str) -> SettingIgnoredError:
+    reason = "no installed package of this name offers commands"
+    advice = f"Correct the name or leave it out. Packages that do: {known}."
+    if canonical(name) in (ALL, NONE):
+        reason = f"{ALL} and {NONE} stand alone, not in a list of names"
+        advice = f"Give {name} alone, or only names of packages. Packages that offer some: {known}."
+    return SettingIgnoredError(key="plugins", value=name, reason=reason, advice=advice)
 
 
 def view(catalog: Catalog) -> list[dict[str, Any]]:

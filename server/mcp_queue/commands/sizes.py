@@ -22,7 +22,8 @@ def parse_size(value: object) -> int:
     if isinstance(value, str):
         text = value.strip().lower()
         number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
-        value = round(float(number) * _FACTORS.get(text[len(number) :], 0)) if number else 0
+        size = float(number) * _FACTORS.get(text[len(number) :], 0) if number else 0.0
+        value = round(size) if 0 < size < 2**63 else 0
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**63:
         raise ValueError(f"expected {ALLOWED}")
     return value

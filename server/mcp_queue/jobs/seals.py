@@ -83,6 +83,17 @@ def read_key(path: str) -> bytes:
         raise KeyFileError(path=path, reason=fault, advice=advice) from error
 
 
+def fault_of(path: str) -> KeyFileError | None:
+    """Why the key in this file cannot be used; a missing one is made when it is needed."""
+    try:
+        _read(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return KeyFileError(path=path, reason=error.strerror or str(error))
+    return None
+
+
 def _read(path: str) -> bytes:
     with open(ours.open_ours(path, os.O_RDONLY, deep=0), "rb") as file:
         mode = os.fstat(file.fileno()).st_mode

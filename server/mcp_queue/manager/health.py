@@ -10,8 +10,8 @@ import apsw
 
 import mcp_queue
 from mcp_queue import clock
-from mcp_queue.errors import RegistryGoneError
-from mcp_queue.jobs import damage, job_rows, lives, member_rows, states
+from mcp_queue.errors import DiskCapError, RegistryGoneError
+from mcp_queue.jobs import damage, job_rows, lives, member_rows, seals, states
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.manager import disk
 from mcp_queue.system.identity import pid_of
@@ -47,6 +47,7 @@ def health(
     path: str,
     problem: QueueError | None = None,
     usage: Usage | None = None,
+    key_file: str | None = None,
 ) -> dict[str, Any]:
     """Totals by state, the settings in force, who takes part, and what hinders it."""
     totals = job_rows.totals(registry)
@@ -65,7 +66,11 @@ def health(
         "version": mcp_queue.__version__,
         "sqlite_version": apsw.sqlite_lib_version(),
     }
-    if settings.enabled and (problems := _problems(path, problem)):
+    problems = _problems(path, problem)
+    for refusal in (_over_cap(registry, usage), key_file and seals.fault_of(key_file)):
+        if refusal:
+            problems.append(f"No new job is taken. {refusal.message} {refusal.hint}")
+    if settings.enabled and problems:
         view["status"] = "degraded"
         view["problem"] = " ".join(problems)
     if kept := damage.kept_aside(path):
@@ -89,6 +94,15 @@ def _problems(path: str, problem: QueueError | None) -> list[str]:
     if problem is not None:
         found.append(f"{problem.message} {problem.hint}")
     return found
+
+
+def _over_cap(registry: Registry, usage: Usage | None) -> DiskCapError | None:
+    """Why jobs are refused now, as far as the disk was looked at."""
+    cap = member_rows.settings(registry).get("disk_cap_bytes")
+    if cap is None or usage is None:
+        return None
+    used = disk.bytes_of(registry) + usage.runs
+    return DiskCapError(used=f"{used:,}", cap=f"{cap:,}") if used > cap else None
 
 
 def _free(path: str) -> int:

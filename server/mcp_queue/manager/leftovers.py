@@ -19,8 +19,11 @@ REGISTRY = "registry.db"
 
 
 def make_temporary_folder() -> str:
-    """A folder for an in-memory registry, marked as this process's."""
-    folder = tempfile.mkdtemp(prefix=PREFIX)
+    """A folder for an in-memory registry, marked as this process's: an absolute path.
+
+    The supervisor runs in another folder, and Python leaves ``TMPDIR=.`` as it is.
+    """
+    folder = os.path.abspath(tempfile.mkdtemp(prefix=PREFIX))
     with open(os.path.join(folder, OWNER), "w", encoding="utf-8") as file:
         file.write(own_identity())
     return folder
@@ -29,7 +32,7 @@ def make_temporary_folder() -> str:
 def clean() -> None:
     """Remove what dead servers of this user left, and end what their runs left running."""
     try:
-        entries = list(os.scandir(tempfile.gettempdir()))
+        entries = list(os.scandir(os.path.abspath(tempfile.gettempdir())))
     except OSError:
         return
     for entry in entries:

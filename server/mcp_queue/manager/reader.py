@@ -196,6 +196,7 @@ class QueueReader:
             self.registry_path,
             self._member.supervision.trouble,
             await self._disk.glance(),
+            self._member.key_file(),
         )
 
     @property

@@ -24,6 +24,7 @@ from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH
 
 from mcp_queue import builtin
 from mcp_queue.commands.catalog import registry
+from mcp_queue.printable import as_message
 from mcp_queue.server import bearer, event_loop, unix_socket
 from mcp_queue.server.app import build, opened
 from mcp_queue.server.entrance import Entrance
@@ -109,7 +110,7 @@ def announce(door: Door, token: bearer.Token | None) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"mcp-queue: {line}", file=sys.stderr, flush=True)
+    print(f"mcp-queue: {as_message(line)}", file=sys.stderr, flush=True)
 
 
 async def compare_task_name(ctx: Context, call_next: CallNext) -> HandlerResult:

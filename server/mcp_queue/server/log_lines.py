@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import logging
 
-from mcp_queue.printable import printable
+from mcp_queue.printable import as_message
 
 
 class HarmlessFormatter(logging.Formatter):
-    """The message and the traceback, with what would control a terminal written out."""
+    """The message and the traceback, with what would control a terminal written out, and all lines
+    but the first indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The text of a record."""
-        return printable(super().format(record), lines=True)
+        return as_message(super().format(record))
 
 
 def put_in_place() -> None:

@@ -11,7 +11,7 @@ import anyio
 
 from mcp_queue import clock
 from mcp_queue.commands.job import Job, Sink
-from mcp_queue.printable import printable
+from mcp_queue.printable import as_message
 from mcp_queue.server.protocol import shows_forms, wants_progress
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Reporter(Sink):
 
     def log(self, line: str) -> None:
         """A line to the server's standard error."""
-        print(printable(line, lines=True), file=sys.stderr)
+        print(as_message(line), file=sys.stderr)
 
     def stopping(self) -> bool:
         """Whether the request was cancelled, which a command in a thread learns only here."""

@@ -247,7 +247,14 @@ def test_nobody_to_ask_is_said() -> None:
         with pytest.raises(NobodyToAskError) as caught:
             job.ask("Sure?")
         assert "'Sure?'" in caught.value.message
-        assert caught.value.hint
+        assert "any client can answer" in caught.value.hint
+        with pytest.raises(NobodyToAskError) as caught:
+            job.ask("Sure?", person=True)
+        assert "a form of the host, or a program for the person" in caught.value.hint
+        assert "any client" not in caught.value.hint
+        with pytest.raises(NobodyToAskError) as caught:
+            job.ask_all({"a": Question("Sure?"), "b": Question("Really?", person=True)})
+        assert "any client can answer, at any time; but 'b' is for the person" in caught.value.hint
 
 
 def test_a_stop_is_an_error_of_its_own() -> None:

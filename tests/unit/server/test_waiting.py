@@ -12,7 +12,7 @@ from mcp_queue.builtin.views import job_view, next_step
 from mcp_queue.builtin.waiting import wait_for
 from mcp_queue.commands.job import Job, Sink
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
-from mcp_queue.jobs.record import JobError
+from mcp_queue.jobs.record import JobError, JobQuestion
 from support.fake_manager import FakeQueue, record
 
 
@@ -154,3 +154,17 @@ def test_the_next_step() -> None:
     failed = record(status="failed", error=JobError("exit", "it left"))
     assert "queue_get_job_logs" in str(next_step(failed))
     assert next_step(record(status="completed")) is None
+
+
+async def test_what_the_person_alone_can_answer_is_named() -> None:
+    fine = JobQuestion("agreed", "Sure?", {})
+    alone = JobQuestion("signed", "Really?", {}, person=True)
+    mixed, own = record("one", questions=(fine, alone)), record("two", questions=(alone,))
+    words = "But do not answer signed yourself"
+    assert words in str(next_step(mixed))
+    answer, _ = await wait(FakeQueue(mixed), "one", seconds=0)
+    assert words in answer["next"]
+    answer, _ = await wait(FakeQueue(mixed, own), "one", "two", seconds=0)
+    assert "do not answer signed of one, signed of two yourself" in answer["next"]
+    for job in (record(questions=(fine,)), own):
+        assert "But do not answer" not in str(next_step(job))
