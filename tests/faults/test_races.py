@@ -43,7 +43,8 @@ async def test_row_29_finish_against_stop(scene: Scene, lines: Lifelines) -> Non
             assert (await scene.done(job)).status == "completed"
         else:
             record = await scene.done(job)
-            assert record.status == told.status == "stopped"
+            assert record.status == "stopped"
+            assert told.status == "stopped" or told.stop_requested  # it may take long to end
             assert record.result in (n, None)
 
 
@@ -87,7 +88,8 @@ async def test_row_29_stop_against_stop(scene: Scene, lines: Lifelines) -> None:
     job = await scene.submit("gated", port=lines.port)
     await lines.arrive()
     told = await asyncio.gather(*(scene.queue.stop_job(job.job_id) for _ in range(5)))
-    assert {record.status for record in told} == {"stopped"}
+    assert all(record.status == "stopped" or record.stop_requested for record in told)
+    assert (await scene.done(job)).status == "stopped"
     await lines.end()
 
 

@@ -48,9 +48,10 @@ def _folder(queue: QueueManager, record: JobRecord) -> Path:
 
 
 async def _stop(queue: QueueManager, job: JobRecord) -> JobRecord:
-    """Stop a job that a supervisor sees to."""
+    """Stop a job that a supervisor sees to; its end, which a busy machine may delay."""
     await supervisor_pid(queue)
-    return await queue.stop_job(job.job_id)
+    record = await queue.stop_job(job.job_id)
+    return record if record.terminal else await queue.wait_for_job(job.job_id, GUARD)
 
 
 @pytest.fixture
