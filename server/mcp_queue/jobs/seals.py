@@ -74,24 +74,27 @@ def read_key(path: str) -> bytes:
             ours.check_way(folder)
             return _read(path)
     except OSError as error:
-        fault = error.strerror or str(error)
-        if isinstance(error, ours.NotOursError) and error.filename != path:
-            raise KeyFileError(
-                path=path, reason=f"{error.filename}: {fault}", advice=_WAY
-            ) from error
-        advice = _MEND if os.path.lexists(path) else _ROOM.format(folder=folder)
-        raise KeyFileError(path=path, reason=fault, advice=advice) from error
+        raise _refusal(path, error) from error
 
 
 def fault_of(path: str) -> KeyFileError | None:
     """Why the key in this file cannot be used; a missing one is made when it is needed."""
     try:
+        ours.check_way(os.path.dirname(path))
         _read(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        return KeyFileError(path=path, reason=error.strerror or str(error))
+        return _refusal(path, error)
     return None
+
+
+def _refusal(path: str, error: OSError) -> KeyFileError:
+    fault = error.strerror or str(error)
+    if isinstance(error, ours.NotOursError) and error.filename != path:
+        return KeyFileError(path=path, reason=f"{error.filename}: {fault}", advice=_WAY)
+    advice = _MEND if os.path.lexists(path) else _ROOM.format(folder=os.path.dirname(path))
+    return KeyFileError(path=path, reason=fault, advice=advice)
 
 
 def _read(path: str) -> bytes:
