@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,9 +148,10 @@ async def test_row_52_what_killed_processes_left_is_erased_by_the_next_server(
             job_rows.totals(reader)
             run_jobs(client, 5)
             assert files_with(server, ENVIRONMENT)
+            client.kill()  # first, or it starts another supervisor
             for process in harm.supervisors_of(path):
-                os.kill(process.pid, signal.SIGKILL)
-            client.kill()
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
             await invariants.becomes(lambda: not harm.supervisors_of(path), "a supervisor")
     assert files_with(server, ENVIRONMENT)
     with RawClient(server.command) as client:

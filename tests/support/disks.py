@@ -21,7 +21,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
     """A file system of its own; the test is skipped where none can be mounted."""
     disk = folder / "disk"
     disk.mkdir()
-    if not _mounted("-t", "tmpfs", "-o", f"size={SIZE}m", "none", str(disk)):
+    if not _mounted("-t", "tmpfs", "-o", f"size={SIZE}m,mode=700", "none", str(disk)):
         pytest.skip("no small disk can be mounted here (that takes root, and Linux)")
     try:
         yield disk
