@@ -46,10 +46,11 @@ def _make_empty(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def file_identity(path: str) -> tuple[int, int] | None:
-    """Which file has this name; None when none has."""
+def file_identity(path: str, *, follow: bool = True) -> tuple[int, int] | None:
+    """Which file or folder has this name; None when none has. ``follow``: of a link, what it
+    leads to."""
     try:
-        status = os.stat(path)
+        status = os.stat(path, follow_symlinks=follow)
     except OSError:
         return None
     return status.st_dev, status.st_ino

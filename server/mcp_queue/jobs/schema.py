@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-VERSION = 3
+VERSION = 2
 DIGEST = "3bfd4da1861348fa79c876a09a28558257600d29ff6523d4d6957a3a869eb40e"
 """Of the schema of this version, as `digest` finds it. A change of it is a new version."""
 
@@ -53,7 +53,7 @@ def bring_up(connection: Any) -> None:
     connection.execute(text)
     triggers = [sql for kind, _, _, sql in connection.execute(_OBJECTS) if kind == "trigger"]
     for name in _names(connection, "trigger"):  # what they count is copied, too
-        connection.execute(f'DROP TRIGGER "{name}"')
+        connection.execute(f"DROP TRIGGER {_quoted(name)}")
     for table in older:
         _copy(connection, table)
     for sql in triggers:
@@ -61,7 +61,7 @@ def bring_up(connection: Any) -> None:
 
 
 def _clear(connection: Any, tables: Iterable[str]) -> list[str]:
-    """Leave the tables of ours alone, under other names; which of them were there."""
+    """Drop all but our tables, and give these other names; which of them were there."""
     for kind in ("trigger", "view", "index"):
         for name in _names(connection, kind):
             connection.execute(f"DROP {kind} {_quoted(name)}")

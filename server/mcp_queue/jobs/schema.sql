@@ -1,4 +1,4 @@
--- The registry, schema version 3 (schema.py). Every change of a job's row takes the next number of
+-- The registry, schema version 2 (schema.py). Every change of a job's row takes the next number of
 -- counter.rev, so a reader asks for "rev > the last I saw".
 
 CREATE TABLE counter (

@@ -1,4 +1,4 @@
-"""Where the key lies by which this user's jobs are known as his (`jobs.seals`)."""
+"""Where the key lies that shows which jobs are this user's (`jobs.seals`)."""
 
 from __future__ import annotations
 

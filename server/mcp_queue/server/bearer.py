@@ -61,7 +61,7 @@ def in_file(address: str) -> Generator[Token]:
     try:
         yield Token(value, str(path))
     finally:
-        _remove(path, written)
+        ours.remove_made(str(path), written)
 
 
 def _name(address: str) -> str:
@@ -94,12 +94,3 @@ def _make_own(folder: Path) -> None:
         raise TokenFileError(path=str(folder), reason="it is not a folder of yours")
     if stat.S_IMODE(found.st_mode) & 0o077:
         folder.chmod(0o700)
-
-
-def _remove(path: Path, written: os.stat_result) -> None:
-    """Remove the file, unless another server has put its own there."""
-    try:
-        if os.path.samestat(path.lstat(), written):
-            path.unlink()
-    except OSError:  # it is gone, or will be replaced
-        pass

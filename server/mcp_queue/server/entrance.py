@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 PATH = "/mcp"
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
-SMALL = (
-    1 << 16
-)  # bytes of an unread body that are thrown away; with a longer one the connection ends
+SMALL = 1 << 16  # bytes of an unread body that are thrown away; a longer one ends the connection
 REALM = 'Bearer realm="mcp-queue"'
 INVALID = (
     f'{REALM}, error="invalid_token", error_description="This is not the token of this server"'

@@ -25,7 +25,7 @@ from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH
 from mcp_queue import builtin
 from mcp_queue.commands.catalog import registry
 from mcp_queue.printable import as_message
-from mcp_queue.server import bearer, event_loop, unix_socket
+from mcp_queue.server import bearer, event_loop
 from mcp_queue.server.app import build, opened
 from mcp_queue.server.entrance import Entrance
 from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
@@ -33,6 +33,7 @@ from mcp_queue.server.listening import BACKLOG, bound_to, place_of
 from mcp_queue.server.protocol import is_modern
 from mcp_queue.server.resumption import RETRY, Sessions
 from mcp_queue.server.strangers import Strangers
+from mcp_queue.system import ours
 
 if TYPE_CHECKING:
     import socket
@@ -88,7 +89,7 @@ def open_for(door: Door) -> Generator[bearer.Token | None]:
     with ExitStack() as ends:
         if bound is None:
             path = door.listener.getsockname()
-            ends.callback(unix_socket.remove, path, os.lstat(path))
+            ends.callback(ours.remove_made, path, os.lstat(path))
         if door.asks and door.given is None:
             assert bound is not None
             yield ends.enter_context(bearer.in_file(bound))

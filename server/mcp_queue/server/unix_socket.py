@@ -42,15 +42,6 @@ def listen_at(path: Path, backlog: int) -> socket.socket:
     return listener
 
 
-def remove(path: str, made: os.stat_result) -> None:
-    """Remove a socket from its folder, unless another one is there by now."""
-    try:
-        if os.path.samestat(os.lstat(path), made):
-            os.unlink(path)
-    except OSError:  # it is gone, or will be replaced
-        pass
-
-
 def _check_folder(path: Path) -> None:
     """Where others may put files in place of ours, clients could be led to another server."""
     if sys.platform == "win32":

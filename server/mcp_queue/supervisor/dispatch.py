@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_queue import clock
 from mcp_queue.errors import QueueError
 from mcp_queue.jobs import events, run_rows, seals
+from mcp_queue.jobs.registry_file import file_identity
 from mcp_queue.supervisor import log_cap, manners, memory, retry, settle, stop
 from mcp_queue.supervisor.ending import timeout
 from mcp_queue.supervisor.state import Run
@@ -86,7 +87,7 @@ def _start(state: State, claim: Claim) -> None:
         worker.abandon()
         raise
     crash.point("spawn.after_record")
-    if _identity(folder.path) != made:
+    if file_identity(folder.path, follow=False) != made:
         worker.abandon()
         settle.lost(state, claim.run_id, f"the folder of its run, {folder.path}, was replaced")
         return
@@ -118,15 +119,6 @@ def _new_run(claim: Claim, folder: RunFolder, worker: Worker) -> Run:
     )
 
 
-def _identity(folder: str) -> tuple[int, int] | None:
-    """Which folder has this name now; a link is none."""
-    try:
-        status = os.lstat(folder)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
 def _write_job(state: State, claim: Claim, folder: RunFolder) -> tuple[int, int] | None:
     """Make the folder of the run, and in it ``job.json``: all that the worker must know.
 
@@ -135,7 +127,7 @@ def _write_job(state: State, claim: Claim, folder: RunFolder) -> tuple[int, int]
     call, origin = json.loads(claim.call), json.loads(claim.origin)
     shutil.rmtree(folder.path, ignore_errors=True)  # of a start that could not be stored
     os.mkdir(folder.path, 0o700)
-    made = _identity(folder.path)
+    made = file_identity(folder.path, follow=False)
     job = {
         "v": events.VERSION,
         "job_id": claim.job_id,

@@ -117,6 +117,15 @@ def open_ours(path: str, flags: int, mode: int = 0o600, *, deep: int = 1) -> int
     return descriptor
 
 
+def remove_made(path: str, made: os.stat_result) -> None:
+    """Remove what we made under this name, unless another file is there by now."""
+    try:
+        if os.path.samestat(os.lstat(path), made):
+            os.unlink(path)
+    except OSError:  # it is gone, or who comes next replaces it
+        pass
+
+
 def read_ours(path: str, limit: int = -1, *, deep: int = 1) -> bytes:
     """The content of a file, at most ``limit`` bytes, opened by `open_ours`."""
     with open(open_ours(path, os.O_RDONLY, deep=deep), "rb") as file:
