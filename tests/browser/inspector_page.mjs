@@ -1,10 +1,11 @@
-// The Inspector's page in a headless Chromium: connect to its only server, say what the page shows.
+// The Inspector's page in a headless Chromium: connect to its only server, print the page's text once
+// it shows all the words, or when the patience is over.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-const { chromium, page, profile } = JSON.parse(process.argv[2]);
+const { chromium, page, profile, words, patience } = JSON.parse(process.argv[2]);
 
 const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
 const browser = spawn(
@@ -38,11 +39,13 @@ function ask(method, params = {}) {
   });
 }
 
-/** The value of an expression in the page, once it is true. */
-async function until(expression) {
+const end = Date.now() + patience * 1000;
+
+/** The value of an expression in the page, once it fits or the patience is over. */
+async function until(expression, fits = Boolean) {
   for (;;) {
     const { result } = await ask("Runtime.evaluate", { expression, returnByValue: true });
-    if (result?.value) return result.value;
+    if (fits(result?.value) || Date.now() > end) return result?.value;
     await new Promise((later) => setTimeout(later, 100));
   }
 }
@@ -52,7 +55,10 @@ await ask("Page.navigate", { url: page });
 const connect = `document.querySelector('input[aria-label^="Connect or disconnect"]')`;
 await until(`!!${connect}`);
 await ask("Runtime.evaluate", { expression: `${connect}.click()` });
-const shown = await until(`/^Connected$/m.test(document.body.innerText) && document.body.innerText`);
+const shown = await until("document.body.innerText", (text) => {
+  const lines = new Set(text?.split("\n"));
+  return words.every((word) => lines.has(word));
+});
 process.stdout.write(JSON.stringify(shown) + "\n");
 const gone = once(browser, "exit");
 void ask("Browser.close"); // which may go before it answers

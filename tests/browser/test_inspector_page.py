@@ -38,11 +38,14 @@ def test_the_inspectors_page_connects_with_the_token(setup: Setup, chromium: str
     with WebServer(setup.command) as server:
         entry = {"type": "streamable-http", "url": server.url, "headers": server.authorization}
         config.write_text(json.dumps({"mcpServers": {"queue": entry}}))
+        words = ["Connected", "mcp-queue", "Tools", "Prompts", "Resources", server.url]
         with page_of([*inspector(), "--web", "--config", str(config)], setup) as page:
             described = {
                 "chromium": chromium,
                 "page": page,
                 "profile": str(setup.folder / "profile"),
+                "words": words,
+                "patience": GUARD,
             }
             script = Path(__file__).with_name("inspector_page.mjs")
             done = subprocess.run(
@@ -50,12 +53,12 @@ def test_the_inspectors_page_connects_with_the_token(setup: Setup, chromium: str
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=GUARD,
+                timeout=2 * GUARD,
                 check=False,
             )
         assert done.returncode == 0, done.stdout + done.stderr
         shown = json.loads(done.stdout).splitlines()
-        assert {"mcp-queue", "Tools", "Prompts", "Resources", server.url} <= set(shown), shown
+        assert set(words) <= set(shown), shown
 
 
 @contextmanager
