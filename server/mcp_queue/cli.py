@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.config import Settings
     from mcp_queue.errors import QueueError
-    from mcp_queue.server.listening import Door
+    from mcp_queue.server.transport.listening import Door
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -137,7 +137,7 @@ def _add_demo(subcommands: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     # Before anything of a user's is imported, so that no stray print reaches the client.
-    from mcp_queue.server.claim import claim
+    from mcp_queue.server.transport.claim import claim
     from mcp_queue.system import signals
 
     claimed = claim()
@@ -145,7 +145,8 @@ def _serve(options: argparse.Namespace) -> int:
     gc.disable()  # nothing that is imported is garbage: a tenth of the start
     _let_interrupts_end_it()
     from mcp_queue.errors import QueueError
-    from mcp_queue.server import log_lines, sdk
+    from mcp_queue.server.protocol import sdk
+    from mcp_queue.server.transport import log_lines
 
     log_lines.put_in_place()
     sdk.put_in_place()
@@ -184,8 +185,8 @@ def _let_interrupts_end_it() -> None:
 
 def _door(options: argparse.Namespace, token: str | None) -> Door:
     """Where HTTP is to be served, taken before any module of a user's is loaded."""
-    from mcp_queue.server import bearer
-    from mcp_queue.server.listening import Door, listen, parse_address
+    from mcp_queue.server.transport import bearer
+    from mcp_queue.server.transport.listening import Door, listen, parse_address
 
     address = parse_address(options.http)
     if options.no_token and isinstance(address, Path):

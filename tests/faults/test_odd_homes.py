@@ -12,7 +12,7 @@ import pytest
 
 from mcp_queue.jobs import seals
 from mcp_queue.jobs.registry import Registry
-from mcp_queue.server import bearer
+from mcp_queue.server.transport import bearer
 from mcp_queue.system import ours
 from mcp_queue_tools import maps
 from support.second_user import needs_second_user, open_way, run_as_second_user
@@ -26,7 +26,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes
 SERVE = """
 import sys
 import mcp_queue.cli, mcp_queue.manager.membership, mcp_queue.server.app, mcp_queue.server.http
-import mcp_queue.server.resources, apsw, platformdirs, encodings.idna
+import mcp_queue.server.features.resources, apsw, platformdirs, encodings.idna
 sys.exit(mcp_queue.cli.main(["serve", "--plugins", "none", *sys.argv[1:]]))
 """
 NAMES = ("HOME", "XDG_DATA_HOME")

@@ -18,7 +18,7 @@ from mcp_queue import Job, PathRefusedError, paths
 from mcp_queue.commands.catalog import Catalog
 from mcp_queue.commands.job import Sink
 from mcp_queue.commands.resource import ResourceInfo
-from mcp_queue.server.uri_templates import match
+from mcp_queue.server.authored.uri_templates import match
 from mcp_queue_tools.analysis import analyze
 from mcp_queue_tools.maps import CACHE_VARIABLE
 from mcp_queue_tools.pace import Pace

@@ -17,27 +17,27 @@ from mcp_queue import __version__, builtin
 from mcp_queue.commands.catalog import registry
 from mcp_queue.manager import QueueManager
 from mcp_queue.server import event_loop
-from mcp_queue.server.bounds import bounded
-from mcp_queue.server.claim import claim
-from mcp_queue.server.containment import note, passes_handlers
-from mcp_queue.server.hub import Hub
+from mcp_queue.server.authored.containment import note, passes_handlers
+from mcp_queue.server.features.resources import Resources
+from mcp_queue.server.features.subscriptions import Subscriptions
+from mcp_queue.server.features.tasks import TaskParams, Tasks, UpdateParams
+from mcp_queue.server.features.tools import Tools, catch_no_object
+from mcp_queue.server.following.hub import Hub
 from mcp_queue.server.icon import ICON
 from mcp_queue.server.instructions import INSTRUCTIONS
-from mcp_queue.server.lean import LeanServer
-from mcp_queue.server.lifetime import (
+from mcp_queue.server.protocol.bounds import bounded
+from mcp_queue.server.protocol.eras import TASKS
+from mcp_queue.server.protocol.lean import LeanServer
+from mcp_queue.server.state import State
+from mcp_queue.server.transport.claim import claim
+from mcp_queue.server.transport.lifetime import (
     Ending,
     Watchdog,
     end_on_signals,
     end_with_parent,
     ignore_signals,
 )
-from mcp_queue.server.protocol import TASKS
-from mcp_queue.server.resources import Resources
-from mcp_queue.server.state import State
-from mcp_queue.server.stdio import stdio_streams
-from mcp_queue.server.subscriptions import Subscriptions
-from mcp_queue.server.tasks import TaskParams, Tasks, UpdateParams
-from mcp_queue.server.tools import Tools, catch_no_object
+from mcp_queue.server.transport.stdio import stdio_streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.config import Settings
-    from mcp_queue.server.claim import Claimed
-    from mcp_queue.server.protocol import Context
+    from mcp_queue.server.protocol.eras import Context
+    from mcp_queue.server.transport.claim import Claimed
 
 CLOSE = 0.4  # seconds for the manager to leave in order, within the limit of the whole end
 

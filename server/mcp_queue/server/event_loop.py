@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from mcp_queue.server.containment import CALLER, note
+from mcp_queue.server.authored.containment import CALLER, note
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -25,14 +25,15 @@ from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH
 from mcp_queue import builtin
 from mcp_queue.commands.catalog import registry
 from mcp_queue.printable import as_message
-from mcp_queue.server import bearer, event_loop
+from mcp_queue.server import event_loop
 from mcp_queue.server.app import build, opened
-from mcp_queue.server.entrance import Entrance
-from mcp_queue.server.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
-from mcp_queue.server.listening import BACKLOG, bound_to, place_of
-from mcp_queue.server.protocol import is_modern
-from mcp_queue.server.resumption import RETRY, Sessions
-from mcp_queue.server.strangers import Strangers
+from mcp_queue.server.protocol.eras import is_modern
+from mcp_queue.server.transport import bearer
+from mcp_queue.server.transport.entrance import Entrance
+from mcp_queue.server.transport.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
+from mcp_queue.server.transport.listening import BACKLOG, bound_to, place_of
+from mcp_queue.server.transport.resumption import RETRY, Sessions
+from mcp_queue.server.transport.strangers import Strangers
 from mcp_queue.system import ours
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.config import Settings
-    from mcp_queue.server.listening import Door
-    from mcp_queue.server.protocol import Context
+    from mcp_queue.server.protocol.eras import Context
+    from mcp_queue.server.transport.listening import Door
 
 WITHOUT = "every user and program of this machine can run its commands, with your rights"
 LET_GO = 0.3  # seconds for open requests to end when the end has begun

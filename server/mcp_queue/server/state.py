@@ -10,7 +10,7 @@ import anyio
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.manager import QueueManager
-    from mcp_queue.server.hub import Hub
+    from mcp_queue.server.following.hub import Hub
 
 THREADS = 32  # functions of authors without async that run at once
 

@@ -21,7 +21,7 @@ from mcp_queue.errors import (
     InvalidCommandError,
     InvalidParamsError,
 )
-from mcp_queue.server.queue_prompts import PROMPTS
+from mcp_queue.server.features.queue_prompts import PROMPTS
 
 
 def give(day: str = "", path: str = "") -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from mcp_queue.server.batches import Batches
-from mcp_queue.server.framing import decode
+from mcp_queue.server.transport.batches import Batches
+from mcp_queue.server.transport.framing import decode
 
 
 def speaking(version: str) -> Batches:

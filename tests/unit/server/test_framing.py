@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from mcp_queue.server.framing import BYTE_ORDER_MARK, Lines, MalformedError, decode, encode
+from mcp_queue.server.transport.framing import (
+    BYTE_ORDER_MARK,
+    Lines,
+    MalformedError,
+    decode,
+    encode,
+)
 
 LINES = st.binary(max_size=40).filter(lambda line: b"\n" not in line)
 

@@ -22,8 +22,8 @@ from mcp_queue.config import Settings
 from mcp_queue.manager import hub as manager_hub
 from mcp_queue.manager.queue_manager import QueueManager
 from mcp_queue.server.app import build
-from mcp_queue.server.hub import Hub, Listener
-from mcp_queue.server.progress import Reporter
+from mcp_queue.server.authored.progress import Reporter
+from mcp_queue.server.following.hub import Hub, Listener
 from mcp_queue.server.state import State
 from support.processes import GUARD
 from support.queues import opened

@@ -11,8 +11,8 @@ import anyio.lowlevel
 import pytest
 
 from mcp_queue.errors import RegistryError
-from mcp_queue.server import hub as hub_module
-from mcp_queue.server.hub import EVERY_JOB, THE_SET, Hub
+from mcp_queue.server.following import hub as hub_module
+from mcp_queue.server.following.hub import EVERY_JOB, THE_SET, Hub
 from support.fake_manager import FakeQueue
 from support.guards import GUARD
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_queue.server.framing import MalformedError, decode
-from mcp_queue.server.json_scan import DEPTH, DIGITS, scan
+from mcp_queue.server.transport.framing import MalformedError, decode
+from mcp_queue.server.transport.json_scan import DEPTH, DIGITS, scan
 
 JSON = st.recursive(
     st.none()

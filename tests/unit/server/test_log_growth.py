@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_queue.server import log_growth
-from mcp_queue.server.log_growth import LogGrowth, log_of
+from mcp_queue.server.following import log_growth
+from mcp_queue.server.following.log_growth import LogGrowth, log_of
 from support.fake_manager import FakeQueue, record
 from support.queues import becomes_true
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from mcp_queue import clock
 from mcp_queue.commands.job import Job
-from mcp_queue.server import progress
-from mcp_queue.server.progress import Meter, message, reporting
+from mcp_queue.server.authored import progress
+from mcp_queue.server.authored.progress import Meter, message, reporting
 from support.guards import GUARD
 
 Sent = list[tuple[float, str]]

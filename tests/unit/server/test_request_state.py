@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from mcp_queue import clock
-from mcp_queue.server.request_state import LIFETIME, opened, seal
+from mcp_queue.server.asking.request_state import LIFETIME, opened, seal
 
 STATE = {"answers": {"answer": ["accept", {"n": 1}]}}
 

@@ -7,7 +7,7 @@ import json
 from mcp_types import TextContent
 
 from mcp_queue.server.instructions import INSTRUCTIONS
-from mcp_queue.server.results import (
+from mcp_queue.server.protocol.results import (
     error_shape,
     failure,
     success,

@@ -9,7 +9,7 @@ import pytest
 
 IMPORT = """
 import sys
-from mcp_queue.server import sdk
+from mcp_queue.server.protocol import sdk
 sdk.put_in_place()
 sdk.put_in_place()
 import mcp.server.lowlevel

@@ -18,10 +18,10 @@ import pytest
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from mcp_queue.server import stdio
-from mcp_queue.server.claim import Claimed
-from mcp_queue.server.lifetime import Ending
-from mcp_queue.server.stdio import Streams, stdio_streams
+from mcp_queue.server.transport import stdio
+from mcp_queue.server.transport.claim import Claimed
+from mcp_queue.server.transport.lifetime import Ending
+from mcp_queue.server.transport.stdio import Streams, stdio_streams
 from support.guards import GUARD
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes that can be polled")
@@ -210,7 +210,7 @@ async def test_files_are_read_by_a_thread(tmp_path: Path) -> None:
 STRAY = """
 import os, subprocess, sys
 print("before", end="")
-from mcp_queue.server.claim import claim
+from mcp_queue.server.transport.claim import claim
 claimed = claim()
 assert min(claimed) > 2 and not any(map(os.get_inheritable, claimed))
 print("python")

@@ -9,7 +9,7 @@ import pytest
 
 from mcp_queue import clock
 from mcp_queue.jobs.record import JobError
-from mcp_queue.server.tasks import created, detailed, task
+from mcp_queue.server.features.tasks import created, detailed, task
 from support.fake_manager import FakeQueue, record
 
 CONTEXT: Any = SimpleNamespace(protocol_version="2026-07-28")

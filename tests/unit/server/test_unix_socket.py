@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcp_queue.errors import ListenError
-from mcp_queue.server.listening import listen, parse_address
+from mcp_queue.server.transport.listening import listen, parse_address
 
 
 def test_windows_says_what_to_give_instead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, strategies
 
 from mcp_queue.commands.catalog import Catalog
 from mcp_queue.commands.resource import ResourceInfo
-from mcp_queue.server import uri_templates
-from mcp_queue.server.uri_templates import _is_safe, match
+from mcp_queue.server.authored import uri_templates
+from mcp_queue.server.authored.uri_templates import _is_safe, match
 
 
 def give(day: str = "", path: str = "") -> str:

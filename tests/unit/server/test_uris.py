@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_queue.server.uris import Address, parse
+from mcp_queue.server.features.uris import Address, parse
 
 
 @pytest.mark.parametrize(

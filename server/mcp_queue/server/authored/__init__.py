@@ -1,0 +1,1 @@
+"""What authors wrote, called and read within a request."""

@@ -1,0 +1,105 @@
+"""The resources that authors write (``@resource``): how they are listed and read.
+
+Imported by a server that has some.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mcp_types import ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
+
+from mcp_queue.commands.schema import schema_of
+from mcp_queue.commands.soundness import fault_of_resource, sound
+from mcp_queue.server.authored.containment import in_thread
+from mcp_queue.server.authored.invoke import CONTENTS, invoke, protocol_errors
+from mcp_queue.values import to_json
+
+if TYPE_CHECKING:
+    from mcp_types import BlobResourceContents
+
+    from mcp_queue.commands.catalog import Catalog
+    from mcp_queue.commands.contents import Content
+    from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.server.protocol.eras import Context
+    from mcp_queue.server.state import State
+
+JSON, TEXT = "application/json", "text/plain"
+
+
+def fixed(catalog: Catalog) -> list[Resource]:
+    """Those without parameters."""
+    return [
+        Resource(uri=info.uri, **_about(info))
+        for info in sound(catalog.resources.values(), fault_of_resource)
+        if not info.variables
+    ]
+
+
+def templates(catalog: Catalog) -> list[ResourceTemplate]:
+    """Those with parameters."""
+    return [
+        ResourceTemplate(uri_template=info.uri, **_about(info))
+        for info in sound(catalog.resources.values(), fault_of_resource)
+        if info.variables
+    ]
+
+
+async def read(
+    state: State, info: ResourceInfo, values: dict[str, str], uri: str, context: Context
+) -> ReadResourceResult | None:
+    """What the function returns for these parameters; None if it says that there is none.
+
+    Raises InvalidParamsError, a protocol error for what the function raises, and InputNeeded.
+    """
+    with protocol_errors(info):
+        value = await invoke(state, info, values, context)
+        if value is None or isinstance(value, ReadResourceResult):
+            return value
+        content = await in_thread(lambda: _content(info, value, uri), state.threads)
+    return ReadResourceResult(contents=[content], ttl_ms=0, cache_scope="private")
+
+
+def _content(
+    info: ResourceInfo, value: Any, uri: str
+) -> TextResourceContents | BlobResourceContents:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _bytes(info, bytes(value), uri)  # pyright: ignore[reportUnknownArgumentType]
+    if CONTENTS in sys.modules:
+        from mcp_queue.commands.contents import Content
+
+        if isinstance(value, Content):
+            return _bytes(info, _data(value), uri, value.mime_type)
+    text, mime_type = (value, TEXT) if isinstance(value, str) else (to_json(value, info.name), JSON)
+    return TextResourceContents(uri=uri, mime_type=info.mime_type or mime_type, text=text)
+
+
+def _bytes(
+    info: ResourceInfo, data: bytes, uri: str, mime_type: str | None = None
+) -> TextResourceContents | BlobResourceContents:
+    from mcp_queue.commands.contents import mime_type_of
+    from mcp_queue.server.protocol.contents import resource_contents
+
+    kind = info.mime_type or mime_type or mime_type_of(uri.rpartition("/")[2], data)
+    return resource_contents(uri, kind, data)
+
+
+def _data(content: Content) -> bytes:
+    if content.source is None:
+        raise TypeError("a resource has contents; a Link is for results of commands")
+    if isinstance(content.source, bytes):
+        return content.source
+    from mcp_queue.commands.source_files import open_file
+
+    with open_file(content.name or content.kind, content.source) as file:
+        return file.read()
+
+
+def _about(info: ResourceInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "title": info.title,
+        "description": schema_of(info).summary,
+        "mime_type": info.mime_type,
+    }

@@ -1,0 +1,39 @@
+"""Artifacts as resources: text or a blob, whole, or a large one in parts."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+from mcp_types import BlobResourceContents, ReadResourceResult
+
+from mcp_queue.server.protocol.contents import resource_contents
+from mcp_queue.server.protocol.eras import invalid_params
+
+if TYPE_CHECKING:
+    from mcp_queue.manager.artifacts import Artifact
+
+LIMIT = 4 << 20  # bytes in one answer
+
+
+async def read(artifact: Artifact, uri: str, offset: int | None) -> ReadResourceResult:
+    """The artifact; from the byte ``offset`` on a part of it, which is always a blob.
+
+    A part tells in its ``_meta`` the size of the whole and where the next part begins.
+    """
+    if offset is None:
+        if artifact.size > LIMIT:
+            raise invalid_params(
+                f"{uri} has {artifact.size} bytes, more than the {LIMIT} of one answer. Read it in "
+                f"parts: {uri}?offset=0, then from the next_offset that the answer tells."
+            )
+        data = await artifact.read()
+        return ReadResourceResult(contents=[resource_contents(uri, artifact.mime_type, data)])
+    data = await artifact.read(offset, LIMIT)
+    meta = {"mcp-queue/size": artifact.size}
+    if offset + len(data) < artifact.size:
+        meta["mcp-queue/next_offset"] = offset + len(data)
+    part = BlobResourceContents(
+        uri=uri, mime_type=artifact.mime_type, blob=b64encode(data).decode(), _meta=meta
+    )
+    return ReadResourceResult(contents=[part])

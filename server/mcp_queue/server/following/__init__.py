@@ -1,0 +1,1 @@
+"""Changes of jobs, for those who follow them."""
