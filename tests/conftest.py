@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 
 import hypothesis
@@ -15,6 +16,16 @@ collect_ignore = [] if os.environ.get("TESTS_IN_A_BROWSER") else ["browser"]
 # A slow machine is no finding; the guards of the tests bound the time.
 hypothesis.settings.register_profile("mcp-queue", deadline=None)
 hypothesis.settings.load_profile("mcp-queue")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile what the processes of the tests import, as an installer does.
+
+    Where no bytecode may be written (``PYTHONDONTWRITEBYTECODE``), each process would do it again.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        for folder in ("server", "tools", "tests/support"):
+            compileall.compile_dir(config.rootpath / folder, quiet=2)
 
 
 @pytest.fixture(scope="session")
