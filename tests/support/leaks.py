@@ -18,6 +18,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from support.guards import GUARD
 
 MARK = "MCP_QUEUE_TEST_SESSION"
 FOLDER_PREFIX = "mcp-queue-"
+_strangers: set[tuple[bytes, int, int]] = set()
+"""Processes without the mark, which they cannot get later: reading them each time is slow."""
 _USER_FOLDERS = ("CACHE", "CONFIG", "DATA", "STATE")
 
 _original = pytest.StashKey[dict[str, str]]()
@@ -108,21 +111,49 @@ def marked_processes() -> set[psutil.Process]:
     """The living processes that this session has started, directly or through others."""
     mark = os.environ[MARK]
     own = psutil.Process()
+    if sys.platform == "linux":
+        return set(_own_processes(f"{MARK}={mark}\0".encode(), own.pid))
     children = {child for child in own.children(recursive=True) if not _is_gone(child)}
-    if sys.platform != "linux":
-        return {*children, *(p for p in psutil.process_iter() if _has_mark(p, mark))} - {own}
-    pattern = f"{MARK}={mark}\0".encode()
-    return {*children, *_processes_with(pattern)} - {own}
+    return {*children, *(p for p in psutil.process_iter() if _has_mark(p, mark))} - {own}
 
 
-def _processes_with(pattern: bytes) -> Iterator[psutil.Process]:
+def _own_processes(mark: bytes, own: int) -> Iterator[psutil.Process]:
+    """The processes with the mark, and those below them and us that have lost it."""
+    ours, parents, unmarked = {own}, dict[int, int](), set[tuple[bytes, int, int]]()
+    for pid, born in _processes():
+        if (mark, pid, born) in _strangers:
+            continue
+        with suppress(OSError):
+            environment = _environment(pid)
+            if mark in environment:
+                ours.add(pid)
+                continue
+            state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[pid] = int(parent)
+            if environment:  # it is empty for a moment when a process becomes a program
+                unmarked.add((mark, pid, born))
+    while below := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= below
+    _strangers.update(entry for entry in unmarked if entry[1] not in ours)
+    for pid in ours - {own}:
+        with suppress(psutil.NoSuchProcess):
+            yield psutil.Process(pid)
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b"none, or not for us"
+
+
+def _processes() -> Iterator[tuple[int, int]]:
+    """Each process, and a number that is another one when its id is used again."""
     for name in os.listdir("/proc"):
         if name.isdecimal():
-            try:
-                if pattern in Path("/proc", name, "environ").read_bytes():
-                    yield psutil.Process(int(name))
-            except (OSError, psutil.NoSuchProcess):
-                continue
+            with suppress(OSError):
+                yield int(name), os.stat(f"/proc/{name}").st_ctime_ns
 
 
 def _has_mark(process: psutil.Process, mark: str) -> bool:

@@ -1,0 +1,33 @@
+"""Files, functions and tests that `docs/architecture.md` names exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "server" / "mcp_queue"
+TEXT = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+FILE = r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|sql))`"
+FUNCTIONS = re.findall(FILE + r":\s+((?:`[\w.]+`(?:, )?)+)", TEXT)
+TESTS = re.findall(r"`(tests/[\w/]+(?:\.py)?)`", TEXT)
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(FILE, TEXT)) - set(TESTS)))
+def test_a_named_file_exists(path: str) -> None:
+    assert (PACKAGE / path).is_file()
+
+
+@pytest.mark.parametrize(("path", "names"), sorted(set(FUNCTIONS)))
+def test_a_named_function_is_defined_in_its_file(path: str, names: str) -> None:
+    source = (PACKAGE / path).read_text("utf-8")
+    for name in re.findall(r"`([\w.]+)`", names):
+        for part in name.split("."):
+            assert re.search(rf"\b(?:def|class) {part}\b", source), f"{name} in {path}"
+
+
+@pytest.mark.parametrize("path", sorted(set(TESTS)))
+def test_a_named_test_exists(path: str) -> None:
+    assert (ROOT / path).exists()
