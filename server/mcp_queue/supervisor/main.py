@@ -12,7 +12,7 @@ from functools import partial
 
 from mcp_queue import clock
 from mcp_queue.errors import QueueError, RegistryDamagedError, RegistryGoneError
-from mcp_queue.jobs import lives, member_rows, start_report
+from mcp_queue.jobs import lives, member_rows, setting_rows, start_report
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
@@ -84,7 +84,7 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str, key_file:
         loop=loop,
         bell=Bell(folder.bell),
         executor=local.LocalExecutor(),
-        settings=members.settings_in_force(registry),
+        settings=setting_rows.in_force(registry),
         key_file=key_file,
         owner=owner,
     )
@@ -149,7 +149,7 @@ def _rung(state: State) -> None:
 
 def _look(state: State) -> None:
     """Take in everything that may have changed, in the order in which it matters."""
-    state.settings = members.settings_in_force(state.registry)
+    state.settings = setting_rows.in_force(state.registry)
     stop.obey(state)
     members.read_servers(state)
     if members.handed_over(state):

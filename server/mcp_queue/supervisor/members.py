@@ -11,22 +11,13 @@ import mcp_queue
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.versions import is_newer
 from mcp_queue.supervisor import erasure, shutdown
-from mcp_queue.supervisor.state import Settings
 from mcp_queue.system.identity import own_identity
 from mcp_queue.system.watch import watch
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.member_rows import Server
-    from mcp_queue.jobs.registry import Registry
     from mcp_queue.supervisor.state import State
     from mcp_queue.system.watch import Watch
-
-
-def settings_in_force(registry: Registry) -> Settings:
-    """The settings last written, by a server that validated them."""
-    written = member_rows.settings(registry)
-    # A server of another version may know other keys.
-    return Settings(**{name: written[name] for name in Settings.__slots__ if name in written})
 
 
 def take_charge(state: State) -> None:

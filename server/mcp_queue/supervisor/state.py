@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.member_rows import Server
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.jobs.run_rows import Claim
+    from mcp_queue.jobs.shared_settings import SharedSettings
     from mcp_queue.supervisor.ending import Cause
     from mcp_queue.supervisor.executors import Death, Executor, Worker
     from mcp_queue.supervisor.loop import Loop, Timer
@@ -46,22 +47,6 @@ class Run:
 
 
 @dataclass(slots=True)
-class Settings:
-    """The settings in force; a server validated them."""
-
-    in_memory: bool
-    max_concurrent_jobs: int
-    stop_grace_seconds: float
-    shutdown_timeout: float
-    supervisor_linger_seconds: float
-    niceness: int
-    completed_job_retention_seconds: float
-    retry_backoff_seconds: float = 1.0
-    log_cap_bytes: int = 64 << 20
-    artifact_cap_bytes: int | None = 1 << 30
-
-
-@dataclass(slots=True)
 class State:
     """All of a supervisor's state."""
 
@@ -70,7 +55,7 @@ class State:
     loop: Loop
     bell: Bell
     executor: Executor
-    settings: Settings
+    settings: SharedSettings
     key_file: str
     """Of the key that jobs and runs are sealed with (`jobs.seals`)."""
     owner: str

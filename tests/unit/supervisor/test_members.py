@@ -12,13 +12,14 @@ from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
+from mcp_queue.jobs.shared_settings import SharedSettings
 from mcp_queue.supervisor import members
 from mcp_queue.supervisor.executors.local import LocalExecutor
 from mcp_queue.supervisor.loop import Loop
-from mcp_queue.supervisor.state import Settings, State
+from mcp_queue.supervisor.state import State
 from mcp_queue.system.identity import own_identity
 
-SETTINGS = Settings(
+SETTINGS = SharedSettings(
     in_memory=False,
     max_concurrent_jobs=1,
     stop_grace_seconds=1,
@@ -61,7 +62,7 @@ def test_a_server_that_is_met_is_rung_once(state: State) -> None:
     own = Bell(state.folder.server_bell("server"))
     try:
         server = member_rows.Server("server", own_identity(), own.path, leaving=False)
-        member_rows.enter(state.registry, server, {})
+        member_rows.enter(state.registry, server, SETTINGS)
         members.read_servers(state)
         assert is_rung(own)
         members.read_servers(state)
