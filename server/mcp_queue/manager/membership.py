@@ -86,7 +86,7 @@ class Membership:
             asyncio.create_task(self.supervision.run()),
         ]
         self.supervision.check()
-        bell.ring(self.folder.bell)
+        bell.ring(self.folder.bell, bell.REGISTRY)
         if left:
             self._erase_soon()
         if self._temporary is not None:
@@ -108,7 +108,7 @@ class Membership:
                 await self._threads.write(member_rows.mark_leaving, self._server_id)
                 if erasing:
                     await self._threads.write(_erase_unless_supervised)
-            bell.ring(self.folder.bell)
+            bell.ring(self.folder.bell, bell.REGISTRY)
             if wait and self._temporary is not None:
                 patience = self._settings.shutdown_timeout + LEAVE_MARGIN
                 gone = await self.supervision.gone(patience)
@@ -143,7 +143,7 @@ class Membership:
 
         answer, bells, missing = await self._threads.write(write)
         for path in (self.folder.bell, *bells):
-            bell.ring(path)
+            bell.ring(path, bell.REGISTRY)
         if missing:
             self.supervision.need()
         return answer
