@@ -80,7 +80,7 @@ class Supervisor:
     def _rung(self) -> None:
         """Look at what rang: at runs alone, where only runs have."""
         names, runs = self._bell.hush(), self._state.runs
-        if names is None or not names <= runs.keys() | {bell.REGISTRY}:
+        if names is None or any(name not in runs and name != bell.REGISTRY for name in names):
             self._look(list(runs.values()))
             return
         rang = [runs[name] for name in names if name in runs]
