@@ -25,12 +25,12 @@ class Looks:
         self._within(0)
 
     def at_all_runs(self, seconds: float = 0) -> None:
-        """The next look is at every run too, and comes within so many seconds or a look's time."""
+        """The next look is at every run too; it comes after so many seconds, if none is due before."""
         self._at_all_runs = True
         self._within(seconds)
 
     def takes_all(self) -> bool:
-        """Whether the look that begins now is at every run; the next one is not, until asked."""
+        """Whether the look that begins now is at every run; one answer serves one look."""
         at_all_runs, self._at_all_runs = self._at_all_runs, False
         return at_all_runs
 
