@@ -25,7 +25,7 @@ class Looks:
         self._within(0)
 
     def at_all_runs(self, seconds: float = 0) -> None:
-        """The next look is at every run too; it comes after so many seconds, if none is due before."""
+        """The next look is at every run too; it comes after ``seconds``, if none is due before."""
         self._at_all_runs = True
         self._within(seconds)
 
