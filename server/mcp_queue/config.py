@@ -1,20 +1,21 @@
 """Settings: read from a JSON file, the environment and flags, where later wins.
 
-Each key is a field of ``Settings`` and carries the ``Kind`` of value that it takes. A wrong value
-or an unknown key is a ``ConfigurationError`` that names the key, the value, its source and what is
-allowed; the key keeps the value of the source before, so that a server can say what is wrong and
-serve with the rest.
+Each key is a field of ``Settings``; ``KINDS`` says what value it takes. A wrong value or an unknown
+key is a ``ConfigurationError`` that names the key, the value, its source and what is allowed; the
+key keeps the value of the source before, so that a server can say what is wrong and serve with the
+rest.
 """
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mcp_queue import setting_kinds as kinds
 from mcp_queue.errors import ConfigurationError
+from mcp_queue.jobs.shared_settings import MOST_JOBS, SharedSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,47 +38,45 @@ RESERVED = frozenset(
     }
 )
 """What may follow ``PREFIX`` in the environment without being a setting."""
-MOST_JOBS = 100_000  # that have not ended; `jobs.limits` knows it, too
-
-
-def _key(default: T, kind: kinds.Kind) -> T:
-    return field(default=default, metadata={"kind": kind})
+KINDS: dict[str, kinds.Kind] = {
+    "enabled": kinds.boolean(),
+    "in_memory": kinds.boolean(),
+    "registry_path": kinds.path(),
+    "shutdown_timeout": kinds.seconds(above_zero=True),
+    "max_concurrent_jobs": kinds.whole("", 1, 1000),
+    "max_queue_size": kinds.whole("", 1, MOST_JOBS, nullable=True),
+    "queue_full_policy": kinds.choice("evict_oldest", "reject"),
+    "per_job_type_limits": kinds.counts("job types", 1, MOST_JOBS),
+    "completed_job_retention_seconds": kinds.seconds(),
+    "max_inline_result": kinds.whole(" of bytes", 0, 16 * 1024 * 1024),
+    "stop_grace_seconds": kinds.seconds(),
+    "default_timeout_seconds": kinds.seconds(above_zero=True, nullable=True),
+    "default_memory_limit": kinds.size(),
+    "retry_backoff_seconds": kinds.seconds(),
+    "log_cap_bytes": kinds.whole(" of bytes", 1 << 16, 1 << 40),
+    "artifact_cap_bytes": kinds.whole(" of bytes", 0, 1 << 50, nullable=True),
+    "disk_cap_bytes": kinds.whole(" of bytes", 1 << 20, 1 << 50, nullable=True),
+    "queue_destructive_by_name": kinds.boolean(),
+    "supervisor_linger_seconds": kinds.seconds(),
+    "niceness": kinds.whole("", 0, 19),
+    "commands": kinds.sources(),
+    "plugins": kinds.plugins(),
+}
+"""The kind of value that each key takes, in the order of docs/configuration.md."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The settled values; docs/configuration.md says what each key means."""
+class Settings(SharedSettings):
+    """The settled values: those that hold for all of a registry, and those of this server."""
 
-    enabled: bool = _key(True, kinds.boolean())
-    in_memory: bool = _key(True, kinds.boolean())
-    registry_path: str | None = _key(None, kinds.path())
-    shutdown_timeout: float = _key(30.0, kinds.seconds(above_zero=True))
-    max_concurrent_jobs: int = _key(10, kinds.whole("", 1, 1000))
-    max_queue_size: int | None = _key(None, kinds.whole("", 1, MOST_JOBS, nullable=True))
-    queue_full_policy: str = _key("evict_oldest", kinds.choice("evict_oldest", "reject"))
-    per_job_type_limits: Mapping[str, int] | None = _key(
-        None, kinds.counts("job types", 1, MOST_JOBS)
-    )
-    completed_job_retention_seconds: float = _key(21600.0, kinds.seconds())
-    max_inline_result: int = _key(16384, kinds.whole(" of bytes", 0, 16 * 1024 * 1024))
-    stop_grace_seconds: float = _key(3.0, kinds.seconds())
-    default_timeout_seconds: float | None = _key(
-        None, kinds.seconds(above_zero=True, nullable=True)
-    )
-    default_memory_limit: int | None = _key(None, kinds.size())
-    retry_backoff_seconds: float = _key(1.0, kinds.seconds())
-    log_cap_bytes: int = _key(64 << 20, kinds.whole(" of bytes", 1 << 16, 1 << 40))
-    artifact_cap_bytes: int | None = _key(
-        1 << 30, kinds.whole(" of bytes", 0, 1 << 50, nullable=True)
-    )
-    disk_cap_bytes: int | None = _key(
-        None, kinds.whole(" of bytes", 1 << 20, 1 << 50, nullable=True)
-    )
-    queue_destructive_by_name: bool = _key(False, kinds.boolean())
-    supervisor_linger_seconds: float = _key(5.0, kinds.seconds())
-    niceness: int = _key(5, kinds.whole("", 0, 19))
-    commands: tuple[str, ...] = _key((), kinds.sources())
-    plugins: str | tuple[str, ...] = _key("all", kinds.plugins())
+    enabled: bool = True
+    registry_path: str | None = None
+    max_inline_result: int = 16384
+    default_timeout_seconds: float | None = None
+    default_memory_limit: int | None = None
+    queue_destructive_by_name: bool = False
+    commands: tuple[str, ...] = ()
+    plugins: str | tuple[str, ...] = "all"
 
     @property
     def registry_file(self) -> Path:
@@ -90,15 +89,9 @@ class Settings:
         return Path(data_folder.of_user("the registry", otherwise)) / "registry.db"
 
 
-_FIELDS: dict[str, Field[Any]] = {key.name: key for key in fields(Settings)}
 _SECTION = "queue_manager"
 _BESIDE_SECTION = ("commands", "plugins")
-_IN_SECTION = tuple(key for key in _FIELDS if key not in _BESIDE_SECTION)
-
-
-def kind_of(key: str) -> kinds.Kind:
-    """The ``Kind`` of value that ``key`` takes."""
-    return _FIELDS[key].metadata["kind"]
+_IN_SECTION = tuple(key for key in KINDS if key not in _BESIDE_SECTION)
 
 
 def read_settings(
@@ -149,7 +142,7 @@ class _Reader:
             self._wrong(_SECTION, str(path), "expected an object", section, hint)
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
-        variables = {f"{PREFIX}{key.upper()}": key for key in _FIELDS}
+        variables = {f"{PREFIX}{key.upper()}": key for key in KINDS}
         for variable in sorted(environ):
             if not variable.startswith(PREFIX) or variable.removeprefix(PREFIX) in RESERVED:
                 continue
@@ -162,12 +155,12 @@ class _Reader:
     def read_flags(self, flags: Mapping[str, object]) -> None:
         for key, value in flags.items():
             source = f"flag --{key.replace('_', '-')}"
-            if value is not None and key not in _FIELDS:
-                self._unknown(key, source, value, _FIELDS)
+            if value is not None and key not in KINDS:
+                self._unknown(key, source, value, KINDS)
             elif isinstance(value, str):
                 self._settle_here(key, source, value)
             elif value is not None:
-                self._settle(key, source, value, kind_of(key).check)
+                self._settle(key, source, value, KINDS[key].check)
 
     def _json_object(self, path: Path, source: str) -> dict[str, object]:
         import json  # only who has a file pays for it
@@ -194,7 +187,7 @@ class _Reader:
             if key not in allowed:
                 self._unknown(key, str(path), value, allowed)
                 continue
-            check = partial(kind_of(key).check_in, path.parent)
+            check = partial(KINDS[key].check_in, path.parent)
             self._settle(key, str(path), value, check)
 
     def _settle_here(self, key: str, source: str, text: str) -> None:
@@ -203,16 +196,16 @@ class _Reader:
         Commands stay as they are given, until they are loaded.
         """
         if key in _BESIDE_SECTION:
-            self._settle(key, source, text, kind_of(key).parse)
+            self._settle(key, source, text, KINDS[key].parse)
             return
-        self._settle(key, source, text, lambda text: kind_of(key).parse_in(_here(), text))
+        self._settle(key, source, text, lambda text: KINDS[key].parse_in(_here(), text))
 
     def _settle(self, key: str, source: str, value: T, settle: Callable[[T], object]) -> None:
         try:
             self.values[key] = settle(value)
         except ValueError:
-            allowed = kind_of(key).allowed.replace("`", "")
-            serves = self.values.get(key, _FIELDS[key].default)
+            allowed = KINDS[key].allowed.replace("`", "")
+            serves = self.values.get(key, getattr(Settings, key))
             hint = f"Correct it or leave it out; {_json(serves)} serves in its place."
             self._wrong(key, source, f"expected {allowed}", value, hint)
 

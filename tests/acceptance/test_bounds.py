@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mcp_queue.jobs.limits import BOUND
 from mcp_queue.jobs.registry import Registry
+from mcp_queue.jobs.shared_settings import MOST_JOBS as BOUND
 from support.serving import Setup, call, ended, read, refused, until
 from support.speaking import MODERN, Speaker, speaking
 

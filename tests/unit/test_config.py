@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_queue.config import RESERVED, Settings, kind_of, load_settings, read_settings
+from mcp_queue.config import KINDS, RESERVED, Settings, load_settings, read_settings
 from mcp_queue.errors import ConfigurationError
 
-KEYS = [key.name for key in fields(Settings)]
+KEYS = list(KINDS)
 TABLE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
@@ -237,7 +237,7 @@ def test_a_bad_value_is_named_with_key_value_source_and_what_is_allowed(
 ):
     file = write(tmp_path, {"queue_manager": {key: value}})
     error = one_error(file, {})
-    allowed = kind_of(key).allowed.replace("`", "")
+    allowed = KINDS[key].allowed.replace("`", "")
     for part in (repr(key), file, f"expected {allowed}"):
         assert part in error.message
     shown = json.dumps(value)[:200]  # as it stands in the file
@@ -384,10 +384,11 @@ def test_the_documented_table_is_the_truth():
     rows = [line.strip("| ").split(" | ") for line in TABLE.read_text().splitlines() if "|" in line]
     documented = {row[0].strip("`"): row for row in rows if row[0].startswith("`")}
     assert list(documented) == KEYS
+    assert {key.name for key in fields(Settings)} == set(KEYS)
     for key in fields(Settings):
         _, default, allowed, meaning = documented[key.name]
         assert json.loads(default.strip("`")) == json.loads(json.dumps(key.default))
-        assert allowed == kind_of(key.name).allowed
+        assert allowed == KINDS[key.name].allowed
         assert meaning.endswith(".")
 
 

@@ -1,8 +1,11 @@
-"""Bells: wake another process without data. What changed is read from the registry.
+"""Bells: wake another process. What changed is read from the registry and from runs' folders.
 
 A bell is a fifo that its owner reads; a full one means already rung, one without a reader is
 stale. Where there are no fifos it is a datagram to a port on loopback, the port standing in
 the bell's file. A lost or forged ring costs at most one look.
+
+A ring may name what changed, so that its owner need not look at all. The name is a hint: a ring
+without a name, as older versions ring, means that anything may have changed.
 """
 
 from __future__ import annotations
@@ -10,6 +13,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
+
+REGISTRY = "registry"  # the name of what changed, where it is no run
+LONGEST_NAME = 63  # bytes; an id of a run has 32
+# A fifo holds this at least, and takes no further ring when it is nearly full: names may be lost.
+SURE = 512 - LONGEST_NAME - 1
 
 
 class Bell:
@@ -38,17 +46,26 @@ class Bell:
         """The descriptor that becomes readable when the bell is rung."""
         return self._socket.fileno() if sys.platform == "win32" else self._reader
 
-    def hush(self) -> None:
-        """Take all rings so far; look after that, so that no later ring is missed."""
+    def hush(self) -> frozenset[str] | None:
+        """Take all rings so far; look after that, so that no later ring is missed.
+
+        Gives the names of what changed; None when a name is missing, so that all is to be looked
+        at. Anybody who can ring can give any name.
+        """
+        data = b""
         try:
             if sys.platform == "win32":
                 while True:
-                    self._socket.recv(64)
+                    data = (data + self._socket.recv(64))[: SURE + 1]
             else:
-                while len(os.read(self._reader, 4096)) == 4096:
-                    pass
+                while True:
+                    part = os.read(self._reader, 4096)
+                    data = (data + part)[: SURE + 1]
+                    if len(part) < 4096:
+                        break
         except BlockingIOError:
             pass
+        return names_in(data)
 
     def close(self, *, remove: bool = True) -> None:
         """Close the bell and, unless another may own it by now, remove its file."""
@@ -62,6 +79,15 @@ class Bell:
                 os.unlink(self.path)
             except FileNotFoundError:
                 pass
+
+
+def names_in(data: bytes) -> frozenset[str] | None:
+    """The names of all rings that wrote ``data``; None when it cannot be told."""
+    if not data:
+        return frozenset()
+    if len(data) > SURE or not data.endswith(b"\n") or not data.isascii():
+        return None
+    return frozenset(data[:-1].decode().split("\n"))
 
 
 def _make_fifo(path: str) -> None:
@@ -102,8 +128,12 @@ def is_heard(path: str) -> bool:
     return True
 
 
-def ring(path: str) -> bool:
-    """Ring the bell at ``path`` without ever blocking; False when nobody owns it."""
+def ring(path: str, name: str = "") -> bool:
+    """Ring the bell at ``path`` without ever blocking; False when nobody owns it.
+
+    ``name``: what changed, an id of a run or `REGISTRY`; without it, anything may have.
+    """
+    data = f"{name}\n".encode() if 0 < len(name) <= LONGEST_NAME else b"!"
     try:
         if sys.platform == "win32":
             import socket
@@ -111,11 +141,11 @@ def ring(path: str) -> bool:
             with open(path, encoding="ascii") as file:
                 port = int(file.read())
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
-                caller.sendto(b"!", ("127.0.0.1", port))
+                caller.sendto(data, ("127.0.0.1", port))
             return True
         descriptor = _open_fifo(path)
         try:
-            os.write(descriptor, b"!")
+            os.write(descriptor, data)
         finally:
             os.close(descriptor)
     except BlockingIOError:

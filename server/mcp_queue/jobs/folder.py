@@ -55,6 +55,7 @@ class RunFolder:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.run_id = os.path.basename(path)
         self.job = os.path.join(path, "job.json")
         self.stdout = os.path.join(path, "stdout.log")
         self.stderr = os.path.join(path, "stderr.log")

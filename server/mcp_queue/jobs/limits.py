@@ -7,18 +7,19 @@ the jobs (the counts are kept by triggers, the oldest are found by indexes).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp_queue.errors import QueueBoundError, QueueFullError
+from mcp_queue.jobs import setting_rows
+from mcp_queue.jobs.shared_settings import MOST_JOBS
 from mcp_queue.jobs.tombstones import bury
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
+    from mcp_queue.jobs.shared_settings import SharedSettings
 
 REJECT = "reject"
-BOUND = 100_000  # jobs that have not ended, whatever the settings say
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +60,26 @@ def enforce(registry: Registry, job_type: str) -> bool:
 
     First the oldest of the type go, then, if all are still too many, the oldest of all. Under the
     policy ``reject`` nothing goes and `QueueFullError` is raised, so that the job is not added;
-    `QueueBoundError` past `BOUND` under any policy. The answer tells whether any was deleted.
+    `QueueBoundError` past `MOST_JOBS` under any policy. The answer tells whether any was deleted.
     """
-    settings, evicted = _in_force(registry), False
+    settings, evicted = setting_rows.in_force(registry), False
     for limit in _limits(settings, job_type):
         excess = limit.excess(registry)
-        if excess and settings.get("queue_full_policy") == REJECT:
+        if excess and settings.queue_full_policy == REJECT:
             raise QueueFullError(limit=limit.name, value=limit.value)
         for job_id in limit.oldest(registry, excess) if excess else ():
             bury(registry, job_id, f"evicted by {limit.key}")
             evicted = True
-    if Limit("the bound", BOUND).excess(registry):
-        raise QueueBoundError(value=BOUND)
+    if Limit("the bound", MOST_JOBS).excess(registry):
+        raise QueueBoundError(value=MOST_JOBS)
     return evicted
 
 
-def _limits(settings: dict[str, Any], job_type: str) -> list[Limit]:
+def _limits(settings: SharedSettings, job_type: str) -> list[Limit]:
     limits: list[Limit] = []
-    of_types: dict[str, int] = settings.get("per_job_type_limits") or {}
+    of_types = settings.per_job_type_limits or {}
     if job_type in of_types:
         limits.append(Limit("per_job_type_limits", of_types[job_type], job_type))
-    if settings.get("max_queue_size") is not None:
-        limits.append(Limit("max_queue_size", settings["max_queue_size"]))
+    if settings.max_queue_size is not None:
+        limits.append(Limit("max_queue_size", settings.max_queue_size))
     return limits
-
-
-def _in_force(registry: Registry) -> dict[str, Any]:
-    text = registry.value("SELECT value FROM settings")
-    return json.loads(text) if text is not None else {}

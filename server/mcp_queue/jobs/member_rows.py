@@ -1,17 +1,17 @@
-"""Who takes part in a registry: its servers, its one supervisor, and the settings in force."""
+"""Who takes part in a registry: its servers and its one supervisor."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp_queue import clock
-from mcp_queue.jobs import job_rows, steady, trust
+from mcp_queue.jobs import job_rows, setting_rows, steady, trust
 from mcp_queue.jobs.folder import RegistryFolder
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
+    from mcp_queue.jobs.shared_settings import SharedSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Supervisor:
     started_at: float
 
 
-def enter(registry: Registry, server: Server, settings: dict[str, Any]) -> None:
+def enter(registry: Registry, server: Server, settings: SharedSettings) -> None:
     """Record a server and the settings that hold from now on."""
     row = (server.server_id, server.identity, server.bell, int(server.leaving), server.version)
     with registry.transaction(durable=False):
         registry.execute("INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?, ?)", row)
-        registry.execute("INSERT OR REPLACE INTO settings VALUES (1, ?)", (json.dumps(settings),))
+        setting_rows.write(registry, settings)
         steady.now(registry)  # so that it goes on in this boot
 
 
@@ -67,12 +67,6 @@ def servers(registry: Registry) -> list[Server]:
         for name, identity, left, version in rows
         if trust.is_name(name)  # else no server of ours wrote it
     ]
-
-
-def settings(registry: Registry) -> dict[str, Any]:
-    """The settings last written."""
-    text = registry.value("SELECT value FROM settings")
-    return json.loads(text) if text is not None else {}
 
 
 def supervisor(registry: Registry) -> Supervisor | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs import member_rows, steady
+from mcp_queue.jobs import setting_rows, steady
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -20,7 +20,7 @@ CHECKS = 6  # in one retention
 
 def seconds(registry: Registry) -> float:
     """The retention in force; `KEEP` when jobs are kept for ever."""
-    return member_rows.settings(registry).get("completed_job_retention_seconds", KEEP)
+    return setting_rows.in_force(registry).completed_job_retention_seconds
 
 
 def check_interval(retention: float) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mcp_queue import clock
 from mcp_queue.errors import DiskCapError
-from mcp_queue.jobs import member_rows
+from mcp_queue.jobs import setting_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ class DiskUsage:
 
     def check(self, registry: Registry) -> None:
         """Raise DiskCapError if the registry takes more than the settings in force allow."""
-        cap = member_rows.settings(registry).get("disk_cap_bytes")
+        cap = setting_rows.in_force(registry).disk_cap_bytes
         if cap is None:
             return
         own = bytes_of(registry)

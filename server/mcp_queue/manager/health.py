@@ -11,7 +11,7 @@ import apsw
 import mcp_queue
 from mcp_queue import clock
 from mcp_queue.errors import DiskCapError, RegistryGoneError
-from mcp_queue.jobs import damage, job_rows, lives, member_rows, seals, states
+from mcp_queue.jobs import damage, job_rows, lives, member_rows, seals, setting_rows, states
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.manager import disk
 from mcp_queue.system.identity import pid_of
@@ -27,17 +27,6 @@ KEPT_ASIDE = (
     "This registry was damaged and is kept aside, with the logs and results of its runs in the "
     "folder beside it; its jobs are not known here. `sqlite3 FILE .recover` may read more of it. "
     "Remove both when you need them no more."
-)
-IN_FORCE = (
-    "max_concurrent_jobs",
-    "max_queue_size",
-    "queue_full_policy",
-    "per_job_type_limits",
-    "completed_job_retention_seconds",
-    "artifact_cap_bytes",
-    "disk_cap_bytes",
-    "stop_grace_seconds",
-    "shutdown_timeout",
 )
 
 
@@ -56,8 +45,7 @@ def health(
         "running": settings.enabled,
         "total_jobs": sum(n for status, n in totals.items() if status != states.DELETED),
         **{f"{s}_jobs": n for s, n in totals.items() if s != states.DELETED},
-        "max_concurrent_jobs": settings.max_concurrent_jobs,
-        **_in_force(registry),
+        **setting_rows.in_force(registry).shown(),
         **(_usage(registry, usage) if usage is not None else {}),
         "in_memory": settings.in_memory,
         "registry_path": path,
@@ -98,7 +86,7 @@ def _problems(path: str, problem: QueueError | None) -> list[str]:
 
 def _over_cap(registry: Registry, usage: Usage | None) -> DiskCapError | None:
     """Why jobs are refused now, as far as the disk was looked at."""
-    cap = member_rows.settings(registry).get("disk_cap_bytes")
+    cap = setting_rows.in_force(registry).disk_cap_bytes
     if cap is None or usage is None:
         return None
     used = disk.bytes_of(registry) + usage.runs
@@ -111,12 +99,6 @@ def _free(path: str) -> int:
         return shutil.disk_usage(os.path.dirname(path)).free
     except OSError:
         return LOW_DISK
-
-
-def _in_force(registry: Registry) -> dict[str, Any]:
-    """What holds for all, the supervisor too: the settings of the server that came last."""
-    written = member_rows.settings(registry)
-    return {name: written[name] for name in IN_FORCE if name in written}
 
 
 def _usage(registry: Registry, usage: Usage) -> dict[str, Any]:

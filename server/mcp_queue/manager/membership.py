@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -80,13 +80,13 @@ class Membership:
         server = member_rows.Server(
             self._server_id, self._identity, path, leaving=False, version=mcp_queue.__version__
         )
-        await self._threads.write(member_rows.enter, server, _for_all(self._settings))
+        await self._threads.write(member_rows.enter, server, self._settings)
         self._tasks = [
             asyncio.create_task(self._listen(self._bell)),
             asyncio.create_task(self.supervision.run()),
         ]
         self.supervision.check()
-        bell.ring(self.folder.bell)
+        bell.ring(self.folder.bell, bell.REGISTRY)
         if left:
             self._erase_soon()
         if self._temporary is not None:
@@ -108,7 +108,7 @@ class Membership:
                 await self._threads.write(member_rows.mark_leaving, self._server_id)
                 if erasing:
                     await self._threads.write(_erase_unless_supervised)
-            bell.ring(self.folder.bell)
+            bell.ring(self.folder.bell, bell.REGISTRY)
             if wait and self._temporary is not None:
                 patience = self._settings.shutdown_timeout + LEAVE_MARGIN
                 gone = await self.supervision.gone(patience)
@@ -143,7 +143,7 @@ class Membership:
 
         answer, bells, missing = await self._threads.write(write)
         for path in (self.folder.bell, *bells):
-            bell.ring(path)
+            bell.ring(path, bell.REGISTRY)
         if missing:
             self.supervision.need()
         return answer
@@ -216,23 +216,3 @@ class Membership:
 
 def _erase_unless_supervised(registry: Registry) -> bool:
     return not supervision.missing(registry) or erase.erase(registry)
-
-
-def _for_all(settings: Settings) -> dict[str, Any]:
-    """What holds for the registry: the supervisor obeys it, and who adds jobs."""
-    return {
-        "in_memory": settings.in_memory,
-        "max_concurrent_jobs": settings.max_concurrent_jobs,
-        "stop_grace_seconds": settings.stop_grace_seconds,
-        "shutdown_timeout": settings.shutdown_timeout,
-        "supervisor_linger_seconds": settings.supervisor_linger_seconds,
-        "niceness": settings.niceness,
-        "max_queue_size": settings.max_queue_size,
-        "queue_full_policy": settings.queue_full_policy,
-        "per_job_type_limits": settings.per_job_type_limits,
-        "completed_job_retention_seconds": settings.completed_job_retention_seconds,
-        "log_cap_bytes": settings.log_cap_bytes,
-        "artifact_cap_bytes": settings.artifact_cap_bytes,
-        "disk_cap_bytes": settings.disk_cap_bytes,
-        "retry_backoff_seconds": settings.retry_backoff_seconds,
-    }

@@ -1,50 +1,51 @@
-"""Take over what a dead supervisor left: its runs, and folders that nobody needs."""
+"""Take over what a dead supervisor left: its runs, and bells that nobody owns."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 from mcp_queue.jobs import bell, member_rows, run_rows, seals, states
-from mcp_queue.supervisor import dispatch, retry, settle
+from mcp_queue.supervisor import stop
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system.identity import boot_of, own_identity
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.run_rows import RunRow
+    from mcp_queue.supervisor.dispatch import Dispatcher
+    from mcp_queue.supervisor.settle import Settler
     from mcp_queue.supervisor.state import State
 
 
-def adopt(state: State) -> None:
+def adopt(state: State, dispatcher: Dispatcher, settler: Settler) -> None:
     """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
     here = boot_of(own_identity())
-    retry.adopt(state)
     rows = run_rows.all_runs(state.registry)
     key = seals.read_key(state.key_file) if rows else b""
     for row in rows:
         if row.identity is None and row.boot != here:
             # A power cut may have taken the record of a spawn along.
-            settle.lost(state, row.run_id, "the machine went down as the job began")
+            settler.lost(row.run_id, "the machine went down as the job began")
         elif row.identity is None:
             # Its spawn was never recorded, so its gate never opened: it did not run.
             why = "the supervisor died before the job began"
-            settle.never_ran(state, row.run_id, why, counted=False)
+            settler.never_ran(row.run_id, why, counted=False)
         elif not seals.holds_for_run(key, row):
-            settle.untrusted(state, row.run_id, seals.NOT_FOLLOWED)
+            settler.untrusted(row.run_id, seals.NOT_FOLLOWED)
         else:
             started = row.started or row.boot != here
-            _adopt_run(state, row, row.identity, started)
+            run = _run_of(state, row, row.identity, started)
+            dispatcher.supervise(run, row.began)
+            if run.settled:
+                stop.let_go(state, run)
     for run_id in run_rows.without_run(state.registry):
-        settle.untrusted(state, run_id, seals.NOT_OURS)
-    _remove_strange_folders(state)
-    _remove_stale_bells(state)
+        settler.untrusted(run_id, seals.NOT_OURS)
 
 
-def _adopt_run(state: State, row: RunRow, identity: str, started: bool) -> None:
+def _run_of(state: State, row: RunRow, identity: str, started: bool) -> Run:
     folder = state.folder.run(row.run_id)
-    run = Run(
+    return Run(
         run_id=row.run_id,
         folder=folder,
         worker=state.executor.adopt(row.run_id, folder, identity),
@@ -54,19 +55,9 @@ def _adopt_run(state: State, row: RunRow, identity: str, started: bool) -> None:
         started=started,
         settled=row.job_status in states.ENDED or row.job_run_id != row.run_id,
     )
-    dispatch.supervise(state, run, row.began)
-    if run.settled:
-        settle.let_go(state, run)
 
 
-def _remove_strange_folders(state: State) -> None:
-    known = run_rows.known_run_ids(state.registry)
-    for name in os.listdir(state.folder.runs):
-        if name not in known:
-            shutil.rmtree(os.path.join(state.folder.runs, name), ignore_errors=True)
-
-
-def _remove_stale_bells(state: State) -> None:
+def remove_stale_bells(state: State) -> None:
     """Bells of servers that died before they were recorded. A bell in use answers a ring."""
     recorded = {server.bell for server in member_rows.servers(state.registry)}
     for name in os.listdir(state.folder.bells):

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue.jobs import erase, job_rows, run_rows
 
 if TYPE_CHECKING:
+    from mcp_queue.supervisor.loop import Timer
     from mcp_queue.supervisor.state import State
 
 QUIET = 0.3  # seconds without work after which that is done
 RETRY = 1.0  # seconds until it is tried again, if somebody was reading
 
 
-def consider(state: State) -> None:
-    """Erase soon, if anything was removed since the last time and nothing runs or waits."""
-    if state.erase_timer is None and _is_due(state):
-        state.erase_timer = state.loop.later(QUIET, partial(_erase, state))
+class Erasure:
+    """Knows up to which change nothing removed is left in the files."""
 
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._timer: Timer | None = None
+        self._erased_rev = -1
 
-def finish(state: State) -> None:
-    """Erase now what is left to erase, before this process leaves."""
-    if _is_due(state):
-        erase.erase(state.registry)
+    def consider(self) -> None:
+        """Erase soon, if anything was removed since the last time and nothing runs or waits."""
+        if self._timer is None and self._is_due():
+            self._timer = self._state.loop.later(QUIET, self._erase)
 
+    def finish(self) -> None:
+        """Erase now what is left to erase, before this process leaves."""
+        if self._is_due():
+            erase.erase(self._state.registry)
 
-def removed(state: State) -> None:
-    """Jobs were forgotten, which is no change that anybody is told of."""
-    state.erased_rev = -1
-    consider(state)
+    def removed(self) -> None:
+        """Jobs were forgotten, which is no change that anybody is told of."""
+        self._erased_rev = -1
+        self.consider()
 
+    def _is_due(self) -> bool:
+        if self._state.runs or self._state.shutting_down:
+            return False
+        rev = run_rows.latest_rev(self._state.registry)
+        return rev != self._erased_rev and not job_rows.unfinished(self._state.registry)
 
-def _is_due(state: State) -> bool:
-    if state.runs or state.shutting_down:
-        return False
-    rev = run_rows.latest_rev(state.registry)
-    return rev != state.erased_rev and not job_rows.unfinished(state.registry)
-
-
-def _erase(state: State) -> None:
-    state.erase_timer = None
-    if not _is_due(state):
-        return
-    rev = run_rows.latest_rev(state.registry)
-    if erase.erase(state.registry):
-        state.erased_rev = rev
-    else:
-        state.erase_timer = state.loop.later(RETRY, partial(_erase, state))
+    def _erase(self) -> None:
+        self._timer = None
+        if not self._is_due():
+            return
+        rev = run_rows.latest_rev(self._state.registry)
+        if erase.erase(self._state.registry):
+            self._erased_rev = rev
+        else:
+            self._timer = self._state.loop.later(RETRY, self._erase)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue.jobs.kept_log import NOTHING, Gap, read_gap, write_gap
@@ -17,6 +16,7 @@ from mcp_queue.system.holes import punch
 from mcp_queue.system.ours import open_ours
 
 if TYPE_CHECKING:
+    from mcp_queue.supervisor.loop import Timer
     from mcp_queue.supervisor.state import Run, State
 
 HEAD = 1 << 20  # bytes that are kept of the beginning, at most a quarter of the cap
@@ -25,35 +25,50 @@ BUSY = 0.1  # seconds between two looks while runs write
 QUIET = 0.4  # the same, at most, while they write nothing
 
 
-def begin(state: State) -> None:
-    """Look from now on; call it for each new run."""
-    state.log_interval = BUSY
-    if state.log_timer is None and sys.platform != "win32":
-        state.log_timer = state.loop.later(BUSY, partial(_look, state))
+class LogCap:
+    """Looks at the logs of runs while any live, and shortens those that are over the cap."""
 
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._timer: Timer | None = None
+        self._interval = BUSY
+        self._sizes: dict[str, list[int]] = {}
+        """Bytes in the files of both streams of each run when they were last looked at."""
 
-def _look(state: State) -> None:
-    state.log_timer = None
-    if not state.runs:
-        return
-    grown = [check(state, run) for run in state.runs.values()]
-    state.log_interval = BUSY if any(grown) else min(2 * state.log_interval, QUIET)
-    state.log_timer = state.loop.later(state.log_interval, partial(_look, state))
+    def begin(self) -> None:
+        """Look from now on; call it for each new run."""
+        self._interval = BUSY
+        if self._timer is None and sys.platform != "win32":
+            self._timer = self._state.loop.later(BUSY, self._look)
 
+    def finish(self, run: Run) -> None:
+        """Look a last time at the logs of a run that is dead."""
+        self._check(run)
+        self._sizes.pop(run.run_id, None)
 
-def check(state: State, run: Run) -> bool:
-    """Shorten the logs of a run that are over the cap; True when it wrote since the last time."""
-    sizes = [_size(run.folder.stdout), _size(run.folder.stderr)]
-    if sizes == run.log_sizes or sys.platform == "win32":
-        return False
-    run.log_sizes = sizes
-    for path, size in zip((run.folder.stdout, run.folder.stderr), sizes, strict=True):
-        if size > state.settings.log_cap_bytes:
-            try:
-                shorten(path, size, state.settings.log_cap_bytes)
-            except OSError:  # as on a full disk
-                run.log_sizes = []  # the next look tries again
-    return True
+    def _look(self) -> None:
+        self._timer = None
+        if not self._state.runs:
+            return
+        grown = [self._check(run) for run in self._state.runs.values()]
+        self._interval = BUSY if any(grown) else min(2 * self._interval, QUIET)
+        self._timer = self._state.loop.later(self._interval, self._look)
+
+    def _check(self, run: Run) -> bool:
+        """Shorten the logs of a run that are over the cap; True when it wrote since then."""
+        paths = (run.folder.stdout, run.folder.stderr)
+        sizes = [_size(path) for path in paths]
+        if sizes == self._sizes.get(run.run_id) or sys.platform == "win32":
+            return False
+        self._sizes[run.run_id] = sizes
+        cap = self._state.settings.log_cap_bytes
+        for path, size in zip(paths, sizes, strict=True):
+            if size > cap:
+                try:
+                    shorten(path, size, cap)
+                except OSError:  # as on a full disk
+                    self._sizes.pop(run.run_id, None)  # the next look tries again
+        return True
 
 
 def shorten(path: str, size: int, cap: int) -> None:

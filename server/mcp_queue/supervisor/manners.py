@@ -6,27 +6,35 @@ burst the others follow, one by one.
 
 from __future__ import annotations
 
-from functools import partial
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mcp_queue.supervisor.loop import Timer
     from mcp_queue.supervisor.state import Run, State
 
 PAUSE = 0.12  # seconds between two tries
 
 
-def begin(state: State, run: Run) -> None:
-    """Let a new run's worker stand back; later if it cannot be now."""
-    state.rude.append(run)
-    if state.manners_timer is None:
-        _look(state)
+class Manners:
+    """Gives each new worker its niceness."""
 
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._waiting: deque[Run] = deque()
+        self._timer: Timer | None = None
 
-def _look(state: State) -> None:
-    state.manners_timer = None
-    while state.rude:
-        run = state.rude[0]
-        if run.death is None and not run.worker.stand_back(state.settings.niceness):
-            state.manners_timer = state.loop.later(PAUSE, partial(_look, state))
-            return
-        del state.rude[0]
+    def begin(self, run: Run) -> None:
+        """Let a new run's worker stand back; later if it cannot be now."""
+        self._waiting.append(run)
+        if self._timer is None:
+            self._look()
+
+    def _look(self) -> None:
+        self._timer = None
+        while self._waiting:
+            run = self._waiting[0]
+            if run.death is None and not run.worker.stand_back(self._state.settings.niceness):
+                self._timer = self._state.loop.later(PAUSE, self._look)
+                return
+            self._waiting.popleft()

@@ -10,129 +10,140 @@ from typing import TYPE_CHECKING
 import mcp_queue
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.versions import is_newer
-from mcp_queue.supervisor import erasure, shutdown
-from mcp_queue.supervisor.state import Settings
+from mcp_queue.supervisor import shutdown
 from mcp_queue.system.identity import own_identity
 from mcp_queue.system.watch import watch
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.member_rows import Server
-    from mcp_queue.jobs.registry import Registry
+    from mcp_queue.supervisor.erasure import Erasure
+    from mcp_queue.supervisor.loop import Timer
     from mcp_queue.supervisor.state import State
     from mcp_queue.system.watch import Watch
 
 
-def settings_in_force(registry: Registry) -> Settings:
-    """The settings last written, by a server that validated them."""
-    written = member_rows.settings(registry)
-    # A server of another version may know other keys.
-    return Settings(**{name: written[name] for name in Settings.__slots__ if name in written})
+class Members:
+    """Watches the servers, rings them, and leaves after the last one."""
 
+    def __init__(self, state: State, erasure: Erasure) -> None:
+        self._state = state
+        self._erasure = erasure
+        self._servers: dict[str, tuple[Server, Watch | None]] = {}
+        """By the server's id; without a watch where it lives in another pid namespace."""
+        self._met_first = False
+        """The servers that were there before us have been met."""
+        self._newer_came = False
+        """A newer server came: we leave, so that it can start a newer supervisor."""
+        self._rung_rev = 0
+        """The last change that the servers were rung for."""
+        self._leave_timer: Timer | None = None
 
-def take_charge(state: State) -> None:
-    """Record that we supervise, and let the servers know, so that they watch us."""
-    member_rows.take_charge(state.registry, own_identity(), mcp_queue.__version__)
-    for server in member_rows.servers(state.registry):
-        bell.ring(server.bell)
+    def take_charge(self) -> None:
+        """Record that we supervise, and let the servers know, so that they watch us."""
+        registry = self._state.registry
+        member_rows.take_charge(registry, own_identity(), mcp_queue.__version__)
+        for server in member_rows.servers(registry):
+            bell.ring(server.bell)
 
+    def read(self) -> None:
+        """Watch the servers that came; act on those that leave."""
+        for server in member_rows.servers(self._state.registry):
+            known = self._servers.get(server.server_id)
+            watching = known[1] if known is not None else self._meet(server)
+            if server.leaving and (known is None or not known[0].leaving):
+                self._servers[server.server_id] = (server, watching)
+                if self._state.owner:
+                    shutdown.begin(self._state, self._state.settings.shutdown_timeout)
+                else:
+                    self._forget(server.server_id)
+        self._met_first = True
+        for server_id in [name for name, known in self._servers.items() if _is_silent(*known)]:
+            self._gone(server_id)
 
-def read_servers(state: State) -> None:
-    """Watch the servers that came; act on those that leave."""
-    for server in member_rows.servers(state.registry):
-        known = state.servers.get(server.server_id)
-        watching = known[1] if known is not None else _meet(state, server)
-        if server.leaving and (known is None or not known[0].leaving):
-            state.servers[server.server_id] = (server, watching)
-            if state.owner:
-                shutdown.begin(state, state.settings.shutdown_timeout)
-            else:
-                _forget(state, server.server_id)
-    state.met_servers = True
-    for server_id in [name for name, known in state.servers.items() if _is_silent(*known)]:
-        _gone(state, server_id)
+    def has_unwatched(self) -> bool:
+        """Whether servers of other pid namespaces are there, whose death rings nothing."""
+        return any(watching is None for _, watching in self._servers.values())
 
+    def ring(self) -> None:
+        """Ring all servers if anything changed since they were last rung."""
+        rev = run_rows.latest_rev(self._state.registry)
+        if rev != self._rung_rev:
+            self._rung_rev = rev
+            for server, _ in self._servers.values():
+                bell.ring(server.bell)
 
-def has_unwatched(state: State) -> bool:
-    """Whether servers of other pid namespaces are there, whose death rings nothing."""
-    return any(watching is None for _, watching in state.servers.values())
+    def must_hand_over(self) -> bool:
+        """Whether to leave now for a newer supervisor; not while a run is being ended.
+
+        The workers go on and are adopted by the next one, which a server starts once we are dead.
+        """
+        return self._newer_came and all(run.cause is None for run in self._state.runs.values())
+
+    def consider_leaving(self) -> None:
+        """Leave some time after the last server and the last started job are gone."""
+        state = self._state
+        if state.owner or state.shutting_down:
+            return
+        if self._servers or job_rows.unfinished(state.registry):
+            if self._leave_timer is not None:
+                self._leave_timer.cancel()
+                self._leave_timer = None
+        elif self._leave_timer is None:
+            linger = state.settings.supervisor_linger_seconds
+            self._leave_timer = state.loop.later(linger, self._leave)
+
+    def close(self) -> None:
+        """Watch nobody any more."""
+        for _, watching in self._servers.values():
+            self._unwatch(watching)
+        self._servers.clear()
+
+    def _meet(self, server: Server) -> Watch | None:
+        watching = watch(server.identity)
+        self._servers[server.server_id] = (server, watching)
+        # One that was there before us could have started a newer supervisor, and did not.
+        is_new = self._met_first and not self._state.owner
+        if is_new and is_newer(server.version, mcp_queue.__version__):
+            self._newer_came = True
+        if watching is not None:
+            self._state.loop.on_readable(watching, partial(self._gone, server.server_id))
+        bell.ring(server.bell)  # for what changed after it had looked and before it was met
+        return watching
+
+    def _leave(self) -> None:
+        self._leave_timer = None
+        self._erasure.finish()
+        registry = self._state.registry
+        if not member_rows.servers(registry) and member_rows.leave_charge(registry, only_idle=True):
+            self._state.loop.stop()
+        else:
+            self._state.looks.soon()
+
+    def _gone(self, server_id: str) -> None:
+        """A server process is dead, in order or not."""
+        leaving = any(
+            server.leaving
+            for server in member_rows.servers(self._state.registry)
+            if server.server_id == server_id
+        )
+        self._forget(server_id)
+        if self._state.owner:
+            seconds = self._state.settings.shutdown_timeout if leaving else 0
+            shutdown.begin(self._state, seconds)
+        self._state.looks.soon()
+
+    def _forget(self, server_id: str) -> None:
+        server, watching = self._servers.pop(server_id)
+        self._unwatch(watching)
+        member_rows.forget(self._state.registry, server_id)
+        with contextlib.suppress(OSError):
+            os.unlink(server.bell)
+
+    def _unwatch(self, watching: Watch | None) -> None:
+        if watching is not None:
+            self._state.loop.forget(watching)
+            watching.close()
 
 
 def _is_silent(server: Server, watching: Watch | None) -> bool:
     return watching is None and not bell.is_heard(server.bell)
-
-
-def _meet(state: State, server: Server) -> Watch | None:
-    watching = watch(server.identity)
-    state.servers[server.server_id] = (server, watching)
-    # One that was there before us could have started a newer supervisor, and did not.
-    if state.met_servers and not state.owner and is_newer(server.version, mcp_queue.__version__):
-        state.hands_over = True
-    if watching is not None:
-        state.loop.on_readable(watching, partial(_gone, state, server.server_id))
-    bell.ring(server.bell)  # for what changed after it had looked and before it was met
-    return watching
-
-
-def ring_servers(state: State) -> None:
-    """Ring all servers if anything changed since they were last rung."""
-    rev = run_rows.latest_rev(state.registry)
-    if rev != state.rung_rev:
-        state.rung_rev = rev
-        for server, _ in state.servers.values():
-            bell.ring(server.bell)
-
-
-def handed_over(state: State) -> bool:
-    """Whether to leave now for a newer supervisor; not while a run is being ended.
-
-    The workers go on and are adopted by the next one, which a server starts once we are dead.
-    """
-    return state.hands_over and all(run.cause is None for run in state.runs.values())
-
-
-def consider_leaving(state: State) -> None:
-    """Leave some time after the last server and the last started job are gone."""
-    if state.owner or state.shutting_down:
-        return
-    if state.servers or job_rows.unfinished(state.registry):
-        if state.leave_timer is not None:
-            state.leave_timer.cancel()
-            state.leave_timer = None
-    elif state.leave_timer is None:
-        state.leave_timer = state.loop.later(
-            state.settings.supervisor_linger_seconds, partial(_leave, state)
-        )
-
-
-def _leave(state: State) -> None:
-    state.leave_timer = None
-    erasure.finish(state)
-    if not member_rows.servers(state.registry) and member_rows.leave_charge(
-        state.registry, only_idle=True
-    ):
-        state.loop.stop()
-    else:
-        state.look_soon()
-
-
-def _gone(state: State, server_id: str) -> None:
-    """A server process is dead, in order or not."""
-    leaving = any(
-        server.leaving
-        for server in member_rows.servers(state.registry)
-        if server.server_id == server_id
-    )
-    _forget(state, server_id)
-    if state.owner:
-        shutdown.begin(state, state.settings.shutdown_timeout if leaving else 0)
-    state.look_soon()
-
-
-def _forget(state: State, server_id: str) -> None:
-    server, watching = state.servers.pop(server_id)
-    if watching is not None:
-        state.loop.forget(watching)
-        watching.close()
-    member_rows.forget(state.registry, server_id)
-    with contextlib.suppress(OSError):
-        os.unlink(server.bell)

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_queue.supervisor import settle, stop
+from mcp_queue.supervisor import stop
 from mcp_queue.supervisor.ending import out_of_memory
 
 if TYPE_CHECKING:
+    from mcp_queue.supervisor.loop import Timer
+    from mcp_queue.supervisor.settle import Settler
     from mcp_queue.supervisor.state import Run, State
 
 INTERVAL = 0.25  # seconds between two looks
 
 
-def begin(state: State) -> None:
-    """Look from now on if a run has a limit; call it for each new run."""
-    limited = any(run.memory_limit is not None for run in state.runs.values())
-    if state.memory_timer is None and limited:
-        state.memory_timer = state.loop.later(INTERVAL, partial(_look, state))
+class MemoryLimits:
+    """Kills runs that use more than they may."""
 
+    def __init__(self, state: State, settler: Settler) -> None:
+        self._state = state
+        self._settler = settler
+        self._timer: Timer | None = None
 
-def _look(state: State) -> None:
-    state.memory_timer = None
-    for run in list(state.runs.values()):
-        if run.memory_limit is not None:
-            _check(state, run, run.memory_limit)
-    begin(state)
+    def begin(self) -> None:
+        """Look from now on if a run has a limit; call it for each new run."""
+        limited = any(run.memory_limit is not None for run in self._state.runs.values())
+        if self._timer is None and limited:
+            self._timer = self._state.loop.later(INTERVAL, self._look)
 
+    def _look(self) -> None:
+        self._timer = None
+        self.begin()
+        for run in list(self._state.runs.values()):
+            if run.memory_limit is not None:
+                self._check(run, run.memory_limit)
 
-def _check(state: State, run: Run, limit: int) -> None:
-    used = run.worker.memory(limit)
-    if used <= limit:
-        return
-    settle.collect(state, run)  # a job that has just ended by itself keeps its end
-    stop.end_at_once(state, run, out_of_memory(used, limit))
+    def _check(self, run: Run, limit: int) -> None:
+        used = run.worker.memory(limit)
+        if used <= limit:
+            return
+        self._settler.collect(run)  # a job that has just ended by itself keeps its end
+        stop.end_at_once(self._state, run, out_of_memory(used, limit))

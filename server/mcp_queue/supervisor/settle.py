@@ -4,99 +4,97 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue.jobs import run_rows, seals, spare, states
 from mcp_queue.jobs.run_rows import Ending
-from mcp_queue.supervisor import folders, log_cap, news, retry, stop
+from mcp_queue.supervisor import news, stop
 from mcp_queue.supervisor.ending import ending_of, words_of
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.executors import Death
+    from mcp_queue.supervisor.folders import RunFolders
+    from mcp_queue.supervisor.log_cap import LogCap
+    from mcp_queue.supervisor.retry import Retries
     from mcp_queue.supervisor.state import Run, State
 
 
-def collect(state: State, run: Run) -> None:
-    """Store the run's news. A job that ended by itself is settled now, its slot is not free yet."""
-    if run.death is not None:
-        _settle(state, run, run.death)
-        return
-    news.take_in(state, run)
-    if run.outcome is None or run.settled or run.cause is not None:
-        return
-    run_rows.finish(state.registry, run.run_id, ending_of(None, run.outcome, None), gone=False)
-    run.settled = True
-    let_go(state, run)
+class Settler:
+    """Ends the jobs of runs, and frees their slots."""
 
+    def __init__(
+        self, state: State, folders: RunFolders, retries: Retries, log_cap: LogCap
+    ) -> None:
+        self._state = state
+        self._folders = folders
+        self._retries = retries
+        self._log_cap = log_cap
 
-def let_go(state: State, run: Run) -> None:
-    """The job of a run has ended; a thread or a child may keep its worker from leaving."""
-    grace = state.settings.stop_grace_seconds
-    run.timers.append(state.loop.later(grace, partial(stop.kill, state, run)))
+    def collect(self, run: Run) -> None:
+        """Store the run's news. A job that ended by itself is settled; its slot is not free yet."""
+        if run.death is not None:
+            self._settle(run, run.death)
+            return
+        news.take_in(self._state, run)
+        if run.outcome is None or run.settled or run.cause is not None:
+            return
+        ending = ending_of(None, run.outcome, None)
+        run_rows.finish(self._state.registry, run.run_id, ending, gone=False)
+        run.settled = True
+        stop.let_go(self._state, run)
 
+    def on_death(self, run: Run) -> None:
+        """A worker is dead: end what it left, settle its job, free its slot."""
+        self._state.loop.forget(run.worker)
+        for timer in run.timers:
+            timer.cancel()
+        run.death = run.worker.reap()
+        self._settle(run, run.death)
 
-def on_death(state: State, run: Run) -> None:
-    """A worker is dead: end what it left, settle its job, free its slot."""
-    state.loop.forget(run.worker)
-    for timer in run.timers:
-        timer.cancel()
-    run.death = run.worker.reap()
-    _settle(state, run, run.death)
+    def never_ran(self, run_id: str, why: str, *, counted: bool = True) -> None:
+        """No user code ran: the job waits again, or fails when that keeps happening.
 
+        ``counted``: see `run_rows.put_back`.
+        """
+        if run_rows.put_back(self._state.registry, run_id, counted=counted):
+            self._folders.remove(run_id)
+            return
+        self.lost(run_id, why)
 
-def _settle(state: State, run: Run, death: Death) -> None:
-    """All that follows a death; once more at the next look, if the registry cannot take it now."""
-    news.take_in(state, run)
-    if run.outcome is None:
-        run.outcome = spare.take(run.folder.result)
-    run.worker.clear()
-    with suppress(OSError):
-        os.unlink(run.folder.bell)  # where it asked something
-    log_cap.check(state, run)
-    if run.settled:
-        run_rows.forget(state.registry, run.run_id)
-    elif run.started or run.outcome is not None or run.cause is not None:
-        _end(state, run, death)
-    else:
-        why = f"the worker ended before its job began ({words_of(death)})"
-        # One that is adopted has left because its supervisor died before it opened the gate.
-        known = death.exit_code is not None or death.signal is not None
-        never_ran(state, run.run_id, why, counted=known)
-    run.worker.close()
-    del state.runs[run.run_id]
-    folders.remove_if_deleted(state, run.run_id)
-    state.look_soon()
+    def lost(self, run_id: str, why: str) -> None:
+        """Nobody knows how far the run came: its job has failed."""
+        self._finish(run_id, Ending(states.FAILED, "interrupted", why), lost=True)
 
+    def untrusted(self, run_id: str, why: str) -> None:
+        """The job or its run bears no seal of ours: it has failed, and nothing is touched."""
+        message = why.format(key=self._state.key_file)
+        self._finish(run_id, Ending(states.FAILED, seals.UNTRUSTED, message), lost=False)
+        self._state.looks.soon()
 
-def never_ran(state: State, run_id: str, why: str, *, counted: bool = True) -> None:
-    """No user code ran: the job waits again, or fails when that keeps happening.
+    def _settle(self, run: Run, death: Death) -> None:
+        """All that follows a death; once more later, if the registry cannot take it now."""
+        news.take_in(self._state, run)
+        if run.outcome is None:
+            run.outcome = spare.take(run.folder.result)
+        run.worker.clear()
+        with suppress(OSError):
+            os.unlink(run.folder.bell)  # where it asked something
+        self._log_cap.finish(run)
+        if run.settled:
+            run_rows.forget(self._state.registry, run.run_id)
+        elif run.started or run.outcome is not None or run.cause is not None:
+            lost = run.outcome is None and run.cause is None
+            self._finish(run.run_id, ending_of(run.cause, run.outcome, death), lost=lost)
+        else:
+            why = f"the worker ended before its job began ({words_of(death)})"
+            # One that is adopted has left because its supervisor died before it opened the gate.
+            known = death.exit_code is not None or death.signal is not None
+            self.never_ran(run.run_id, why, counted=known)
+        run.worker.close()
+        del self._state.runs[run.run_id]
+        self._folders.remove_if_deleted(run.run_id)
+        self._state.looks.soon()
 
-    ``counted``: see `run_rows.put_back`.
-    """
-    if run_rows.put_back(state.registry, run_id, counted=counted):
-        folders.remove(state, run_id)
-        return
-    lost(state, run_id, why)
-
-
-def lost(state: State, run_id: str, why: str) -> None:
-    """Nobody knows how far the run came: its job has failed."""
-    ending = Ending(states.FAILED, error_code="interrupted", error_message=why)
-    if retry.retry(state, run_id, ending):
-        return
-    run_rows.finish(state.registry, run_id, ending, gone=True)
-
-
-def untrusted(state: State, run_id: str, why: str) -> None:
-    """What is to run, or ran, bears no seal of ours: its job has failed, and nothing is touched."""
-    ending = Ending(states.FAILED, seals.UNTRUSTED, why.format(key=state.key_file))
-    run_rows.finish(state.registry, run_id, ending, gone=True)
-    state.look_soon()
-
-
-def _end(state: State, run: Run, death: Death) -> None:
-    ending = ending_of(run.cause, run.outcome, death)
-    lost = run.outcome is None and run.cause is None
-    if not (lost and retry.retry(state, run.run_id, ending)):
-        run_rows.finish(state.registry, run.run_id, ending, gone=True)
+    def _finish(self, run_id: str, ending: Ending, *, lost: bool) -> None:
+        if not (lost and self._retries.retry(run_id, ending)):
+            run_rows.finish(self._state.registry, run_id, ending, gone=True)

@@ -22,7 +22,7 @@ def begin(state: State, seconds: float) -> None:
             stop.end(state, run, ending.SHUTDOWN, grace=seconds)
         else:
             stop.end_at_once(state, run, ending.SHUTDOWN)
-    state.look_soon()
+    state.looks.soon()
 
 
 def finished(state: State) -> bool:

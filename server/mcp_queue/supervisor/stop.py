@@ -34,14 +34,18 @@ def end(state: State, run: Run, cause: Cause, grace: float | None = None) -> Non
         events.append(run.folder.control, events.STOP, {"cause": cause.name})
     bell.ring(run.folder.bell)  # of a job that waits for an answer
     run.worker.ask_to_stop()
-    seconds = state.settings.stop_grace_seconds if grace is None else grace
-    run.timers.append(state.loop.later(seconds, partial(kill, state, run)))
+    _kill_after(state, run, state.settings.stop_grace_seconds if grace is None else grace)
+
+
+def let_go(state: State, run: Run) -> None:
+    """The job of a run has ended; a thread or a child may keep its worker from leaving."""
+    _kill_after(state, run, state.settings.stop_grace_seconds)
 
 
 def end_at_once(state: State, run: Run, cause: Cause) -> None:
     """Kill the run's tree, whatever else was begun."""
     _is_the_cause(run, cause)
-    kill(state, run)
+    _kill(state, run)
 
 
 def _is_the_cause(run: Run, cause: Cause) -> bool:
@@ -52,7 +56,11 @@ def _is_the_cause(run: Run, cause: Cause) -> bool:
     return True
 
 
-def kill(state: State, run: Run) -> None:
+def _kill_after(state: State, run: Run, seconds: float) -> None:
+    run.timers.append(state.loop.later(seconds, partial(_kill, state, run)))
+
+
+def _kill(state: State, run: Run) -> None:
     """Kill the run's tree; its death is then seen as any other."""
     if run.run_id in state.runs:
         run.worker.kill()

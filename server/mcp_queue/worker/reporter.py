@@ -90,7 +90,7 @@ class Reporter(Sink):
         if self._events is None:
             self._events = KeptFile(self.run.events, APPEND)
         events.append_to(self._events.descriptor, events.line_of(kind, fields))
-        bell.ring(self._bell)
+        bell.ring(self._bell, self.run.run_id)
 
     def say(self, kind: str, fields: dict[str, object]) -> None:
         """Append one event, what was reported before it ahead of it."""

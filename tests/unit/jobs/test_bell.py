@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcp_queue.jobs.bell import Bell, ring
+from mcp_queue.jobs.bell import LONGEST_NAME, SURE, Bell, names_in, ring
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,53 @@ def test_a_ring_is_heard_until_it_is_hushed(path: str) -> None:
         bell.hush()
         assert not _rung(bell)
         bell.hush()
+
+
+def test_rings_name_what_changed(path: str) -> None:
+    with closing(Bell(path)) as bell:
+        assert bell.hush() == frozenset()
+        for name in ("a", "b", "a"):
+            ring(path, name)
+        assert bell.hush() == {"a", "b"}
+        ring(path, "a")
+        ring(path)
+        assert bell.hush() is None
+        assert bell.hush() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        (b"", set()),
+        (b"a\n", {"a"}),
+        (b"a\nbc\na\n", {"a", "bc"}),
+        (b"!", None),
+        (b"a\n!", None),
+        (b"!a\n", {"!a"}),
+        (b"\n", {""}),
+        (b"a", None),
+        (b"\xc3\xa9\n", None),
+        (b"a\n" * (SURE // 2), {"a"}),
+        (b"a\n" * (SURE // 2 + 1), None),
+    ],
+)
+def test_the_names_of_rings(data: bytes, names: set[str] | None) -> None:
+    assert names_in(data) == names
+
+
+def test_a_name_that_is_too_long_is_none(path: str) -> None:
+    with closing(Bell(path)) as bell:
+        ring(path, "x" * LONGEST_NAME)
+        assert bell.hush() == {"x" * LONGEST_NAME}
+        ring(path, "x" * (LONGEST_NAME + 1))
+        assert bell.hush() is None
+
+
+def test_a_full_bell_may_have_lost_names(path: str) -> None:
+    with closing(Bell(path)) as bell:
+        for _ in range(5000):
+            assert ring(path, "a" * 32)
+        assert bell.hush() is None
 
 
 def test_a_waiting_owner_wakes(path: str) -> None:

@@ -15,9 +15,10 @@ import apsw
 import pytest
 
 from mcp_queue.errors import RegistryBusyError, RegistryError
-from mcp_queue.jobs import job_rows, member_rows, schema
+from mcp_queue.jobs import job_rows, schema, setting_rows
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import APPLICATION_ID, Registry
+from mcp_queue.jobs.shared_settings import SharedSettings
 from support.guards import GUARD
 from support.rows import add
 
@@ -213,7 +214,7 @@ def test_a_transaction_is_kept_whole_or_not_at_all(registry: Registry) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert registry.value("SELECT value FROM counter WHERE name = 'rev'") == 0
-    assert member_rows.settings(registry) == {}
+    assert setting_rows.in_force(registry) == SharedSettings()
     add(registry, "after")  # the connection is not stuck in a transaction
 
 

@@ -12,6 +12,7 @@ from mcp_queue.errors import JobNotFoundError
 from mcp_queue.jobs import job_rows, member_rows, retention, run_rows, steady
 from mcp_queue.jobs.member_rows import Server
 from mcp_queue.jobs.run_rows import Ending
+from mcp_queue.jobs.shared_settings import SharedSettings
 from support.rows import add, running
 
 if TYPE_CHECKING:
@@ -155,7 +156,9 @@ def test_a_boot_with_a_clock_that_is_behind_costs_no_time(
     machine.let_pass(100)
     assert forget(registry) == []
     machine.reboot(downtime=-DAY)
-    member_rows.enter(registry, Server("server", "identity", "bell", leaving=False), {})
+    member_rows.enter(
+        registry, Server("server", "identity", "bell", leaving=False), SharedSettings()
+    )
     machine.let_pass(KEPT - 101)
     assert forget(registry) == []
     machine.let_pass(1)
