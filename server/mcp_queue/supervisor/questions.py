@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from mcp_queue import forms
 from mcp_queue.jobs import bell, events, question_rows
-from mcp_queue.jobs.record import JobQuestion
+from mcp_queue.questions import JobQuestion
 from mcp_queue.system import crash
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def deliver(state: State) -> None:
         if run is None:
             continue
         with suppress(OSError):
-            content = json.loads(each.content) if each.content is not None else None
-            answer: dict[str, object] = {"key": each.key, "action": each.action, "content": content}
-            events.append(run.folder.control, events.ANSWER, answer)
+            events.append(run.folder.control, events.ANSWER, _line(each))
             bell.ring(run.folder.bell)
             told.append(each)
     if told:
@@ -71,6 +69,12 @@ def confirm(state: State, run: Run, withdrawn: list[str]) -> None:
         with suppress(OSError):
             events.append(run.folder.control, events.WITHDRAWN, {"keys": keys})
             bell.ring(run.folder.bell)
+
+
+def _line(told: question_rows.Delivery) -> dict[str, object]:
+    answer = told.answer
+    content = answer.content if answer.action == "accept" else None
+    return {"key": told.key, "action": answer.action, "content": content}
 
 
 def _question(given: object) -> JobQuestion | None:

@@ -10,18 +10,20 @@ import asyncio
 import select
 import threading
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mcp_queue.answers import Answer
 from mcp_queue.commands.asking import nobody
 from mcp_queue.errors import AskTimeoutError, JobStoppedError
 from mcp_queue.jobs import bell, events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from mcp_queue.commands.asking import Form, Given
     from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.questions import JobQuestion
     from mcp_queue.worker.reporter import Reporter
 
 
@@ -46,10 +48,10 @@ class Questions:
         """Let the thread look; may be called in a signal handler."""
         bell.ring(self._run.bell)
 
-    def ask(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+    def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> dict[str, Answer]:
         """Wait for the answers in this thread."""
         done = threading.Event()
-        asked = self._ask(forms, done.set)
+        asked = self._ask(questions, done.set)
         try:
             if not done.wait(timeout) and self._withdraw(asked):
                 done.wait(SETTLED)
@@ -57,10 +59,12 @@ class Questions:
             self._close(asked)
         return self._answers(asked, timeout)
 
-    async def ask_async(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+    async def ask_async(
+        self, questions: Sequence[JobQuestion], timeout: float | None
+    ) -> dict[str, Answer]:
         """Wait for the answers while the loop goes on."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
-        asked = self._ask(forms, lambda: loop.call_soon_threadsafe(done.set))
+        asked = self._ask(questions, lambda: loop.call_soon_threadsafe(done.set))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
@@ -73,25 +77,17 @@ class Questions:
             self._close(asked)
         return self._answers(asked, timeout)
 
-    def _ask(self, forms: Mapping[str, Form], wake: Callable[[], object]) -> _Open:
+    def _ask(self, questions: Sequence[JobQuestion], wake: Callable[[], object]) -> _Open:
         with self._lock:
             if self._reporter.stopping():
                 raise JobStoppedError
             self._asked += 1
             prefix = f"a{self._attempt}.q{self._asked}."
-            asked = _Open({prefix + key: key for key in forms}, wake)
+            asked = _Open({prefix + each.key: each.key for each in questions}, wake)
             self._open.add(asked)
-        questions = [
-            {
-                "key": wire,
-                "message": forms[key].message,
-                "schema": forms[key].schema,
-                "person": forms[key].person,
-            }
-            for wire, key in asked.missing.items()
-        ]
+        lines = [{**asdict(each), "key": prefix + each.key} for each in questions]
         try:
-            self._reporter.say(events.ASK, {"questions": questions})
+            self._reporter.say(events.ASK, {"questions": lines})
         except BaseException:
             with self._lock:
                 self._open.discard(asked)
@@ -120,7 +116,7 @@ class Questions:
             return False
         return True
 
-    def _answers(self, asked: _Open, timeout: float | None) -> dict[str, Given]:
+    def _answers(self, asked: _Open, timeout: float | None) -> dict[str, Answer]:
         if not asked.missing:
             return asked.answers
         if self._reporter.stopping():
@@ -158,15 +154,17 @@ class Questions:
 class Elsewhere:
     """Asks nobody (`commands.asking.Asking`): answers come to the job's own process alone."""
 
-    def ask(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+    def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> dict[str, Answer]:
         raise nobody(
-            forms,
+            questions,
             "it is asked in a child process of the job",
             "Ask in the job's own process, and hand the answer on to the child.",
         )
 
-    async def ask_async(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
-        return self.ask(forms, timeout)
+    async def ask_async(
+        self, questions: Sequence[JobQuestion], timeout: float | None
+    ) -> dict[str, Answer]:
+        return self.ask(questions, timeout)
 
 
 class _Open:
@@ -174,7 +172,7 @@ class _Open:
 
     def __init__(self, missing: dict[str, str], wake: Callable[[], object]) -> None:
         self.missing = missing  # keys as they travel: keys of the command
-        self.answers: dict[str, Given] = {}
+        self.answers: dict[str, Answer] = {}
         self.withdrawn = False
         self.gone: set[str] = set()  # keys that nobody can answer any more
         self.wake = wake
@@ -187,4 +185,4 @@ class _Open:
     def take(self, line: dict[str, Any]) -> None:
         key = self.missing.pop(line["key"], None)
         if key is not None:
-            self.answers[key] = (line["action"], line["content"] or {})
+            self.answers[key] = Answer(line["action"], line["content"])
