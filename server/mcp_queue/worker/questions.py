@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.jobs.folder import RunFolder
     from mcp_queue.questions import JobQuestion
-    from mcp_queue.worker.reporter import Reporter
+    from mcp_queue.worker.stop_request import StopRequest
 
 
 SETTLED = 10.0  # seconds at most for the supervisor to say what became of a withdrawn question
@@ -33,10 +33,18 @@ SETTLED = 10.0  # seconds at most for the supervisor to say what became of a wit
 class Questions:
     """All that a run asks (`commands.asking.Asking`); safe to use from several threads."""
 
-    def __init__(self, run: RunFolder, attempt: int, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        attempt: int,
+        say: Callable[[str, dict[str, object]], None],
+        stop: StopRequest,
+    ) -> None:
+        """``say`` sends an event to the supervisor."""
         self._run = run
         self._attempt = attempt
-        self._reporter = reporter
+        self._say = say
+        self._stop = stop
         self._bell = bell.Bell(run.bell)
         self._offset = 0  # bytes of control.jsonl that are read
         self._lock = threading.Lock()
@@ -79,7 +87,7 @@ class Questions:
 
     def _ask(self, questions: Sequence[JobQuestion], wake: Callable[[], object]) -> _Open:
         with self._lock:
-            if self._reporter.stopping():
+            if self._stop.look():
                 raise JobStoppedError
             self._asked += 1
             prefix = f"a{self._attempt}.q{self._asked}."
@@ -87,7 +95,7 @@ class Questions:
             self._open.add(asked)
         lines = [{**asdict(each), "key": prefix + each.key} for each in questions]
         try:
-            self._reporter.say(events.ASK, {"questions": lines})
+            self._say(events.ASK, {"questions": lines})
         except BaseException:
             with self._lock:
                 self._open.discard(asked)
@@ -111,7 +119,7 @@ class Questions:
         if not left:
             return False
         try:
-            self._reporter.say(events.WITHDRAW, {"keys": left})
+            self._say(events.WITHDRAW, {"keys": left})
         except OSError:  # a full disk; the end of the job withdraws all
             return False
         return True
@@ -119,7 +127,7 @@ class Questions:
     def _answers(self, asked: _Open, timeout: float | None) -> dict[str, Answer]:
         if not asked.missing:
             return asked.answers
-        if self._reporter.stopping():
+        if self._stop.look():
             raise JobStoppedError
         keys = ", ".join(map(repr, asked.missing.values()))
         error = AskTimeoutError(timeout=timeout or 0.0, keys=keys)
@@ -135,14 +143,14 @@ class Questions:
                 for line in lines:
                     self._take(line)
                 for asked in self._open:
-                    if asked.settled or self._reporter.stop_asked:
+                    if asked.settled or self._stop.made:
                         with suppress(RuntimeError):  # its event loop is closed
                             asked.wake()
 
     def _take(self, line: dict[str, Any]) -> None:
         """One line of ``control.jsonl``; an answer that nobody waits for is passed over."""
         if line.get("e") == events.STOP:
-            self._reporter.stop_asked = True
+            self._stop.made = True
         elif line.get("e") == events.ANSWER:
             for asked in self._open:
                 asked.take(line)

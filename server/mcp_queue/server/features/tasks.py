@@ -81,7 +81,9 @@ class Tasks:
     async def get(self, context: Context, params: TaskParams) -> dict[str, Any]:
         """The task now, with the result when it has one."""
         record = await self._find(context, params.task_id)
-        if not record.terminal:
+        if record.terminal:
+            self._state.tasks.discard(record.job_id)
+        else:
             self._state.tasks.add(record.job_id)
         return await detailed(context, self._state.queue, record)
 
@@ -123,6 +125,8 @@ class Tasks:
         if not declares_tasks(context):
             raise tasks_required()
         record = await find(self._state.queue, task_id)
+        if record is None or record.status == states.DELETED:
+            self._state.tasks.discard(task_id)
         if record is None:
             raise invalid_params(f"Task not found: {task_id[:200]!r}")
         if record.status == states.DELETED:
