@@ -39,7 +39,7 @@ def withdrawn(event: dict[str, Any]) -> list[str]:
 
 
 def deliver(state: State) -> None:
-    """Tell runs the answers to what they asked. Twice, if we die in between; they do not mind.
+    """Tell runs the answers to what they asked; again, if a supervisor died before it noted that.
 
     What cannot be written now, on a full disk say, is written at a later look.
     """
@@ -61,7 +61,7 @@ def deliver(state: State) -> None:
 def confirm(state: State, run: Run, withdrawn: list[str]) -> None:
     """Tell a run which of the questions that it withdraws nobody can answer any more.
 
-    It waits for that, or for the answer that came first, but not for ever: should we die before.
+    It waits for that, or for the answer that came first, but not for ever: this process may die.
     """
     if withdrawn:
         answered = question_rows.answered(state.registry, run.run_id)
