@@ -8,7 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mcp_queue import paths as paths
-    from mcp_queue.commands.asking import Answer as Answer
+    from mcp_queue.answers import Answer as Answer
     from mcp_queue.commands.asking import Question as Question
     from mcp_queue.commands.catalog import registry as registry
     from mcp_queue.commands.classic import CommandExecutionJob as CommandExecutionJob
@@ -61,7 +61,7 @@ _HOME = {
     "prompt": "commands.prompt",
     "resource": "commands.resource",
     "Job": "commands.job",
-    "Answer": "commands.asking",
+    "Answer": "answers",
     "Question": "commands.asking",
     "Image": "commands.contents",
     "Audio": "commands.contents",

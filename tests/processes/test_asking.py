@@ -33,7 +33,8 @@ from support.queues import (
 
 if TYPE_CHECKING:
     from mcp_queue.config import Settings
-    from mcp_queue.jobs.record import JobQuestion, JobRecord
+    from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.questions import JobQuestion
 
 YES = {"confirm": True}
 VALUES = {"a1.q1.a": {"n": 4}, "a1.q1.b": YES, "a1.q1.answer": YES}

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from mcp_queue import forms
-from mcp_queue.errors import (
-    InvalidAnswerError,
-    JobNotFoundError,
-    QuestionNotOpenError,
-    QueueError,
-)
+from mcp_queue.errors import JobNotFoundError, QuestionNotOpenError, QueueError
+from mcp_queue.questions import UnansweredError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from mcp_queue.commands.asking import Given
-    from mcp_queue.jobs.record import JobQuestion, JobRecord
+    from mcp_queue.answers import Answer
+    from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
+    from mcp_queue.questions import JobQuestion
 
 
 log = logging.getLogger(__name__)
@@ -30,16 +28,6 @@ log = logging.getLogger(__name__)
 
 class Person(Protocol):
     """Who is asked by forms within one request."""
-
-    @property
-    def calls_again(self) -> bool:
-        """Whether answers come with another request (`need`), or at once (`ask`)."""
-        ...
-
-    @property
-    def given(self) -> Mapping[str, Given]:
-        """The answers that came with this request, by the keys of `need`."""
-        ...
 
     def follows(self, job_id: str) -> bool:
         """Whether the client shows what this job asks by itself, without this request."""
@@ -49,12 +37,16 @@ class Person(Protocol):
         """Whether a form with this schema can be shown."""
         ...
 
-    async def ask(self, message: str, schema: Mapping[str, Any]) -> Given | None:
-        """The answer; None if the form could not be shown. Cancelling it withdraws the form."""
+    def fitting(self, questions: Sequence[JobQuestion]) -> Mapping[str, Answer]:
+        """The answers that came with this request and fit, by key."""
         ...
 
-    def need(self, questions: Mapping[str, tuple[str, Mapping[str, Any]]]) -> NoReturn:
-        """Leave the request, which has to be made again with the answers."""
+    def leave_for(self, questions: Sequence[JobQuestion]) -> None:
+        """Leave the request, if answers come with another one, which has to be made for them."""
+        ...
+
+    async def ask(self, question: JobQuestion) -> Answer:
+        """An answer that fits; raises UnansweredError. Cancelling it withdraws the form."""
         ...
 
 
@@ -70,7 +62,6 @@ class Forms:
         self._person = person
         self._give_up = give_up
         self._shown: dict[str, asyncio.Task[None]] = {}
-        self._wrong: dict[str, str] = {}
 
     async def __aenter__(self) -> Forms:
         return self
@@ -84,26 +75,17 @@ class Forms:
 
     async def take_given(self, records: Mapping[str, JobRecord]) -> bool:
         """Hand on the answers that came with the request; whether there were any."""
-        if not self._person.calls_again:
-            return False
-        given, taken = self._person.given, False
-        for name, job_id, question in self._open(records):
-            if name in given:
-                taken = True
-                if wrong := await self._answer(job_id, question, given[name]):
-                    self._wrong[name] = wrong
-        return taken
+        questions = self._open(records)
+        given = self._person.fitting(_named(questions))
+        for name, answer in given.items():
+            await self._answer(*questions[name], answer)
+        return bool(given)
 
     def show(self, records: Mapping[str, JobRecord]) -> bool:
         """Bring the forms up to what the jobs ask now; False if a question has no form here."""
-        questions = {name: (job_id, question) for name, job_id, question in self._open(records)}
-        if questions and self._person.calls_again:
-            self._person.need(
-                {
-                    name: (_message(question, self._wrong.get(name)), question.schema)
-                    for name, (_, question) in questions.items()
-                }
-            )
+        questions = self._open(records)
+        if questions:
+            self._person.leave_for(_named(questions))
         for name in self._shown.keys() - questions.keys():
             self._shown[name].cancel()
         for name, (job_id, question) in questions.items():
@@ -113,39 +95,31 @@ class Forms:
                 self._shown[name] = asyncio.create_task(self._ask(job_id, question))
         return True
 
-    def _open(self, records: Mapping[str, JobRecord]) -> Iterator[tuple[str, str, JobQuestion]]:
-        """The open questions that are to be asked here, each with a name of its own."""
-        for job_id, record in records.items():
-            if not self._person.follows(job_id):
-                for question in record.questions:
-                    yield f"{job_id}/{question.key}", job_id, question
+    def _open(self, records: Mapping[str, JobRecord]) -> dict[str, tuple[str, JobQuestion]]:
+        """The open questions that are to be asked here with their jobs, each under a name."""
+        return {
+            f"{job_id}/{question.key}": (job_id, question)
+            for job_id, record in records.items()
+            if not self._person.follows(job_id)
+            for question in record.questions
+        }
 
     async def _ask(self, job_id: str, question: JobQuestion) -> None:
-        wrong = None
         try:
-            for _ in range(forms.TRIES):
-                given = await self._person.ask(_message(question, wrong), question.schema)
-                if given is None:
-                    break
-                wrong = await self._answer(job_id, question, given)
-                if wrong is None:
-                    return
+            await self._answer(job_id, question, await self._person.ask(question))
+            return
+        except UnansweredError:
+            pass
         except QueueError as error:
             log.warning("%s %s", error.message, error.hint)
         self._give_up()
 
-    async def _answer(self, job_id: str, question: JobQuestion, given: Given) -> str | None:
-        """Answer a question; what is wrong with the answer, or None."""
-        action, content = given
-        content = forms.known(question.schema, content)
-        try:
-            await self._queue.answer_job(job_id, question.key, action, content, person=True)
-        except InvalidAnswerError as error:
-            return str(error.details["problems"])
-        except (QuestionNotOpenError, JobNotFoundError):
-            pass  # another answer was quicker, or the job has ended
-        return None
+    async def _answer(self, job_id: str, question: JobQuestion, answer: Answer) -> None:
+        with suppress(QuestionNotOpenError, JobNotFoundError):  # another was quicker, or it ended
+            await self._queue.answer_job(
+                job_id, question.key, answer.action, answer.content, person=True
+            )
 
 
-def _message(question: JobQuestion, wrong: str | None) -> str:
-    return question.message if wrong is None else forms.again(question.message, wrong)
+def _named(questions: Mapping[str, tuple[str, JobQuestion]]) -> list[JobQuestion]:
+    return [replace(question, key=name) for name, (_, question) in questions.items()]

@@ -10,31 +10,12 @@ from typing import Annotated, Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from mcp_queue.commands import problems
+from mcp_queue.commands.json_schema import JsonSchema, trimmed
 from mcp_queue.commands.signature import EMPTY, Parameter, Signature, is_plain
 from mcp_queue.errors import InvalidCommandError
-
-
-class JsonSchema(GenerateJsonSchema):
-    """Without the titles that pydantic makes of field names: an agent pays for each word."""
-
-    def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
-        """A default that JSON cannot hold is left out; that is nothing to warn of."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
-def trimmed(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without titles that repeat the name of the model."""
-    schema.pop("title", None)
-    for name, definition in schema.get("$defs", {}).items():
-        if definition.get("title") == name:
-            del definition["title"]
-    return schema
 
 
 class Checked(NamedTuple):

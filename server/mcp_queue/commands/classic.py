@@ -10,12 +10,13 @@ from mcp_queue.commands.job import Asks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Sequence
     from logging import Logger
     from typing import Any
 
-    from mcp_queue.commands.asking import Asking, Form
+    from mcp_queue.commands.asking import Asking
     from mcp_queue.commands.job import Job
+    from mcp_queue.questions import JobQuestion
 
 
 class QueueJobStatus:
@@ -102,12 +103,12 @@ class QueueJobBase(Asks):
     def on_error(self, exc: Exception) -> None:
         """Called when the work has raised; the job fails all the same."""
 
-    def _asking(self, forms: Mapping[str, Form]) -> Asking:
+    def _asking(self, questions: Sequence[JobQuestion]) -> Asking:
         from mcp_queue.commands.asking import nobody
 
         if self._job is None:
-            raise nobody(forms, "the job does not run in a worker")
-        return self._job._asking(forms)  # pyright: ignore[reportPrivateUsage]
+            raise nobody(questions, "the job does not run in a worker")
+        return self._job._asking(questions)  # pyright: ignore[reportPrivateUsage]
 
     def set_status(self, status: str) -> None:
         """Say how the job ends (``completed``, ``failed``, ``stopped``) once ``run`` returns.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 from pydantic import BaseModel, Field, create_model
 
-from mcp_queue.commands.arguments import JsonSchema
+from mcp_queue.commands.json_schema import JsonSchema
 
-if TYPE_CHECKING:
-    from mcp_queue.commands.asking import Reading
+Reading = Callable[[dict[str, Any]], dict[str, Any]]
+"""From the values of an answer, as JSON, to those that its command gets."""
 
 TAKES = "schema is a pydantic model class, a {name: type}, or None for yes or no"
 

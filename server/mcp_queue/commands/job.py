@@ -4,12 +4,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
     from typing import Any, TypeVar
 
-    from mcp_queue.commands.asking import Answer, Asking, Form, Question
+    from mcp_queue.answers import Answer
+    from mcp_queue.commands.asking import Asking, Question
     from mcp_queue.commands.contents import Source
+    from mcp_queue.questions import JobQuestion
 
     Item = TypeVar("Item")
 
@@ -86,10 +88,10 @@ class Asks:
 
         Errors as of `ask`; an `AskTimeoutError` has in its ``answers`` those that came in time.
         """
-        from mcp_queue.commands.asking import answered, forms_of
+        from mcp_queue.commands.asking import answered, with_forms
 
-        forms = forms_of(questions)
-        return answered(forms, lambda: self._asking(forms).ask(forms, timeout))
+        asked, readers = with_forms(questions)
+        return answered(readers, lambda: self._asking(asked).ask(asked, timeout))
 
     async def ask_async(
         self,
@@ -107,12 +109,12 @@ class Asks:
         self, questions: Mapping[str, Question], *, timeout: float | None = None
     ) -> dict[str, Answer]:
         """`ask_all` for an ``async def``."""
-        from mcp_queue.commands.asking import answered_async, forms_of
+        from mcp_queue.commands.asking import answered_async, with_forms
 
-        forms = forms_of(questions)
-        return await answered_async(forms, self._asking(forms).ask_async(forms, timeout))
+        asked, readers = with_forms(questions)
+        return await answered_async(readers, self._asking(asked).ask_async(asked, timeout))
 
-    def _asking(self, forms: Mapping[str, Form]) -> Asking:
+    def _asking(self, questions: Sequence[JobQuestion]) -> Asking:
         raise NotImplementedError
 
 
@@ -173,12 +175,12 @@ class Job(Asks):
             done += 1
             self._report(done, total, description)
 
-    def _asking(self, forms: Mapping[str, Form]) -> Asking:
+    def _asking(self, questions: Sequence[JobQuestion]) -> Asking:
         from mcp_queue.commands.asking import nobody
 
         found = self._sink.asking()
         if found is None:
-            raise nobody(forms, "it was not called by a client that shows forms")
+            raise nobody(questions, "it was not called by a client that shows forms")
         return found
 
     def log(self, message: object) -> None:

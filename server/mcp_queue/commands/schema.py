@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter
 
 from mcp_queue import forms
-from mcp_queue.commands.arguments import Arguments, JsonSchema, trimmed
+from mcp_queue.commands.arguments import Arguments
 from mcp_queue.commands.definitions import place_of
 from mcp_queue.commands.docstrings import parameter_descriptions, summary
+from mcp_queue.commands.json_schema import JsonSchema, trimmed
 from mcp_queue.commands.signature import EMPTY, read_signature, signature_of
 from mcp_queue.errors import CheckFailedError, InvalidCommandError, QueueError, cause_of, interrupts
 

@@ -7,28 +7,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp_queue import clock, forms
+from mcp_queue.answers import Answer
 from mcp_queue.errors import InvalidAnswerError, PersonAloneError, QuestionNotOpenError
 from mcp_queue.jobs import job_rows, states
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_queue.jobs.record import JobQuestion, JobRecord
+    from mcp_queue.jobs.record import JobRecord
     from mcp_queue.jobs.registry import Registry
+    from mcp_queue.questions import JobQuestion
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An answer that its run has not been told. ``content`` is JSON text, or None."""
+    """An answer that its run has not been told."""
 
     id: int
     run_id: str
     key: str
-    action: str
-    content: str | None
+    answer: Answer
 
 
 def store(
@@ -78,12 +79,12 @@ def answer(
         question = _open_question(registry, record, key)
         if question.person and not person:
             raise PersonAloneError(job_id=job_id, key=question.key)
-        values = _checked(record, question, action, content)
+        given = _checked(record, question, action, content)
         now = clock.wall()
         registry.execute(
             "UPDATE questions SET action = ?, content = ? WHERE action IS NULL AND key = ?"
             " AND seq = (SELECT seq FROM jobs WHERE job_id = ?)",
-            (action, json.dumps(values) if action == "accept" else None, question.key, job_id),
+            (given.action, _stored(given), question.key, job_id),
         )
         registry.execute(
             "UPDATE jobs SET updated_at = ?, rev = ? WHERE job_id = ?",
@@ -98,7 +99,10 @@ def to_deliver(registry: Registry) -> list[Delivery]:
         "SELECT id, run_id, key, action, content FROM questions"
         " WHERE action IS NOT NULL AND NOT delivered ORDER BY id"
     )
-    return [Delivery(*row) for row in rows]
+    return [
+        Delivery(row, run_id, key, Answer(action, json.loads(content or "null")))
+        for row, run_id, key, action, content in rows
+    ]
 
 
 def answered(registry: Registry, run_id: str) -> set[str]:
@@ -141,15 +145,14 @@ def _open_question(registry: Registry, record: JobRecord, key: str | None) -> Jo
     raise QuestionNotOpenError(job_id=record.job_id, to=to, reason=reason, advice=advice)
 
 
-def _checked(record: JobRecord, question: JobQuestion, action: str, content: object) -> Any:
-    if action not in forms.ACTIONS:
-        problems = [f"action is one of {', '.join(forms.ACTIONS)}, got {action!r:.80}"]
-    elif action != "accept":
-        return None
-    else:
-        values, problems = forms.fitted(question.schema, {} if content is None else content)
-        if not problems:
-            return values
+def _stored(answer: Answer) -> str | None:
+    return json.dumps(answer.content) if answer.action == "accept" else None
+
+
+def _checked(record: JobRecord, question: JobQuestion, action: str, content: object) -> Answer:
+    given, problems = question.check(action, content)
+    if not problems:
+        return given
     raise InvalidAnswerError(
         job_id=record.job_id,
         key=question.key,

@@ -9,6 +9,7 @@ from typing import Any
 
 from mcp_queue import clock
 from mcp_queue.jobs import states
+from mcp_queue.questions import JobQuestion
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a job's id may be, wherever it comes from."""
@@ -32,23 +33,6 @@ class JobError:
     def to_dict(self) -> dict[str, str]:
         """``code`` and ``message``."""
         return {"code": self.code, "message": self.message}
-
-
-@dataclass(frozen=True, slots=True)
-class JobQuestion:
-    """What a running job asks the person; `QueueManager.answer_job` answers it by its key."""
-
-    key: str
-    message: str
-    schema: dict[str, Any]
-    """Of the form to fill in: a flat JSON Schema, as of MCP's elicitation."""
-    person: bool = False
-    """Only the person can answer, not an agent for them."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """``key``, ``message`` and ``schema``, and ``person`` where it is true."""
-        view = {"key": self.key, "message": self.message, "schema": self.schema}
-        return view | {"person": True} if self.person else view
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from mcp_queue.system.identity import boot_of, own_identity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcp_queue.jobs.record import JobQuestion
     from mcp_queue.jobs.registry import Registry
+    from mcp_queue.questions import JobQuestion
 
 FALSE_STARTS = 3  # workers in a row that die before user code; then the job fails
 

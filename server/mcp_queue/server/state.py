@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from mcp_queue.server.following.tasks import FollowedTasks
+
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.manager import QueueManager
@@ -22,7 +24,6 @@ class State:
     catalog: Catalog
     queue: QueueManager
     hub: Hub
-    tasks: set[str] = field(default_factory=set[str])
-    """The jobs that clients of this process follow as tasks, which bring their questions along."""
+    tasks: FollowedTasks = field(default_factory=FollowedTasks)
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
     """What authors wrote without async runs in these."""

@@ -12,7 +12,7 @@ from mcp_queue.supervisor import questions
 from mcp_queue.supervisor.ending import text_of
 
 if TYPE_CHECKING:
-    from mcp_queue.jobs.record import JobQuestion
+    from mcp_queue.questions import JobQuestion
     from mcp_queue.supervisor.state import Run, State
 
 DESCRIPTION_LIMIT = 1024  # characters

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from mcp_queue import forms
 from mcp_queue.jobs import bell, events, question_rows
-from mcp_queue.jobs.record import JobQuestion
+from mcp_queue.questions import JobQuestion
 from mcp_queue.system import crash
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def withdrawn(event: dict[str, Any]) -> list[str]:
 
 
 def deliver(state: State) -> None:
-    """Tell runs the answers to what they asked. Twice, if we die in between; they do not mind.
+    """Tell runs the answers to what they asked; again, if a supervisor died before it noted that.
 
     What cannot be written now, on a full disk say, is written at a later look.
     """
@@ -49,9 +49,7 @@ def deliver(state: State) -> None:
         if run is None:
             continue
         with suppress(OSError):
-            content = json.loads(each.content) if each.content is not None else None
-            answer: dict[str, object] = {"key": each.key, "action": each.action, "content": content}
-            events.append(run.folder.control, events.ANSWER, answer)
+            events.append(run.folder.control, events.ANSWER, _line(each))
             bell.ring(run.folder.bell)
             told.append(each)
     if told:
@@ -63,7 +61,7 @@ def deliver(state: State) -> None:
 def confirm(state: State, run: Run, withdrawn: list[str]) -> None:
     """Tell a run which of the questions that it withdraws nobody can answer any more.
 
-    It waits for that, or for the answer that came first, but not for ever: should we die before.
+    It waits for that, or for the answer that came first, but not for ever: this process may die.
     """
     if withdrawn:
         answered = question_rows.answered(state.registry, run.run_id)
@@ -71,6 +69,12 @@ def confirm(state: State, run: Run, withdrawn: list[str]) -> None:
         with suppress(OSError):
             events.append(run.folder.control, events.WITHDRAWN, {"keys": keys})
             bell.ring(run.folder.bell)
+
+
+def _line(told: question_rows.Delivery) -> dict[str, object]:
+    answer = told.answer
+    content = answer.content if answer.action == "accept" else None
+    return {"key": told.key, "action": answer.action, "content": content}
 
 
 def _question(given: object) -> JobQuestion | None:

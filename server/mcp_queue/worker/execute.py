@@ -209,9 +209,7 @@ def _shown(reporter: Reporter, job_id: str) -> Shown | None:
     """What keeps images and the like of a result; None where there cannot be any."""
     if CONTENTS not in sys.modules:
         return None
-    from mcp_queue.worker.keep import shown
-
-    return shown(reporter, job_id)
+    return reporter.artifacts().shown(job_id)
 
 
 def _reported(envelope: dict[str, Any]) -> dict[str, object]:

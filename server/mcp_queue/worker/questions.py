@@ -10,19 +10,21 @@ import asyncio
 import select
 import threading
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mcp_queue.answers import Answer
 from mcp_queue.commands.asking import nobody
 from mcp_queue.errors import AskTimeoutError, JobStoppedError
 from mcp_queue.jobs import bell, events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from mcp_queue.commands.asking import Form, Given
     from mcp_queue.jobs.folder import RunFolder
-    from mcp_queue.worker.reporter import Reporter
+    from mcp_queue.questions import JobQuestion
+    from mcp_queue.worker.stop_request import StopRequest
 
 
 SETTLED = 10.0  # seconds at most for the supervisor to say what became of a withdrawn question
@@ -31,10 +33,18 @@ SETTLED = 10.0  # seconds at most for the supervisor to say what became of a wit
 class Questions:
     """All that a run asks (`commands.asking.Asking`); safe to use from several threads."""
 
-    def __init__(self, run: RunFolder, attempt: int, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        attempt: int,
+        say: Callable[[str, dict[str, object]], None],
+        stop: StopRequest,
+    ) -> None:
+        """``say`` sends an event to the supervisor."""
         self._run = run
         self._attempt = attempt
-        self._reporter = reporter
+        self._say = say
+        self._stop = stop
         self._bell = bell.Bell(run.bell)
         self._offset = 0  # bytes of control.jsonl that are read
         self._lock = threading.Lock()
@@ -46,10 +56,10 @@ class Questions:
         """Let the thread look; may be called in a signal handler."""
         bell.ring(self._run.bell)
 
-    def ask(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+    def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> dict[str, Answer]:
         """Wait for the answers in this thread."""
         done = threading.Event()
-        asked = self._ask(forms, done.set)
+        asked = self._ask(questions, done.set)
         try:
             if not done.wait(timeout) and self._withdraw(asked):
                 done.wait(SETTLED)
@@ -57,10 +67,12 @@ class Questions:
             self._close(asked)
         return self._answers(asked, timeout)
 
-    async def ask_async(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+    async def ask_async(
+        self, questions: Sequence[JobQuestion], timeout: float | None
+    ) -> dict[str, Answer]:
         """Wait for the answers while the loop goes on."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
-        asked = self._ask(forms, lambda: loop.call_soon_threadsafe(done.set))
+        asked = self._ask(questions, lambda: loop.call_soon_threadsafe(done.set))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
@@ -73,25 +85,17 @@ class Questions:
             self._close(asked)
         return self._answers(asked, timeout)
 
-    def _ask(self, forms: Mapping[str, Form], wake: Callable[[], object]) -> _Open:
+    def _ask(self, questions: Sequence[JobQuestion], wake: Callable[[], object]) -> _Open:
         with self._lock:
-            if self._reporter.stopping():
+            if self._stop.look():
                 raise JobStoppedError
             self._asked += 1
             prefix = f"a{self._attempt}.q{self._asked}."
-            asked = _Open({prefix + key: key for key in forms}, wake)
+            asked = _Open({prefix + each.key: each.key for each in questions}, wake)
             self._open.add(asked)
-        questions = [
-            {
-                "key": wire,
-                "message": forms[key].message,
-                "schema": forms[key].schema,
-                "person": forms[key].person,
-            }
-            for wire, key in asked.missing.items()
-        ]
+        lines = [{**asdict(each), "key": prefix + each.key} for each in questions]
         try:
-            self._reporter.say(events.ASK, {"questions": questions})
+            self._say(events.ASK, {"questions": lines})
         except BaseException:
             with self._lock:
                 self._open.discard(asked)
@@ -115,15 +119,15 @@ class Questions:
         if not left:
             return False
         try:
-            self._reporter.say(events.WITHDRAW, {"keys": left})
+            self._say(events.WITHDRAW, {"keys": left})
         except OSError:  # a full disk; the end of the job withdraws all
             return False
         return True
 
-    def _answers(self, asked: _Open, timeout: float | None) -> dict[str, Given]:
+    def _answers(self, asked: _Open, timeout: float | None) -> dict[str, Answer]:
         if not asked.missing:
             return asked.answers
-        if self._reporter.stopping():
+        if self._stop.look():
             raise JobStoppedError
         keys = ", ".join(map(repr, asked.missing.values()))
         error = AskTimeoutError(timeout=timeout or 0.0, keys=keys)
@@ -139,14 +143,14 @@ class Questions:
                 for line in lines:
                     self._take(line)
                 for asked in self._open:
-                    if asked.settled or self._reporter.stop_asked:
+                    if asked.settled or self._stop.made:
                         with suppress(RuntimeError):  # its event loop is closed
                             asked.wake()
 
     def _take(self, line: dict[str, Any]) -> None:
         """One line of ``control.jsonl``; an answer that nobody waits for is passed over."""
         if line.get("e") == events.STOP:
-            self._reporter.stop_asked = True
+            self._stop.made = True
         elif line.get("e") == events.ANSWER:
             for asked in self._open:
                 asked.take(line)
@@ -158,15 +162,17 @@ class Questions:
 class Elsewhere:
     """Asks nobody (`commands.asking.Asking`): answers come to the job's own process alone."""
 
-    def ask(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
+    def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> dict[str, Answer]:
         raise nobody(
-            forms,
+            questions,
             "it is asked in a child process of the job",
             "Ask in the job's own process, and hand the answer on to the child.",
         )
 
-    async def ask_async(self, forms: Mapping[str, Form], timeout: float | None) -> dict[str, Given]:
-        return self.ask(forms, timeout)
+    async def ask_async(
+        self, questions: Sequence[JobQuestion], timeout: float | None
+    ) -> dict[str, Answer]:
+        return self.ask(questions, timeout)
 
 
 class _Open:
@@ -174,7 +180,7 @@ class _Open:
 
     def __init__(self, missing: dict[str, str], wake: Callable[[], object]) -> None:
         self.missing = missing  # keys as they travel: keys of the command
-        self.answers: dict[str, Given] = {}
+        self.answers: dict[str, Answer] = {}
         self.withdrawn = False
         self.gone: set[str] = set()  # keys that nobody can answer any more
         self.wake = wake
@@ -187,4 +193,4 @@ class _Open:
     def take(self, line: dict[str, Any]) -> None:
         key = self.missing.pop(line["key"], None)
         if key is not None:
-            self.answers[key] = (line["action"], line["content"] or {})
+            self.answers[key] = Answer(line["action"], line["content"])

@@ -15,11 +15,13 @@ from mcp_queue.jobs.folder import RunFolder
 from mcp_queue.system import crash
 from mcp_queue.worker import kept_files
 from mcp_queue.worker.kept_files import KeptFile, Room, despite_limits
+from mcp_queue.worker.stop_request import StopRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mcp_queue.commands.asking import Asking
     from mcp_queue.commands.contents import Source
+    from mcp_queue.worker.keep import Artifacts
     from mcp_queue.worker.questions import Questions
 
 INTERVAL = 0.02  # seconds between two progress events; the last one is never dropped
@@ -40,10 +42,7 @@ class Reporter(Sink):
         artifact_cap: int | None = None,
     ) -> None:
         self.run = run
-        self.kept: set[str] = set()  # names of artifacts
-        self.files: dict[str, str] = {}  # of those that have one
-        self.replaced: set[str] = set()  # files of artifacts that the supervisor removes
-        self.artifact_cap = artifact_cap  # bytes of all files of artifacts together
+        self._artifact_cap = artifact_cap
         self._attempt = attempt
         self._bell = supervisor_bell
         self._events: KeptFile | None = None
@@ -57,9 +56,9 @@ class Reporter(Sink):
         self._ended = False
         self._burst = 0.0
         self._questions: Questions | None = None
+        self._artifacts: Artifacts | None = None
         self.is_child = False
-        self._control_size = 0  # bytes of control.jsonl that were looked at
-        self.stop_asked = False
+        self._stop = StopRequest(run.control)
 
     def open(self, events_file: int | None) -> None:
         """Open, before user code runs, what the end of the job needs.
@@ -83,7 +82,7 @@ class Reporter(Sink):
         self._burst, self.is_child = BURST, True
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _in_child, (self.run.path, self._bell, self._attempt, self.artifact_cap)
+        return _in_child, (self.run.path, self._bell, self._attempt, self._artifact_cap)
 
     def send(self, kind: str, fields: dict[str, object]) -> None:
         """Append one event and ring."""
@@ -107,12 +106,12 @@ class Reporter(Sink):
             return Elsewhere()
         with self._lock:
             if self._questions is None:
-                self._questions = Questions(self.run, self._attempt, self)
+                self._questions = Questions(self.run, self._attempt, self.say, self._stop)
             return self._questions
 
     def stop(self) -> None:
         """A stop is asked; who waits for an answer learns it. For signal handlers too."""
-        self.stop_asked = True
+        self._stop.made = True
         if self._questions is not None:
             self._questions.ring()
 
@@ -147,34 +146,26 @@ class Reporter(Sink):
             pass
 
     def stopping(self) -> bool:
-        """Whether a stop was asked: by the signal, or by the control file, for who took the
-        signal's handler away and for children, which get none."""
-        if not self.stop_asked:
-            try:
-                size = os.stat(self.run.control).st_size
-            except OSError:  # nothing was told yet, or the job sees other files
-                return False
-            if size != self._control_size:
-                lines, _ = events.read(self.run.control, 0)
-                self._control_size = size
-                self.stop_asked = any(line.get("e") == events.STOP for line in lines)
-        return self.stop_asked
+        """Whether a stop was asked, as far as the signal or the control file tell."""
+        return self._stop.look()
+
+    @property
+    def stop_asked(self) -> bool:
+        """The same without a look at the file."""
+        return self._stop.made
 
     def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
         """Keep a file; see `commands.job.Job.artifact`."""
-        from mcp_queue.worker.keep import keep
+        self.artifacts().keep(name, source, about)
 
-        keep(self, name, source, about)
+    def artifacts(self) -> Artifacts:
+        """The files that the job keeps."""
+        from mcp_queue.worker.keep import Artifacts
 
-    def tell_artifact(self, name: str, fields: dict[str, object]) -> None:
-        """Say that a file is kept, unless the job has ended."""
-        self.kept.add(name)
-        before = self.files.pop(name, None)
-        if "file" in fields:
-            self.files[name] = str(fields["file"])
-        self.say(events.ARTIFACT, {"name": name, **fields})
-        if before is not None:
-            self.replaced.add(before)
+        with self._lock:
+            if self._artifacts is None:
+                self._artifacts = Artifacts(self.run, self._artifact_cap, self.say)
+            return self._artifacts
 
     def store_result(self, text: str) -> None:
         """Put a large result into ``result.json``, on disk before the outcome tells of it."""

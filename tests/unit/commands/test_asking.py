@@ -21,8 +21,9 @@ from mcp_queue import (
     QueueJobBase,
     forms,
 )
-from mcp_queue.commands.asking import Form, forms_of
+from mcp_queue.commands.asking import with_forms
 from mcp_queue.commands.job import Sink
+from mcp_queue.questions import JobQuestion
 
 
 class Colour(enum.Enum):
@@ -39,12 +40,14 @@ class Person(BaseModel):
     days: set[Literal["mo", "tu"]] = set()
 
 
-def form_of(schema: Any, message: str = "Which?") -> Form:
-    return forms_of({"it": Question(message, schema)})["it"]
+def form_of(schema: Any, message: str = "Which?") -> tuple[dict[str, Any], Any]:
+    """The form of a question, and how its answers are read."""
+    [question], readers = with_forms({"it": Question(message, schema)})
+    return question.schema, readers["it"]
 
 
 def field_of(kind: Any) -> dict[str, Any]:
-    return form_of({"it": kind}).schema["properties"]["it"]
+    return form_of({"it": kind})[0]["properties"]["it"]
 
 
 def refusal(schema: Any, **question: Any) -> InvalidQuestionError:
@@ -54,9 +57,9 @@ def refusal(schema: Any, **question: Any) -> InvalidQuestionError:
 
 
 def test_without_a_schema_it_is_yes_or_no() -> None:
-    form = form_of(None)
-    assert form.schema == forms.CONFIRM
-    assert form.read({"confirm": True}) == {"confirm": True}
+    schema, read = form_of(None)
+    assert schema == forms.CONFIRM
+    assert read({"confirm": True}) == {"confirm": True}
 
 
 @pytest.mark.parametrize(
@@ -89,8 +92,8 @@ def test_a_type_is_a_field(kind: Any, field: dict[str, Any]) -> None:
 
 
 def test_a_model_is_a_form_and_its_values_come_back_typed() -> None:
-    form = form_of(Person)
-    assert form.schema == {
+    schema, read = form_of(Person)
+    assert schema == {
         "type": "object",
         "properties": {
             "name": {"type": "string", "title": "Your name", "minLength": 1},
@@ -104,7 +107,7 @@ def test_a_model_is_a_form_and_its_values_come_back_typed() -> None:
         },
         "required": ["name"],
     }
-    values = form.read({"name": "Ada", "born": "1815-12-10", "days": ["mo"]})
+    values = read({"name": "Ada", "born": "1815-12-10", "days": ["mo"]})
     assert values == {
         "name": "Ada",
         "born": datetime.date(1815, 12, 10),
@@ -115,10 +118,10 @@ def test_a_model_is_a_form_and_its_values_come_back_typed() -> None:
 
 
 def test_names_that_a_model_cannot_have_are_fields_too() -> None:
-    form = form_of({"model_config": str, "_x": int, "a b": bool | None})
-    assert [*form.schema["properties"]] == ["model_config", "_x", "a b"]
-    assert form.schema["required"] == ["model_config", "_x"]
-    assert form.read({"model_config": "m", "_x": 1}) == {"model_config": "m", "_x": 1, "a b": None}
+    schema, read = form_of({"model_config": str, "_x": int, "a b": bool | None})
+    assert [*schema["properties"]] == ["model_config", "_x", "a b"]
+    assert schema["required"] == ["model_config", "_x"]
+    assert read({"model_config": "m", "_x": 1}) == {"model_config": "m", "_x": 1, "a b": None}
 
 
 @pytest.mark.parametrize(
@@ -158,12 +161,12 @@ def test_a_message_is_a_text_that_can_be_read(message: Any) -> None:
 @pytest.mark.parametrize("key", ["", "a.b", "ä", "x" * 65, "a b"])
 def test_a_key_is_a_name(key: str) -> None:
     with pytest.raises(InvalidQuestionError, match="a key has"):
-        forms_of({key: Question("Which?")})
+        with_forms({key: Question("Which?")})
 
 
 def test_nothing_cannot_be_asked() -> None:
     with pytest.raises(InvalidQuestionError, match="no question"):
-        forms_of({})
+        with_forms({})
 
 
 @pytest.mark.parametrize(
@@ -199,15 +202,15 @@ class Caller:
     def asking(self) -> Any:
         return self
 
-    def ask(self, forms: dict[str, Form], timeout: float | None) -> Any:
-        self.asked.append({key: (form.message, timeout) for key, form in forms.items()})
+    def ask(self, questions: list[JobQuestion], timeout: float | None) -> Any:
+        self.asked.append({each.key: (each.message, timeout) for each in questions})
         given = self.given.pop(0)
         if isinstance(given, Exception):
             raise given
         return given
 
-    async def ask_async(self, forms: dict[str, Form], timeout: float | None) -> Any:
-        return self.ask(forms, timeout)
+    async def ask_async(self, questions: list[JobQuestion], timeout: float | None) -> Any:
+        return self.ask(questions, timeout)
 
 
 def job_of(caller: Any) -> Job:
@@ -215,10 +218,10 @@ def job_of(caller: Any) -> Job:
 
 
 async def test_one_and_many_sync_and_async() -> None:
-    accepted = ("accept", {"n": 2})
+    accepted = Answer("accept", {"n": 2})
     caller = Caller(
-        {"answer": ("accept", {"confirm": True})},
-        {"a": accepted, "b": ("decline", {})},
+        {"answer": Answer("accept", {"confirm": True})},
+        {"a": accepted, "b": Answer("decline", {})},
         {"answer": accepted},
         {"a": accepted},
     )
@@ -234,7 +237,7 @@ async def test_one_and_many_sync_and_async() -> None:
 
 def test_a_timeout_brings_what_came_in_time() -> None:
     error = AskTimeoutError(timeout=1.5, keys="'b'")
-    error.answers = {"a": ("accept", {"n": "7"})}
+    error.answers = {"a": Answer("accept", {"n": "7"})}
     with pytest.raises(TimeoutError) as caught:
         job_of(Caller(error)).ask_all({"a": Question("A?", {"n": int}), "b": Question("B?")})
     assert isinstance(caught.value, AskTimeoutError)

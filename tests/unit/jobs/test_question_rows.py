@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mcp_queue.answers import Answer
 from mcp_queue.errors import InvalidAnswerError, JobNotFoundError, QuestionNotOpenError
 from mcp_queue.jobs import job_rows, question_rows, run_rows
-from mcp_queue.jobs.record import JobQuestion
 from mcp_queue.jobs.run_rows import Ending
+from mcp_queue.questions import JobQuestion
 from support.rows import new_job
 
 if TYPE_CHECKING:
@@ -78,12 +79,8 @@ def test_the_first_answer_wins_and_the_second_is_told(running: Registry) -> None
         question_rows.answer(running, "j", FIRST.key, "decline", None)
     assert "answered already (accept)" in caught.value.message
     [told] = question_rows.to_deliver(running)
-    assert (told.run_id, told.key, told.action, told.content) == (
-        "r",
-        "a1.q1.n",
-        "accept",
-        '{"n": 1}',
-    )
+    assert (told.run_id, told.key) == ("r", "a1.q1.n")
+    assert told.answer == Answer("accept", {"n": 1})
     question_rows.delivered(running, [told])
     assert question_rows.to_deliver(running) == []
 
@@ -123,7 +120,7 @@ def test_an_answer_that_does_not_fit_changes_nothing(
 def test_the_content_of_a_declined_question_counts_for_nothing(running: Registry) -> None:
     say(running, FIRST)
     question_rows.answer(running, "j", None, "cancel", {"n": "x"})
-    assert question_rows.to_deliver(running)[0].content is None
+    assert question_rows.to_deliver(running)[0].answer == Answer("cancel")
 
 
 def test_what_is_withdrawn_is_no_longer_asked(running: Registry) -> None:

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from mcp_queue import clock
 from mcp_queue.jobs.record import JobError
-from mcp_queue.server.features.tasks import created, detailed, task
+from mcp_queue.server.features.tasks import TaskParams, Tasks, created, detailed, task
+from mcp_queue.server.following.tasks import MOST, FollowedTasks
+from mcp_queue.server.protocol.eras import TASKS
 from support.fake_manager import FakeQueue, record
 
 CONTEXT: Any = SimpleNamespace(protocol_version="2026-07-28")
@@ -103,3 +106,55 @@ async def test_a_lost_job_is_an_error_of_the_protocol() -> None:
     view = await detailed(CONTEXT, queue, lost)
     assert view["error"] == {"code": -32603, "message": "the worker is gone"}
     assert "result" not in view
+
+
+def handlers(*records: Any) -> tuple[Tasks, FollowedTasks, FakeQueue]:
+    queue, followed = FakeQueue(*records), FollowedTasks()
+    state: Any = SimpleNamespace(queue=queue, tasks=followed)
+    return Tasks(state), followed, queue
+
+
+DECLARES: Any = SimpleNamespace(
+    protocol_version="2026-07-28",
+    session=SimpleNamespace(
+        client_capabilities=SimpleNamespace(extensions={TASKS: {}}, elicitation=None)
+    ),
+)
+
+
+async def test_a_task_is_followed_until_its_end_is_told() -> None:
+    tasks, followed, queue = handlers(record("job-1"), record("job-2"))
+    for job_id in ("job-1", "job-2", "job-1"):
+        await tasks.get(DECLARES, TaskParams(task_id=job_id))
+    assert len(followed) == 2
+    queue.change("job-1", status="completed", result_size=4)
+    assert "job-1" in followed  # nobody was told yet
+    answer = await tasks.get(DECLARES, TaskParams(task_id="job-1"))
+    assert answer["status"] == "completed"
+    assert "job-1" not in followed
+    assert "job-2" in followed
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+async def test_a_task_that_is_gone_is_followed_no_more(forgotten: bool) -> None:
+    tasks, followed, queue = handlers(record("job-1"))
+    await tasks.get(DECLARES, TaskParams(task_id="job-1"))
+    assert "job-1" in followed
+    if forgotten:
+        del queue.records["job-1"]
+    else:
+        queue.change("job-1", status="deleted", reason="by a test")
+    with pytest.raises(MCPError, match="Task not found"):
+        await tasks.get(DECLARES, TaskParams(task_id="job-1"))
+    assert "job-1" not in followed
+
+
+def test_of_very_many_tasks_those_that_were_asked_for_are_followed() -> None:
+    followed = FollowedTasks()
+    for number in range(MOST):
+        followed.add(str(number))
+    followed.add("0")  # its client has asked for it again
+    followed.add("new")
+    assert len(followed) == MOST
+    assert "0" in followed
+    assert "1" not in followed

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_queue import forms
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import DeclinedError
+from mcp_queue.questions import JobQuestion, UnansweredError
 from mcp_queue.server.asking.person import Person
 from mcp_queue.server.protocol.eras import shows_forms
 
 if TYPE_CHECKING:
-    from mcp_queue.commands.asking import Given
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol.eras import Context
 
@@ -37,25 +36,14 @@ async def completed(
         return arguments
     known = {name: value for name, value in arguments.items() if name not in missing}
     schema.validate_without(missing, known)
-    asked = message = f"{info.title}: please fill in what is missing."
-    given = person.given.get(KEY) if person.calls_again else None
-    for _ in range(forms.TRIES):
-        if given is None and person.calls_again:
-            person.need({KEY: (message, form)})
-        given = given or await person.ask(message, form)
-        if given is None:
+    question = JobQuestion(KEY, f"{info.title}: please fill in what is missing.", form)
+    answer = person.fitting([question]).get(KEY)
+    if answer is None:
+        person.leave_for([question])
+        try:
+            answer = await person.ask(question)
+        except UnansweredError:
             return arguments
-        values, problems = _values(info, missing, form, given)
-        if not problems:
-            return {**known, **values}
-        message, given = forms.again(asked, "; ".join(problems)), None
-    return arguments
-
-
-def _values(
-    info: CommandInfo, missing: list[str], form: dict[str, Any], given: Given
-) -> tuple[dict[str, Any], list[str]]:
-    action, content = given
-    if action != "accept":
+    if answer.action != "accept":
         raise DeclinedError(command=info.name, names=", ".join(map(repr, missing)))
-    return forms.fitted(form, forms.known(form, content))
+    return {**known, **answer.content}

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mcp_queue import forms
+from mcp_queue.answers import Answer
 from mcp_queue.commands.asking import nobody
 from mcp_queue.errors import AskTimeoutError, JobStoppedError
+from mcp_queue.questions import UnansweredError
 from mcp_queue.server.asking import request_state
 from mcp_queue.server.asking.person import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from mcp_queue.commands.asking import Form, Given
+    from mcp_queue.questions import JobQuestion
     from mcp_queue.server.protocol.eras import Context
 
-Answers = dict[str, "Given"]
+Answers = dict[str, Answer]
 
 
 class Caller:
@@ -40,7 +42,7 @@ class Caller:
         self._leaves = leaves or {}
         self._asked = 0
         before: dict[str, Any] = request_state.opened(context).get("answers") or {}
-        self._known: Answers = {key: (action, given) for key, (action, given) in before.items()}
+        self._known: Answers = {key: Answer(*answer) for key, answer in before.items()}
         self._waiting: set[Future[Answers]] = set()
 
     def stop(self) -> None:
@@ -48,17 +50,18 @@ class Caller:
         for future in tuple(self._waiting):
             future.cancel()
 
-    def ask(self, forms: Mapping[str, Form], timeout: float | None) -> Answers:
+    def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> Answers:
         """For a command in a thread."""
         if asyncio._get_running_loop() is self._loop:
             raise nobody(
-                forms,
+                questions,
                 "job.ask would block the server in an async def",
                 "Its author has to write: await job.ask_async(…).",
             )
-        if self._person.calls_again:
-            return self._replayed(forms)
-        future = asyncio.run_coroutine_threadsafe(self._shown(forms, timeout), self._loop)
+        answers = self._replayed(questions)
+        if answers is not None:
+            return answers
+        future = asyncio.run_coroutine_threadsafe(self._shown(questions, timeout), self._loop)
         self._waiting.add(future)
         try:
             return future.result()
@@ -67,33 +70,31 @@ class Caller:
         finally:
             self._waiting.discard(future)
 
-    async def ask_async(self, forms: Mapping[str, Form], timeout: float | None) -> Answers:
+    async def ask_async(self, questions: Sequence[JobQuestion], timeout: float | None) -> Answers:
         """For a command in the event loop."""
-        if self._person.calls_again:
-            return self._replayed(forms)
-        return await self._shown(forms, timeout)
+        answers = self._replayed(questions)
+        return await self._shown(questions, timeout) if answers is None else answers
 
-    def _replayed(self, asked: Mapping[str, Form]) -> Answers:
+    def _replayed(self, questions: Sequence[JobQuestion]) -> Answers | None:
+        """The answers, if this request or those before it brought all of them.
+
+        None in the eras that ask while the request is open; in the others it raises InputNeeded
+        for what is missing.
+        """
         self._asked += 1
-        given = self._person.given
-        needed: dict[str, tuple[str, dict[str, Any]]] = {}
-        names = {key: key if self._asked == 1 else f"q{self._asked}.{key}" for key in asked}
-        for key, form in asked.items():
-            name = names[key]
-            if name in self._known:
-                continue
-            answer, wrong = _fitting(form, given[name]) if name in given else (None, [])
-            if answer is not None:
-                self._known[name] = answer
-            else:
-                needed[name] = (_message(form, wrong), form.schema)
-        if needed:
-            self._person.need(needed, {**self._leaves, "answers": self._known})
-        return {key: self._known[name] for key, name in names.items()}
+        prefix = "" if self._asked == 1 else f"q{self._asked}."
+        named = [replace(each, key=prefix + each.key) for each in questions]
+        self._known |= self._person.fitting([each for each in named if each.key not in self._known])
+        missing = [each for each in named if each.key not in self._known]
+        if missing:
+            known = {key: (each.action, each.content) for key, each in self._known.items()}
+            self._person.leave_for(missing, {**self._leaves, "answers": known})
+            return None
+        return {each.key: self._known[prefix + each.key] for each in questions}
 
-    async def _shown(self, asked: Mapping[str, Form], timeout: float | None) -> Answers:
+    async def _shown(self, asked: Sequence[JobQuestion], timeout: float | None) -> Answers:
         answers: Answers = {}
-        tasks = [asyncio.create_task(self._show(key, asked, answers)) for key in asked]
+        tasks = [asyncio.create_task(self._show(each, answers)) for each in asked]
         try:
             done, _ = await asyncio.wait(
                 tasks, timeout=timeout, return_when=asyncio.FIRST_EXCEPTION
@@ -104,32 +105,14 @@ class Caller:
         for task in done:
             task.result()
         if len(done) < len(tasks):
-            left = ", ".join(repr(key) for key in asked if key not in answers)
+            left = ", ".join(repr(each.key) for each in asked if each.key not in answers)
             error = AskTimeoutError(timeout=timeout or 0.0, keys=left)
             error.answers = answers
             raise error
         return answers
 
-    async def _show(self, key: str, asked: Mapping[str, Form], answers: Answers) -> None:
-        form, wrong = asked[key], []
-        for _ in range(forms.TRIES):
-            given = await self._person.ask(_message(form, wrong), form.schema)
-            if given is None:
-                raise nobody({key: form}, "the client could not show the form")
-            answer, wrong = _fitting(form, given)
-            if answer is not None:
-                answers[key] = answer
-                return
-        raise nobody({key: form}, f"what came back does not fit: {'; '.join(wrong)}")
-
-
-def _fitting(form: Form, given: Given) -> tuple[Given | None, list[str]]:
-    action, content = given
-    if action != "accept":
-        return (action, {}), []
-    values, problems = forms.fitted(form.schema, forms.known(form.schema, content))
-    return (None if problems else (action, values)), problems
-
-
-def _message(form: Form, wrong: list[str]) -> str:
-    return forms.again(form.message, "; ".join(wrong)) if wrong else form.message
+    async def _show(self, question: JobQuestion, answers: Answers) -> None:
+        try:
+            answers[question.key] = await self._person.ask(question)
+        except UnansweredError as error:
+            raise nobody([question], str(error)) from None

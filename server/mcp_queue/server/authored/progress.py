@@ -15,7 +15,7 @@ from mcp_queue.printable import as_message
 from mcp_queue.server.protocol.eras import shows_forms, wants_progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Mapping
 
     from mcp_queue.server.asking.caller import Caller
     from mcp_queue.server.asking.person import Person
@@ -58,7 +58,7 @@ class Reporter(Sink):
         send: Send | None,
         context: Context | None = None,
         leaves: Mapping[str, Any] | None = None,
-        tasks: Collection[str] | None = None,
+        tasks: Container[str] | None = None,
     ) -> None:
         self._send = send
         self._context = context
@@ -101,7 +101,7 @@ class Reporter(Sink):
         return Person(self._context, self._leaves, self._tasks)
 
     def asking(self) -> Caller | None:
-        """Who asks for ``job.ask`` (`commands.asking.Asking`); None as of `person`."""
+        """Who asks for ``job.ask`` (`commands.asking.Asking`); None where no forms are shown."""
         if self._caller is None and self._context is not None and shows_forms(self._context):
             from mcp_queue.server.asking.caller import Caller
 
@@ -151,7 +151,7 @@ class Reporter(Sink):
 async def reporting(
     context: Context,
     leaves: Mapping[str, Any] | None = None,
-    tasks: Collection[str] | None = None,
+    tasks: Container[str] | None = None,
 ) -> AsyncGenerator[Job]:
     """The job of a command that runs within this request; its progress goes to the client.
 

@@ -228,6 +228,8 @@ class _Stream:
         """Send each task as it is now; no more of one that has ended, should it be deleted."""
         for task_id in task_ids - self._ended:
             record = await find(self._state.queue, task_id)
+            if record is None or record.terminal:
+                self._state.tasks.discard(task_id)
             if record is None:
                 continue
             if record.terminal:

@@ -23,6 +23,7 @@ from mcp_queue.errors import (
     QueueError,
 )
 from mcp_queue.jobs import states
+from mcp_queue.server.protocol.elicitation import request_for
 from mcp_queue.server.protocol.eras import (
     declares_tasks,
     invalid_params,
@@ -36,10 +37,12 @@ from mcp_queue.server.protocol.results import error_shape, failure, job_links, s
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock
 
+    from mcp_queue.answers import Answer
     from mcp_queue.config import Settings
     from mcp_queue.errors import SupervisorError
-    from mcp_queue.jobs.record import JobQuestion, JobRecord
+    from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
+    from mcp_queue.questions import JobQuestion
     from mcp_queue.server.protocol.eras import Context
     from mcp_queue.server.state import State
 
@@ -78,7 +81,9 @@ class Tasks:
     async def get(self, context: Context, params: TaskParams) -> dict[str, Any]:
         """The task now, with the result when it has one."""
         record = await self._find(context, params.task_id)
-        if not record.terminal:
+        if record.terminal:
+            self._state.tasks.discard(record.job_id)
+        else:
             self._state.tasks.add(record.job_id)
         return await detailed(context, self._state.queue, record)
 
@@ -95,10 +100,10 @@ class Tasks:
         ]
         shown = shows_forms(context)
         try:
-            for question, (action, content) in answers:
+            for question, answer in answers:
                 with suppress(QuestionNotOpenError):  # another answer was quicker
                     await self._state.queue.answer_job(
-                        record.job_id, question.key, action, content, person=shown
+                        record.job_id, question.key, answer.action, answer.content, person=shown
                     )
         except PersonAloneError as error:
             raise invalid_params(error.message) from None
@@ -120,6 +125,8 @@ class Tasks:
         if not declares_tasks(context):
             raise tasks_required()
         record = await find(self._state.queue, task_id)
+        if record is None or record.status == states.DELETED:
+            self._state.tasks.discard(task_id)
         if record is None:
             raise invalid_params(f"Task not found: {task_id[:200]!r}")
         if record.status == states.DELETED:
@@ -147,7 +154,7 @@ async def detailed(context: Context, queue: QueueManager, record: JobRecord) -> 
     view = task(record, queue.settings, queue.problem)
     if record.questions and shows_forms(context):
         view["status"] = "input_required"
-        view["inputRequests"] = {each.key: _request(each) for each in record.questions}
+        view["inputRequests"] = {each.key: request_for(each) for each in record.questions}
     view["ttlMs"] = _ttl(record, await queue.retention()) if record.terminal else None
     if view["status"] == "completed":
         result = await finished(context, queue, record)
@@ -180,13 +187,8 @@ def task(
     }
 
 
-def _request(question: JobQuestion) -> dict[str, Any]:
-    params = {"mode": "form", "message": question.message, "requestedSchema": question.schema}
-    return {"method": "elicitation/create", "params": params}
-
-
-def _answer(question: JobQuestion, response: object) -> tuple[str, dict[str, Any]]:
-    """The action and the values of a response. -32602 when it does not fit the question."""
+def _answer(question: JobQuestion, response: object) -> Answer:
+    """The answer of a response. -32602 when it does not fit the question."""
     try:
         result = ElicitResult.model_validate(response)
     except ValidationError:
@@ -194,14 +196,13 @@ def _answer(question: JobQuestion, response: object) -> tuple[str, dict[str, Any
             f"inputResponses[{question.key!r}] is no answer: it has an action (accept, decline or "
             "cancel) and, when accepted, the content"
         ) from None
-    content = forms.known(question.schema, result.content or {})
-    _, problems = forms.fitted(question.schema, content)
-    if result.action == "accept" and problems:
+    answer, problems = question.check_form(result.action, result.content)
+    if problems:
         raise invalid_params(
             f"inputResponses[{question.key!r}] does not fit: {'; '.join(problems)}. "
             f"content takes {forms.allowed(question.schema)}"
         )
-    return result.action, content
+    return answer
 
 
 def _ttl(record: JobRecord, retention: float) -> int | None:

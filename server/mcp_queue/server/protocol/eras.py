@@ -56,6 +56,11 @@ def knows_audio(context: Context) -> bool:
     return is_version_at_least(context.protocol_version, "2025-03-26")
 
 
+def knows_lists_of_choices(context: Context) -> bool:
+    """Whether forms may ask for lists of choices, and give text and numbers a default."""
+    return is_version_at_least(context.protocol_version, "2025-11-25")
+
+
 def declares_tasks(context: Context) -> bool:
     """Whether this very request may be answered with a task (SEP-2663)."""
     capabilities = context.session.client_capabilities
