@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import mcp_queue
 from mcp_queue.printable import as_message, printable
+from mcp_queue.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Long-running tools for MCP clients: queued commands, isolated workers, "
         "durable results.",
     )
-    parser.add_argument("--version", action="version", version=mcp_queue.__version__)
+    parser.add_argument("--version", action="version", version=__version__)
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(subcommands)
     _add_demo(subcommands)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import Envelope, brief_view, health_view, job_view
 from mcp_queue.builtin.waiting import Mode, wait_for
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.info import CommandInfo
 from mcp_queue.errors import ConsentError, InvalidParamsError
 from mcp_queue.jobs import states
+from mcp_queue.views import Envelope, brief_view, health_view, job_view
 
 if TYPE_CHECKING:
     from mcp_queue.commands.job import Job

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from typing import Any
 
-import mcp_queue
 from mcp_queue.system.marks import MARK
 
 HTTP_TOKEN = "MCP_QUEUE_HTTP_TOKEN"
@@ -29,7 +28,7 @@ def package_folders() -> list[str]:
 
 def package_folder() -> str:
     """The folder that ``mcp_queue`` is imported from."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(mcp_queue.__file__)))
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def environment() -> dict[str, str]:

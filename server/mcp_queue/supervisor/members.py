@@ -7,13 +7,13 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-import mcp_queue
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.versions import is_newer
 from mcp_queue.supervisor import erasure, shutdown
 from mcp_queue.supervisor.state import Settings
 from mcp_queue.system.identity import own_identity
 from mcp_queue.system.watch import watch
+from mcp_queue.version import __version__
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.member_rows import Server
@@ -31,7 +31,7 @@ def settings_in_force(registry: Registry) -> Settings:
 
 def take_charge(state: State) -> None:
     """Record that we supervise, and let the servers know, so that they watch us."""
-    member_rows.take_charge(state.registry, own_identity(), mcp_queue.__version__)
+    member_rows.take_charge(state.registry, own_identity(), __version__)
     for server in member_rows.servers(state.registry):
         bell.ring(server.bell)
 
@@ -65,7 +65,7 @@ def _meet(state: State, server: Server) -> Watch | None:
     watching = watch(server.identity)
     state.servers[server.server_id] = (server, watching)
     # One that was there before us could have started a newer supervisor, and did not.
-    if state.met_servers and not state.owner and is_newer(server.version, mcp_queue.__version__):
+    if state.met_servers and not state.owner and is_newer(server.version, __version__):
         state.hands_over = True
     if watching is not None:
         state.loop.on_readable(watching, partial(_gone, state, server.server_id))

@@ -17,14 +17,6 @@ from mcp_types import (
 
 from mcp_queue import clock
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import (
-    artifact_view,
-    brief_view,
-    doing,
-    health_view,
-    job_uri,
-    job_view,
-)
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import (
     ArtifactNotFoundError,
@@ -46,6 +38,14 @@ from mcp_queue.server.protocol.eras import (
 )
 from mcp_queue.server.protocol.paging import page_of
 from mcp_queue.server.protocol.results import compact, output_schema_of
+from mcp_queue.views import (
+    artifact_view,
+    brief_view,
+    doing,
+    health_view,
+    job_uri,
+    job_view,
+)
 
 if TYPE_CHECKING:
     from mcp_types import InputRequiredResult, PaginatedRequestParams, ReadResourceRequestParams

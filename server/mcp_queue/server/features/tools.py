@@ -19,7 +19,6 @@ from mcp_queue.builtin import NAMES, OPEN_WORLD
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.commands.soundness import fault, sound
 from mcp_queue.errors import CommandNotFoundError, QueueError
-from mcp_queue.manager.call import handle
 from mcp_queue.server.authored.containment import note_check
 from mcp_queue.server.authored.plain import PlainCalls
 from mcp_queue.server.features.tasks import created
@@ -41,6 +40,7 @@ from mcp_queue.server.protocol.results import (
     output_schema_of,
     success,
 )
+from mcp_queue.views import handle
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult

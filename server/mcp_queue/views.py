@@ -37,6 +37,16 @@ def job_uri(job_id: str, part: str = "") -> str:
     return f"queue://jobs/{job_id}/{part}" if part else f"queue://jobs/{job_id}"
 
 
+def handle(record: JobRecord) -> dict[str, Any]:
+    """What a queued call answers with at once."""
+    return {
+        "success": True,
+        "job_id": record.job_id,
+        "status": record.status,
+        "message": f"Command '{record.command}' has been queued for execution",
+    }
+
+
 async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
     """The whole record; a result over the inline limit gives way to a preview and its address."""
     view = Envelope(success=True, **record.to_dict())
