@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 
 from mcp_queue.system import log_readers, marks, tree
-from mcp_queue.worker.output import identity, say
+from mcp_queue.worker.log_files import identity, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,6 +19,8 @@ import sys
 from _thread import RLock
 from functools import update_wrapper
 
+from mcp_queue.worker.log_files import identity, say
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,23 +91,6 @@ class Output:
         """Wait until what was written so far is in the log files, a few seconds at most."""
         if self._pipes is not None:
             self._pipes.drain()
-
-
-def identity(file: object) -> tuple[int, int] | None:
-    """Which file a path or a descriptor leads to; None for what leads nowhere."""
-    try:
-        found = os.stat(file)  # pyright: ignore[reportArgumentType]
-    except (OSError, TypeError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
-
-
-def say(descriptor: int, line: str) -> None:
-    """A line of ours in the job's log."""
-    try:
-        os.write(descriptor, f"mcp-queue: {line}\n".encode("utf-8", "replace"))
-    except OSError:
-        pass
 
 
 def forget_frames(error: BaseException) -> None:
