@@ -259,9 +259,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _note(error: QueueError) -> None:
-    from mcp_queue.commands.catalog import registry
+    from mcp_queue.commands.intake import intake
 
-    registry.problems.append(error)
+    intake.problems.append(error)
     _complain(error)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mcp_queue.commands.intake import intake
 from mcp_queue.jobs import states
 
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
+    from mcp_queue.commands.plugins import Plugin
     from mcp_queue.jobs.artifact_rows import ArtifactRow
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
@@ -98,15 +100,28 @@ def brief_view(record: JobRecord) -> dict[str, Any]:
 async def health_view(queue: QueueManager, catalog: Catalog) -> Envelope:
     """The state of the queue, the packages that offer commands, and what is wrong with what authors
     wrote or was set, if anything."""
-    from mcp_queue.commands import plugins
     from mcp_queue.commands.soundness import problems
 
     view = Envelope({"success": True, **await queue.get_queue_health()})
-    if catalog.plugins:
-        view["plugins"] = plugins.view(catalog)
+    if intake.plugins:
+        view["plugins"] = [_plugin_view(catalog, plugin) for plugin in intake.plugins]
     if found := problems(catalog):
         view["problems"] = found
     return view
+
+
+def _plugin_view(catalog: Catalog, plugin: Plugin) -> dict[str, Any]:
+    """A package that offers commands: its version and state, and which commands came from it."""
+    shown: dict[str, Any] = {"package": plugin.package, "version": plugin.version}
+    shown["state"] = "failed" if plugin.failed else "on" if plugin.on else "off"
+    if plugin.on:
+        modules = set(plugin.modules)
+        came = (info.name for info in catalog if info.source.get("module") in modules)
+        shown["commands"] = sorted(came)
+        left = {info.name for info in catalog.left_out if info.source.get("module") in modules}
+        if left:
+            shown["left_out"] = sorted(left)
+    return shown
 
 
 def next_step(record: JobRecord) -> str | None:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from mcp_queue.builtin.commands import COMMANDS, NAMES, OPEN_WORLD
+from mcp_queue.commands.intake import intake
 from mcp_queue.errors import DuplicateCommandError
 
 if TYPE_CHECKING:
@@ -23,6 +24,6 @@ def register(catalog: Catalog) -> None:
             catalog.register_command(info)
         except DuplicateCommandError as error:
             log.error("mcp-queue: %s", error.text)
-            catalog.problems.append(error)
+            intake.problems.append(error)
             catalog.unregister(info.name)
             catalog.register_command(info)

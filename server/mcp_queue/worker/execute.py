@@ -139,7 +139,7 @@ def _arguments(spec: dict[str, Any], function: Callable[..., Any], job: Job) -> 
 
 def _paced(params: dict[str, Any], function: Callable[..., Any], job: Job) -> Job:
     """Progress by the clock, for a command that takes a ``duration`` without knowing it."""
-    from mcp_queue.commands.info import accepts
+    from mcp_queue.commands.definition import accepts
     from mcp_queue.commands.pacing import Pace, pace_in
 
     wanted = pace_in(params)

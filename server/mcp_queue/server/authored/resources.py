@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.commands.contents import Content
-    from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.commands.resource_info import ResourceInfo
     from mcp_queue.server.protocol.eras import Context
     from mcp_queue.server.state import State
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from mcp_types import InputRequiredResult, PaginatedRequestParams, ReadResourceRequestParams
 
     from mcp_queue.commands.info import CommandInfo
-    from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.commands.resource_info import ResourceInfo
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol.eras import Context
