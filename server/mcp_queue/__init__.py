@@ -113,15 +113,13 @@ __all__ = [*_HOME, *_ERRORS, *_MODULES]  # pyright: ignore[reportUnsupportedDund
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return import_module(f"{__name__}.{name}")
-    module = "errors" if name in _ERRORS else _HOME.get(name)
+    module = name if name in _MODULES else "errors" if name in _ERRORS else _HOME.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     value = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value

@@ -10,6 +10,7 @@ from mcp_queue.commands.calling import function_of, injected
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.job import Job, Sink
 from mcp_queue.global_manager import get_global_queue_manager
+from mcp_queue.views import handle
 
 if TYPE_CHECKING:
     from mcp_queue.manager.queue_manager import QueueManager
@@ -25,7 +26,6 @@ async def execute_command(
     """
     from mcp_queue import builtin
     from mcp_queue.commands.schema import schema_of
-    from mcp_queue.views import handle
 
     builtin.register(registry)
     info = registry.get(name)

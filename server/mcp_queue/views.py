@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.commands.intake import intake
 from mcp_queue.jobs import states
+from mcp_queue.queue_uris import artifact_uri, job_uri
 
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
@@ -32,11 +33,6 @@ class Envelope(dict[str, Any]):
     """
 
     record: JobRecord | None = None
-
-
-def job_uri(job_id: str, part: str = "") -> str:
-    """The resource of a job, or of its ``logs``, ``result`` or ``artifacts``."""
-    return f"queue://jobs/{job_id}/{part}" if part else f"queue://jobs/{job_id}"
 
 
 def handle(record: JobRecord) -> dict[str, Any]:
@@ -68,8 +64,6 @@ async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
 
 def artifact_view(job_id: str, row: ArtifactRow | Artifact) -> dict[str, Any]:
     """A file that a job keeps, and where to read it."""
-    from mcp_queue.commands.contents import artifact_uri
-
     view: dict[str, Any] = {"name": row.name, "mime_type": row.mime_type, "size": row.size}
     if row.title is not None:
         view["title"] = row.title

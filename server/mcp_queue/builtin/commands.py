@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -200,8 +201,6 @@ def _ids(given: list[str] | str) -> list[str]:
     if not isinstance(given, str):
         return given
     if given.lstrip().startswith("["):
-        import json  # only who sends such a text pays for it
-
         try:
             found: Any = json.loads(given)
         except (ValueError, RecursionError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from mcp_queue.commands.intake import define, intake
-from mcp_queue.commands.near import near
 from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError, InvalidCommandError
 
 TYPE_CHECKING = False
@@ -124,6 +123,8 @@ class Catalog:
             self._gave_way.add(info)
 
     def _near(self, name: str) -> str:
+        from mcp_queue.commands.near import near
+
         found = near(name, self.names(), 3)
         return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from mcp_queue.commands.near import near
 from mcp_queue.errors import InvalidCommandError, QueueError
 
 TYPE_CHECKING = False
@@ -66,6 +65,8 @@ def check_options(name: object, given: Mapping[str, Any], known: Iterable[str]) 
     names = sorted(known)
     for option in given:
         if option not in names:
+            from mcp_queue.commands.near import near
+
             found = near(option, names, 1)
             rest = f"perhaps {found[0]!r} is meant" if found else f"there are {', '.join(names)}"
             raise InvalidCommandError(command=name, reason=f"it has no option {option!r}; {rest}")

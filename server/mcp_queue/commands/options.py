@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mcp_queue.commands.sizes import ALLOWED, parse_size
 from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
@@ -115,6 +114,8 @@ def _memory_limit(name: str, value: object) -> int | None:
     """The option of this name, in bytes. Raises InvalidCommandError."""
     if value is None:
         return None
+    from mcp_queue.commands.sizes import ALLOWED, parse_size
+
     try:
         return parse_size(value)
     except ValueError:

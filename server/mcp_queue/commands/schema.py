@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from mcp_queue import forms
 from mcp_queue.commands.arguments import Arguments, JsonSchema, trimmed
 from mcp_queue.commands.docstrings import parameter_descriptions, summary
+from mcp_queue.commands.form_schema import flat_form
 from mcp_queue.commands.info import CommandInfo
 from mcp_queue.commands.signature import EMPTY, read_signature, signature_of
 from mcp_queue.errors import CheckFailedError, InvalidCommandError, QueueError, cause_of, interrupts
@@ -96,8 +97,6 @@ class CommandSchema:
 
     def form_for(self, names: Sequence[str]) -> dict[str, Any]:
         """The schema of a form for these parameters (`forms`)."""
-        from mcp_queue.commands.form_schema import flat_form
-
         schema = self.input_schema
         properties = {n: schema["properties"][n] for n in names if n in schema["properties"]}
         return flat_form(properties, schema.get("required", ()), schema)

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from typing import Any
 
+import apsw
+
 from mcp_queue.system.marks import MARK
 
 HTTP_TOKEN = "MCP_QUEUE_HTTP_TOKEN"
@@ -21,8 +23,6 @@ _kept: list[str] = []
 
 def package_folders() -> list[str]:
     """The folders that ``mcp_queue`` and the packages that a supervisor needs come from."""
-    import apsw
-
     return [package_folder(), os.path.dirname(os.path.dirname(os.path.abspath(apsw.__file__)))]
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 
-from mcp_queue.commands.contents import Shown, artifact_uri, mime_type_of
+from mcp_queue.commands.contents import Shown, mime_type_of
 from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import ArtifactCapError, InvalidContentError
 from mcp_queue.jobs import artifact_names, events
+from mcp_queue.queue_uris import artifact_uri
 from mcp_queue.system.ours import make_folder
 
 TYPE_CHECKING = False

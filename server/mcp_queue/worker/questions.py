@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mcp_queue.commands.asking import Form, Given
-    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.worker.reporter import Reporter
 
 

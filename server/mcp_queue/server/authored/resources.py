@@ -12,6 +12,7 @@ from mcp_types import ReadResourceResult, Resource, ResourceTemplate, TextResour
 
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.commands.soundness import fault_of_resource, sound
+from mcp_queue.commands.source_files import open_file
 from mcp_queue.server.authored.containment import in_thread
 from mcp_queue.server.authored.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.values import to_json
@@ -90,8 +91,6 @@ def _data(content: Content) -> bytes:
         raise TypeError("a resource has contents; a Link is for results of commands")
     if isinstance(content.source, bytes):
         return content.source
-    from mcp_queue.commands.source_files import open_file
-
     with open_file(content.name or content.kind, content.source) as file:
         return file.read()
 

@@ -15,10 +15,11 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from mcp_queue.commands.contents import FALLBACK, Content, Shown, artifact_uri
+from mcp_queue.commands.contents import FALLBACK, Content, Shown
 from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import InvalidContentError, QueueError
 from mcp_queue.jobs import artifact_names
+from mcp_queue.queue_uris import artifact_uri
 from mcp_queue.server.protocol.eras import knows_audio, knows_links
 from mcp_queue.views import SHOWN
 
