@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mcp_queue import paths as paths
     from mcp_queue.answers import Answer as Answer
+    from mcp_queue.calls import execute_command as execute_command
     from mcp_queue.commands.asking import Question as Question
     from mcp_queue.commands.catalog import registry as registry
     from mcp_queue.commands.classic import CommandExecutionJob as CommandExecutionJob
@@ -45,14 +46,16 @@ if TYPE_CHECKING:
     from mcp_queue.errors import QueueError as QueueError
     from mcp_queue.errors import QueueFullError as QueueFullError
     from mcp_queue.errors import QueueJobError as QueueJobError
+    from mcp_queue.global_manager import get_global_queue_manager as get_global_queue_manager
+    from mcp_queue.global_manager import init_global_queue_manager as init_global_queue_manager
+    from mcp_queue.global_manager import (
+        shutdown_global_queue_manager as shutdown_global_queue_manager,
+    )
     from mcp_queue.jobs.record import JobRecord as JobRecord
     from mcp_queue.jobs.record import QueueJobResult as QueueJobResult
     from mcp_queue.manager import QueueManager as QueueManager
-    from mcp_queue.manager import execute_command as execute_command
-    from mcp_queue.manager import get_global_queue_manager as get_global_queue_manager
-    from mcp_queue.manager import init_global_queue_manager as init_global_queue_manager
-    from mcp_queue.manager import shutdown_global_queue_manager as shutdown_global_queue_manager
     from mcp_queue.manager.artifacts import Artifact as Artifact
+    from mcp_queue.version import __version__ as __version__
 
 _HOME = {
     "Command": "commands.command",
@@ -76,10 +79,11 @@ _HOME = {
     "QueueJobResult": "jobs.record",
     "Artifact": "manager.artifacts",
     "QueueManager": "manager",
-    "execute_command": "manager",
-    "get_global_queue_manager": "manager",
-    "init_global_queue_manager": "manager",
-    "shutdown_global_queue_manager": "manager",
+    "execute_command": "calls",
+    "get_global_queue_manager": "global_manager",
+    "init_global_queue_manager": "global_manager",
+    "shutdown_global_queue_manager": "global_manager",
+    "__version__": "version",
 }
 _ERRORS = (
     "QueueError",
@@ -105,20 +109,17 @@ _ERRORS = (
 )
 _MODULES = ("paths",)
 
-__version__ = "0.1.0"
-__all__ = [*_HOME, *_ERRORS, *_MODULES, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*_HOME, *_ERRORS, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return import_module(f"{__name__}.{name}")
-    module = "errors" if name in _ERRORS else _HOME.get(name)
+    module = name if name in _MODULES else "errors" if name in _ERRORS else _HOME.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     value = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value

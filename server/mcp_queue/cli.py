@@ -10,8 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import mcp_queue
+from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.intake import intake
+from mcp_queue.commands.loading import load_all, load_entry_points
+from mcp_queue.errors import QueueError, SettingIgnoredError
 from mcp_queue.printable import as_message, printable
+from mcp_queue.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Long-running tools for MCP clients: queued commands, isolated workers, "
         "durable results.",
     )
-    parser.add_argument("--version", action="version", version=mcp_queue.__version__)
+    parser.add_argument("--version", action="version", version=__version__)
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(subcommands)
     _add_demo(subcommands)
@@ -144,7 +148,6 @@ def _serve(options: argparse.Namespace) -> int:
     signals.make_ordinary(keep=signals.HANGUP)
     gc.disable()  # nothing that is imported is garbage: a tenth of the start
     _let_interrupts_end_it()
-    from mcp_queue.errors import QueueError
     from mcp_queue.server.protocol import sdk
     from mcp_queue.server.transport import log_lines
 
@@ -190,8 +193,6 @@ def _door(options: argparse.Namespace, token: str | None) -> Door:
 
     address = parse_address(options.http)
     if options.no_token and isinstance(address, Path):
-        from mcp_queue.errors import SettingIgnoredError
-
         _note(
             SettingIgnoredError(
                 key="--no-token",
@@ -220,8 +221,6 @@ def _settings(options: argparse.Namespace) -> Settings:
     for error in errors:
         _note(error)
     if settings.in_memory and settings.registry_path is not None:
-        from mcp_queue.errors import SettingIgnoredError
-
         _note(
             SettingIgnoredError(
                 key="registry_path",
@@ -236,9 +235,6 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _load_commands(settings: Settings) -> int:
     """Load what is named, then the entry points. The status with which the server will end: 1 if
     something was named and nothing of it could be loaded."""
-    from mcp_queue.commands.catalog import registry
-    from mcp_queue.commands.loading import load_all, load_entry_points
-
     named = set(settings.commands)
     errors = load_all(settings.commands, entry_points=False)
     failed = {error.details.get("spec") for error in errors} >= named
@@ -259,9 +255,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _note(error: QueueError) -> None:
-    from mcp_queue.commands.catalog import registry
-
-    registry.problems.append(error)
+    intake.problems.append(error)
     _complain(error)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from mcp_queue import setting_kinds as kinds
 from mcp_queue.errors import ConfigurationError
 from mcp_queue.jobs.shared_settings import MOST_JOBS, SharedSettings
+from mcp_queue.system import data_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,8 +84,6 @@ class Settings(SharedSettings):
         """The absolute path of the persistent registry, whether or not ``in_memory`` is set."""
         if self.registry_path is not None:
             return kinds.expand(self.registry_path).absolute()
-        from mcp_queue.system import data_folder  # only who has no path of his own pays for it
-
         otherwise = "give registry_path and MCP_QUEUE_KEY_FILE"
         return Path(data_folder.of_user("the registry", otherwise)) / "registry.db"
 

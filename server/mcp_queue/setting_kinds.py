@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from mcp_queue.commands.sizes import parse_size
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -130,8 +132,6 @@ def size() -> Kind:
     def check(value: object) -> int | None:
         if value is None:
             return None
-        from mcp_queue.commands.sizes import parse_size  # only who sets one pays for it
-
         return parse_size(value)
 
     def parse(text: str) -> int | None:

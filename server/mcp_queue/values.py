@@ -9,6 +9,8 @@ Standard library only, and nothing of it is imported before it is needed: worker
 
 from __future__ import annotations
 
+from collections import deque
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,8 +119,6 @@ class _Conversion:
         return _NOTHING
 
     def _collected(self, value: Any) -> Any:
-        from collections import deque
-
         if isinstance(value, (set, frozenset, deque)):
             return [*value]  # pyright: ignore[reportUnknownVariableType]
         if not hasattr(value, "__next__"):

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_queue.jobs import job_rows, run_rows, seals
-from mcp_queue.jobs.folder import RegistryFolder, RunFolder
+from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.job_rows import NewJob
 from mcp_queue.jobs.registry import Registry
+from mcp_queue.jobs.run_folder import RunFolder
 from mcp_queue.manager import key_file
 from mcp_queue.system.identity import identity_of
 from support import invariants, queues

@@ -49,10 +49,10 @@ def server(folder: Path, settings: Settings, version: str, port: int = 0) -> Ite
     package = Path(mcp_queue.__file__).parent
     copy = folder / version / "mcp_queue"
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (copy / "__init__.py").read_text()
+    text = (copy / "version.py").read_text()
     text, count = re.subn(r'__version__ = ".*"', f'__version__ = "{version}"', text)
     assert count == 1
-    (copy / "__init__.py").write_text(text)
+    (copy / "version.py").write_text(text)
     tests = Path(__file__).parents[1]
     process = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(settings.registry_path), str(port)],

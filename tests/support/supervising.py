@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.supervisor.loop import HasFileno, Loop
 
 ORIGIN = json.dumps({"interpreter": "python", "cwd": "/", "sys_path": [], "env": {}})

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mcp_queue import Job, PathRefusedError, paths
 from mcp_queue.commands.catalog import Catalog
 from mcp_queue.commands.job import Sink
-from mcp_queue.commands.resource import ResourceInfo
+from mcp_queue.commands.resource_info import ResourceInfo
 from mcp_queue.server.authored.uri_templates import match
 from mcp_queue_tools.analysis import analyze
 from mcp_queue_tools.maps import CACHE_VARIABLE

@@ -1,4 +1,4 @@
-"""The built-in commands, ``queue_*``: the queue as tools, and the views that they answer with."""
+"""The built-in commands, ``queue_*``: the queue as tools."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from mcp_queue.builtin.commands import COMMANDS, NAMES, OPEN_WORLD
-from mcp_queue.builtin.views import Envelope
+from mcp_queue.commands.intake import intake
 from mcp_queue.errors import DuplicateCommandError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-__all__ = ["NAMES", "OPEN_WORLD", "Envelope", "register"]
+__all__ = ["NAMES", "OPEN_WORLD", "register"]
 
 
 def register(catalog: Catalog) -> None:
@@ -24,6 +24,6 @@ def register(catalog: Catalog) -> None:
             catalog.register_command(info)
         except DuplicateCommandError as error:
             log.error("mcp-queue: %s", error.text)
-            catalog.problems.append(error)
+            intake.problems.append(error)
             catalog.unregister(info.name)
             catalog.register_command(info)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import Envelope, brief_view, health_view, job_view
 from mcp_queue.builtin.waiting import Mode, wait_for
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.info import CommandInfo
 from mcp_queue.errors import ConsentError, InvalidParamsError
 from mcp_queue.jobs import states
+from mcp_queue.views import Envelope, brief_view, health_view, job_view
 
 if TYPE_CHECKING:
     from mcp_queue.commands.job import Job
@@ -200,8 +201,6 @@ def _ids(given: list[str] | str) -> list[str]:
     if not isinstance(given, str):
         return given
     if given.lstrip().startswith("["):
-        import json  # only who sends such a text pays for it
-
         try:
             found: Any = json.loads(given)
         except (ValueError, RecursionError):

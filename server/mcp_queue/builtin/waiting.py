@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio
 
-from mcp_queue.builtin.views import FORMS_ALONE, Envelope, alone, but_not, doing, job_view
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs import states
+from mcp_queue.views import FORMS_ALONE, Envelope, alone, but_not, doing, job_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

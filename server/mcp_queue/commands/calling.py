@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.definition import Definition
     from mcp_queue.commands.job import Job
 
 
-def function_of(info: CommandInfo) -> Callable[..., Any]:
+def function_of(info: Definition) -> Callable[..., Any]:
     """The function to call; of a class, the method ``execute`` of a new object."""
     return info.target().execute if info.is_class else info.target
 

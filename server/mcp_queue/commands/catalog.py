@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from mcp_queue.commands.intake import define, intake
 from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError, InvalidCommandError
 
 TYPE_CHECKING = False
@@ -11,34 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from mcp_queue.commands.definition import Definition
     from mcp_queue.commands.info import CommandInfo
-    from mcp_queue.commands.plugins import Plugin
-    from mcp_queue.commands.resource import ResourceInfo
-    from mcp_queue.errors import QueueError
+    from mcp_queue.commands.resource_info import ResourceInfo
 
 PROMPTS_OF_THE_QUEUE = ("diagnose_job", "summarize_jobs")
-FILE_MODULE = "mcp_queue.files."  # what the names of modules begin with that are loaded by path
 
 
 class Catalog:
     """Commands by name, ``prompts`` by name and ``resources`` by URI, in the order they came.
 
-    While commands are loaded, ``source`` says where from (``{"module": …}`` or ``{"file": …}``),
-    and ``gives_way`` that what is loaded yields to commands of the same name that came before and
-    takes nothing away; what yielded is ``left_out``. ``plugins`` are the packages that were found.
-    ``problems`` are what could not be loaded, and what is wrong with what surrounds the commands.
+    What yielded to a command of the same name that came before is ``left_out`` (`intake`).
     """
 
     def __init__(self) -> None:
-        self.source: dict[str, str] | None = None
-        self.gives_way = False
-        self.problems: list[QueueError] = []
-        self.plugins: list[Plugin] = []
-        self.left_out: list[CommandInfo] = []
-        self.prompts: dict[str, CommandInfo] = {}
+        self.left_out: list[Definition] = []
+        self.prompts: dict[str, Definition] = {}
         self.resources: dict[str, ResourceInfo] = {}
         self._commands: dict[str, CommandInfo] = {}
-        self._gave_way: set[CommandInfo] = set()
+        self._gave_way: set[Definition] = set()
 
     def register(self, command: CommandInfo | Any, kind: str | None = None) -> None:
         """Add a command, or one that its definition has added already, by its class or function.
@@ -48,8 +40,6 @@ class Catalog:
         DuplicateCommandError if another command has the name, and InvalidCommandError for what is
         no command; while a module is loaded for its commands, that is noted instead.
         """
-        from mcp_queue.commands.definitions import define
-
         info: Any = getattr(command, "__mcp_queue__", command)
         define(lambda: self.register_command(info))
 
@@ -61,7 +51,7 @@ class Catalog:
             raise InvalidCommandError(command=name, reason=reason)
         self._put(self._commands, "commands", info.name, info)
 
-    def register_prompt(self, info: CommandInfo) -> None:
+    def register_prompt(self, info: Definition) -> None:
         """Add a prompt. Raises DuplicateCommandError if another one has the name, and
         InvalidCommandError if one of the queue has it."""
         if info.name in PROMPTS_OF_THE_QUEUE:
@@ -75,14 +65,14 @@ class Catalog:
 
     def unregister(self, name: str) -> None:
         """Forget the command; a name that is not known is no error."""
-        if not self.gives_way or self._commands.get(name) in self._gave_way:
+        if not intake.gives_way or self._commands.get(name) in self._gave_way:
             self._commands.pop(name, None)
 
-    def everything(self) -> set[CommandInfo]:
+    def everything(self) -> set[Definition]:
         """All commands, prompts and resources."""
         return {info for table in self._tables() for info in table.values()}
 
-    def forget(self, unwanted: set[CommandInfo]) -> None:
+    def forget(self, unwanted: set[Definition]) -> None:
         """Forget these commands, prompts and resources."""
         for table in self._tables():
             for key in [key for key, info in table.items() if info in unwanted]:
@@ -119,17 +109,17 @@ class Catalog:
     def _tables(self) -> tuple[dict[str, Any], ...]:
         return self._commands, self.prompts, self.resources
 
-    def _put(self, table: dict[str, Any], what: str, name: str, info: CommandInfo) -> None:
+    def _put(self, table: dict[str, Any], what: str, name: str, info: Definition) -> None:
         known = table.get(name)
         if known is not None and not _same_definition(known, info):
-            if self.gives_way and known not in self._gave_way:
+            if intake.gives_way and known not in self._gave_way:
                 self.left_out.append(info)
                 return
             raise DuplicateCommandError(
                 what=what, command=name, first=_place(known), second=_place(info)
             )
         table[name] = info
-        if self.gives_way:
+        if intake.gives_way:
             self._gave_way.add(info)
 
     def _near(self, name: str) -> str:
@@ -139,7 +129,7 @@ class Catalog:
         return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
-def _same_definition(known: CommandInfo, info: CommandInfo) -> bool:
+def _same_definition(known: Definition, info: Definition) -> bool:
     if known.target is info.target:
         return True
     if known.target.__qualname__ != info.target.__qualname__:
@@ -147,13 +137,13 @@ def _same_definition(known: CommandInfo, info: CommandInfo) -> bool:
     return known.target.__module__ == info.target.__module__ or _file(known) == _file(info)
 
 
-def _file(info: CommandInfo) -> str:
+def _file(info: Definition) -> str:
     """The file of the definition, or the module's name where there is no file."""
     module = sys.modules.get(info.target.__module__)
     return getattr(module, "__file__", None) or info.target.__module__
 
 
-def _place(info: CommandInfo) -> str:
+def _place(info: Definition) -> str:
     file, code = _file(info), getattr(info.parameters_of, "__code__", None)
     line = f", line {code.co_firstlineno}" if code and code.co_filename == file else ""
     return f"{file}{line} ({info.target.__qualname__})"

@@ -6,7 +6,9 @@ import path and run in a worker; made by hand, outside a worker, its setters rea
 
 from __future__ import annotations
 
+from mcp_queue.commands.asking import nobody
 from mcp_queue.commands.job import Asks
+from mcp_queue.errors import InvalidParamsError, QueueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,8 +106,6 @@ class QueueJobBase(Asks):
         """Called when the work has raised; the job fails all the same."""
 
     def _asking(self, questions: Sequence[JobQuestion]) -> Asking:
-        from mcp_queue.commands.asking import nobody
-
         if self._job is None:
             raise nobody(questions, "the job does not run in a worker")
         return self._job._asking(questions)  # pyright: ignore[reportPrivateUsage]
@@ -219,7 +219,6 @@ class CommandExecutionJob(QueueJobBase):
     def run(self) -> None:
         """Call the command; what it returns is the job's result, what it raises fails the job."""
         from mcp_queue.commands.execution import call_command
-        from mcp_queue.errors import InvalidParamsError, QueueError
 
         try:
             call, pace = call_command(self.mcp_params, self._job)

@@ -7,8 +7,10 @@ that is the server's work (``commands.schema``), and costs too much in a worker.
 from __future__ import annotations
 
 from mcp_queue.commands.catalog import registry
-from mcp_queue.commands.definitions import check_options, define, refuse
-from mcp_queue.commands.info import OPTIONS, CommandInfo, accepts
+from mcp_queue.commands.definition import accepts
+from mcp_queue.commands.info import CommandInfo
+from mcp_queue.commands.intake import check_options, define, refuse
+from mcp_queue.commands.options import OPTIONS
 from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
@@ -96,7 +98,7 @@ def _register_function(function: Any, name: str | None, options: dict[str, Any])
             reason="@command is for functions; a class derives from Command instead",
         )
     own = getattr(function, "__name__", "") if name is None else name
-    check_options(own, options, {*OPTIONS, "description"})
+    check_options(own, options, {*OPTIONS, "title", "description"})
     given: dict[str, Any] = {**options}
     info = CommandInfo(own, function, descr=given.pop("description", None), **given)
     _refuse_names_of_the_queue(own)
@@ -158,22 +160,8 @@ def _register_class(cls: type[Command]) -> None:
         raise InvalidCommandError(
             command=cls.name, reason=f"the class {cls.__qualname__} has no execute method"
         )
-    info = CommandInfo(
-        cls.name,
-        cls,
-        descr=cls.descr,
-        title=cls.title,
-        use_queue=cls.use_queue,
-        timeout=cls.timeout,
-        max_attempts=cls.max_attempts,
-        memory_limit=cls.memory_limit,
-        task=cls.task,
-        inline_wait=cls.inline_wait,
-        read_only=cls.read_only,
-        destructive=cls.destructive,
-        ask_for=cls.ask_for,
-        conditions=cls.conditions,
-    )
+    given = {option: getattr(cls, option) for option in OPTIONS}
+    info = CommandInfo(cls.name, cls, descr=cls.descr, title=cls.title, **given)
     _refuse_names_of_the_queue(cls.name)
     registry.register_command(info)
     cls.__mcp_queue__ = info  # pyright: ignore[reportAttributeAccessIssue]

@@ -6,6 +6,10 @@ a content block beside it. Standard library only, and imported by who uses it.
 
 from __future__ import annotations
 
+from os import PathLike, fsdecode
+from os.path import basename
+
+from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import InvalidContentError
 
 TYPE_CHECKING = False
@@ -76,8 +80,6 @@ class _Stored(Content):
     ) -> None:
         source = source_of(type(self).__name__, data, path)
         if name is None and isinstance(source, str):
-            from os.path import basename
-
             name = basename(source) or None
         kind = mime_type or mime_type_of(name or "", source)
         if self.kind != "file" and not kind.startswith(f"{self.kind}/"):
@@ -190,17 +192,8 @@ class Shown:
         return name
 
 
-def artifact_uri(job_id: str, name: str) -> str:
-    """The address of an artifact of a job."""
-    from urllib.parse import quote
-
-    return f"queue://jobs/{job_id}/artifacts/{quote(name, safe='')}"
-
-
 def source_of(name: str, data: object, path: object) -> Source:
     """Bytes, or the path of a file, of what an author gave. Raises InvalidContentError."""
-    from os import PathLike, fsdecode
-
     if (data is None) == (path is None):
         reason = "give it data or a path" if data is None else "it has both data and a path"
     elif isinstance(data, str):
@@ -236,8 +229,6 @@ def mime_type_of(name: str, source: Source, otherwise: str = FALLBACK) -> str:
 def _beginning(name: str, source: Source) -> bytes:
     if isinstance(source, bytes):
         return source[:16]
-    from mcp_queue.commands.source_files import open_file
-
     try:
         with open_file(name, source) as file:
             return file.read(16) or b""  # None: it would wait

@@ -203,7 +203,8 @@ class Job(Asks):
         disk when this returns, and goes with the job. Unlike reports, this raises:
         InvalidContentError for a name or data that cannot be, `OSError` when it cannot be stored.
         """
-        from mcp_queue.commands.contents import artifact_uri, source_of
+        from mcp_queue.commands.contents import source_of
+        from mcp_queue.queue_uris import artifact_uri
 
         about = {"mime_type": mime_type, "title": title}
         self._sink.artifact(name, source_of(name, data, path), about)

@@ -8,7 +8,9 @@ import os
 import sys
 
 from mcp_queue import forked, search_path
-from mcp_queue.commands.catalog import FILE_MODULE, registry
+from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.definition import FILE_MODULE
+from mcp_queue.commands.intake import intake
 from mcp_queue.errors import (
     CommandLoadError,
     ModuleMissingError,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from mcp_queue.commands.definition import Definition
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.commands.plugins import Plugin
 
@@ -32,7 +35,7 @@ NOWHERE = "not found on the module search path"
 def load(spec: str) -> None:
     """Register the commands of ``my_module`` or ``path/to/file.py``; loaded already is fine.
 
-    What is ill defined in it is noted in ``registry.problems`` and left out. Raises
+    What is ill defined in it is noted in ``intake.problems`` and left out. Raises
     CommandLoadError, which names file, line and cause; no command of the module is kept then.
     What the module prints goes wherever stdout goes: divert it before, in a server.
     """
@@ -47,17 +50,17 @@ def load_entry_points(skip: set[str], allowed: str | Collection[str] = "all") ->
     """
     from mcp_queue.commands import plugins
 
-    known = len(registry.problems)
-    registry.plugins = plugins.installed()
-    registry.problems += plugins.switch(registry.plugins, allowed)
-    registry.gives_way = True
+    known = len(intake.problems)
+    intake.plugins = plugins.installed()
+    intake.problems += plugins.switch(intake.plugins, allowed)
+    intake.gives_way = True
     try:
-        for plugin in registry.plugins:
+        for plugin in intake.plugins:
             if plugin.on:
                 _load_plugin(plugin, skip)
     finally:
-        registry.gives_way = False
-    return registry.problems[known:]
+        intake.gives_way = False
+    return intake.problems[known:]
 
 
 def _load_plugin(plugin: Plugin, skip: set[str]) -> None:
@@ -71,7 +74,7 @@ def _load_plugin(plugin: Plugin, skip: set[str]) -> None:
 
 def load_all(specs: Iterable[str], entry_points: bool = True) -> list[QueueError]:
     """Load the ``specs``, then the entry points, and return what failed: modules that could not be
-    loaded, and what is ill defined in the others. All of it stands in ``registry.problems`` too.
+    loaded, and what is ill defined in the others. All of it stands in ``intake.problems`` too.
 
     What is named here wins over the entry points' commands of the same name. Paths and the working
     folder, where a module is looked for that is nowhere else, are those of now: what is loaded may
@@ -123,13 +126,13 @@ def resolve_class(source: dict[str, str], path: str) -> Any:
 
 
 def _load_each(wanted: dict[str, dict[str, str]]) -> list[QueueError]:
-    known = len(registry.problems)
+    known = len(intake.problems)
     for spec, source in wanted.items():
         try:
             _load_source(source, spec)
         except CommandLoadError as error:
-            registry.problems.append(error)
-    return registry.problems[known:]
+            intake.problems.append(error)
+    return intake.problems[known:]
 
 
 def _is_found(module: str) -> bool:
@@ -166,8 +169,8 @@ def _named(source: dict[str, str]) -> str:
 
 
 def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -> ModuleType:
-    outer, before, process = registry.source, registry.everything(), os.getpid()
-    registry.source = source
+    outer, before, process = intake.source, registry.everything(), os.getpid()
+    intake.source = source
     try:
         if "file" in source:
             module = _import_file(source["file"], any_name)
@@ -184,7 +187,7 @@ def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -
             raise
         raise _load_error(spec, source, error) from error
     finally:
-        registry.source = outer
+        intake.source = outer
 
 
 def _import_module(name: str) -> ModuleType:
@@ -209,9 +212,9 @@ def _why_no_file(path: str) -> str:
     return "it is no regular file" if os.path.exists(path) else "no such file"
 
 
-def _forget_unfinished(before: set[CommandInfo]) -> None:
+def _forget_unfinished(before: set[Definition]) -> None:
     """Drop what a failed module registered, but keep what its imports did: those are complete."""
-    unfinished: set[CommandInfo] = set()
+    unfinished: set[Definition] = set()
     for info in registry.everything() - before:
         module = info.target.__module__
         if module in sys.modules and module.partition(".")[0] in sys.modules:

@@ -13,6 +13,6 @@ def near(name: str, known: Iterable[str], most: int) -> list[str]:
     """The names nearest to ``name``, at most ``most``; none for a name that is too long."""
     if len(name) > LONGEST or len(name.encode("utf-8", "replace")) > LONGEST:
         return []
-    from difflib import get_close_matches  # only who mistypes pays for it
+    from difflib import get_close_matches
 
     return get_close_matches(name, list(known), n=most)

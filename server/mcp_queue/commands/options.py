@@ -9,6 +9,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Never
 
+OPTIONS: dict[str, Any] = {
+    "use_queue": False,
+    "timeout": None,
+    "max_attempts": 1,
+    "memory_limit": None,
+    "task": "optional",
+    "inline_wait": None,
+    "read_only": None,
+    "destructive": None,
+    "ask_for": (),
+    "conditions": None,
+}
+"""What may be said of a command besides its name, title and description, and the defaults."""
 TASKS = ("optional", "required", "never")
 NAME_LIMIT = 128  # characters
 ATTEMPTS = 1_000_000
@@ -43,12 +56,28 @@ def check_name(name: object, definition: object) -> None:
         _refuse(name, f"a name has at most {NAME_LIMIT} characters")
 
 
-def check(name: str, options: Mapping[str, Any]) -> None:
-    """The options that need nothing else to be judged. Raises InvalidCommandError."""
-    for option, value in options.items():
+def check(name: str, given: Mapping[str, Any]) -> None:
+    """Raises InvalidCommandError for a value that its option cannot have."""
+    for option, value in given.items():
         fits, allowed = _KINDS[option]
         if not fits(value):
             _refuse(name, f"{option} is {allowed}, got {shown(value)}")
+
+
+def complete(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a command, those left out with their defaults. Raises InvalidCommandError."""
+    if unknown := given.keys() - OPTIONS.keys():
+        raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
+    options = {**OPTIONS, **given}
+    check(name, {option: options[option] for option in _KINDS if option in options})
+    _check_together(name, options)
+    options["ask_for"] = _names(name, options["ask_for"])
+    options["conditions"] = _keywords(name, options["conditions"])
+    options["memory_limit"] = _memory_limit(name, options["memory_limit"])
+    return options
+
+
+def _check_together(name: str, options: Mapping[str, Any]) -> None:
     queued, task = options["use_queue"], options["task"]
     waits = options["inline_wait"] is not None
     if task == "required" and not queued:
@@ -62,7 +91,7 @@ def check(name: str, options: Mapping[str, Any]) -> None:
     _refuse(name, reason)
 
 
-def names(name: str, ask_for: Any) -> tuple[str, ...]:
+def _names(name: str, ask_for: Any) -> tuple[str, ...]:
     """The option ``ask_for``. Raises InvalidCommandError."""
     if not isinstance(ask_for, (tuple, list)) or not all(isinstance(each, str) for each in ask_for):  # pyright: ignore[reportUnknownVariableType]
         reason = f"ask_for is a tuple of names of parameters, got {shown(ask_for)}"  # pyright: ignore[reportUnknownArgumentType]
@@ -70,7 +99,7 @@ def names(name: str, ask_for: Any) -> tuple[str, ...]:
     return tuple(ask_for)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def keywords(name: str, given: Any) -> dict[str, Any]:
+def _keywords(name: str, given: Any) -> dict[str, Any]:
     """The option ``conditions``. Raises InvalidCommandError."""
     if given is None:
         return {}
@@ -81,7 +110,7 @@ def keywords(name: str, given: Any) -> dict[str, Any]:
     return dict(given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def memory_limit(name: str, value: object) -> int | None:
+def _memory_limit(name: str, value: object) -> int | None:
     """The option of this name, in bytes. Raises InvalidCommandError."""
     if value is None:
         return None

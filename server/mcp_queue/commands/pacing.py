@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from mcp_queue.commands.job import Sink
 
 TYPE_CHECKING = False
@@ -81,8 +83,6 @@ class Pace(Sink):
         self._over.set()
 
     def _run(self) -> None:
-        from time import monotonic
-
         started, step = monotonic(), 0
         while step < self._steps:
             due = started + self._duration * (step + 1) / self._steps

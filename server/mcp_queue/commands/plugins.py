@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from importlib.metadata import Distribution, EntryPoint
 
-    from mcp_queue.commands.catalog import Catalog
-
 ENTRY_POINT_GROUP = "mcp_queue.commands"
 ALL, NONE = "all", "none"
 
@@ -93,27 +91,9 @@ def _ignored(name: str, known: str) -> SettingIgnoredError:
     return SettingIgnoredError(key="plugins", value=name, reason=reason, advice=advice)
 
 
-def view(catalog: Catalog) -> list[dict[str, Any]]:
-    """What health says of each: package, version, state, and which commands came from it."""
-    return [_view(catalog, plugin) for plugin in catalog.plugins]
-
-
 def canonical(name: str) -> str:
     """A package's name as names are compared (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _view(catalog: Catalog, plugin: Plugin) -> dict[str, Any]:
-    shown: dict[str, Any] = {"package": plugin.package, "version": plugin.version}
-    shown["state"] = "failed" if plugin.failed else "on" if plugin.on else "off"
-    if plugin.on:
-        modules = set(plugin.modules)
-        came = (info.name for info in catalog if info.source.get("module") in modules)
-        shown["commands"] = sorted(came)
-        left = {info.name for info in catalog.left_out if info.source.get("module") in modules}
-        if left:
-            shown["left_out"] = sorted(left)
-    return shown
 
 
 def _folder(point: EntryPoint) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mcp_queue.commands.catalog import registry
-from mcp_queue.commands.definitions import check_options, define, refuse
-from mcp_queue.commands.info import CommandInfo
+from mcp_queue.commands.definition import Definition
+from mcp_queue.commands.intake import check_options, define, refuse
 from mcp_queue.errors import InvalidCommandError
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def prompt(
         if isinstance(function, type) or not callable(function):
             raise InvalidCommandError(command=own, reason="@prompt is for functions")
         check_options(own, unknown, ("name", "title", "description"))
-        registry.register_prompt(CommandInfo(own, function, title=title, descr=description))
+        registry.register_prompt(Definition(own, function, title=title, descr=description))
 
     def register(function: Any) -> Any:
         define(lambda: add(function))

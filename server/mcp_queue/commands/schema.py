@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 
 from mcp_queue import forms
 from mcp_queue.commands.arguments import Arguments
-from mcp_queue.commands.definitions import place_of
 from mcp_queue.commands.docstrings import parameter_descriptions, summary
+from mcp_queue.commands.form_schema import flat_form
+from mcp_queue.commands.info import CommandInfo
 from mcp_queue.commands.json_schema import JsonSchema, trimmed
 from mcp_queue.commands.signature import EMPTY, read_signature, signature_of
 from mcp_queue.errors import CheckFailedError, InvalidCommandError, QueueError, cause_of, interrupts
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.arguments import Checked
     from mcp_queue.commands.conditions import Conditions
-    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.definition import Definition
 
 T = TypeVar("T")
 
 ASKED = "If left out, the user is asked."
 
-_schemas: dict[CommandInfo, CommandSchema | InvalidCommandError] = {}
+_schemas: dict[Definition, CommandSchema | InvalidCommandError] = {}
 
 
-def schema_of(info: CommandInfo) -> CommandSchema:
+def schema_of(info: Definition) -> CommandSchema:
     """The schema of a command, built at the first call.
 
     Raises InvalidCommandError if the command cannot be offered as a tool.
@@ -45,7 +46,7 @@ def schema_of(info: CommandInfo) -> CommandSchema:
     return schema
 
 
-def _built(info: CommandInfo) -> CommandSchema | InvalidCommandError:
+def _built(info: Definition) -> CommandSchema | InvalidCommandError:
     """An annotation, a default or a type runs code of the author's, which may raise anything."""
     try:
         return CommandSchema(info)
@@ -56,7 +57,7 @@ def _built(info: CommandInfo) -> CommandSchema | InvalidCommandError:
             raise
         reason = f"its parameters cannot be described: {cause_of(error)}"
         fault = InvalidCommandError(command=info.name, reason=reason)
-    fault.place = place_of(info)
+    fault.place = info.place
     return fault
 
 
@@ -70,7 +71,7 @@ class CommandSchema:
     agent reads.
     """
 
-    def __init__(self, info: CommandInfo) -> None:
+    def __init__(self, info: Definition) -> None:
         signature = signature_of(info)
         self._signature = signature
         self.info = info
@@ -79,6 +80,13 @@ class CommandSchema:
         self._arguments = Arguments(info.name, signature, parameter_descriptions(info.docstrings))
         self.plain = self._arguments.plain
         self.input_schema: dict[str, Any] = self._arguments.schema
+        self._conditions: Conditions | None = None
+        self.offered_schema = self.input_schema
+        self.output_schema: dict[str, Any] | None = None
+        if isinstance(info, CommandInfo):
+            self._add_options(info)
+
+    def _add_options(self, info: CommandInfo) -> None:
         self._conditions = _conditions(info, self.input_schema)
         if self._conditions is not None:
             self.input_schema = {**self.input_schema, **self._conditions.keywords}
@@ -86,12 +94,10 @@ class CommandSchema:
         if info.ask_for:
             _check_form(info, self.form_for(info.ask_for))
             self.offered_schema = _offered(self.input_schema, info.ask_for)
-        self.output_schema = None if info.use_queue else _output_schema(signature.returns)
+        self.output_schema = None if info.use_queue else _output_schema(self._signature.returns)
 
     def form_for(self, names: Sequence[str]) -> dict[str, Any]:
         """The schema of a form for these parameters (`forms`)."""
-        from mcp_queue.commands.form_schema import flat_form
-
         schema = self.input_schema
         properties = {n: schema["properties"][n] for n in names if n in schema["properties"]}
         return flat_form(properties, schema.get("required", ()), schema)

@@ -18,14 +18,14 @@ from typing import (
     get_type_hints,
 )
 
-from mcp_queue.commands.catalog import FILE_MODULE
+from mcp_queue.commands.definition import FILE_MODULE
 from mcp_queue.commands.job import Job
 from mcp_queue.errors import InvalidCommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.definition import Definition
 
 EMPTY = inspect.Parameter.empty
 _SCALARS = (str, bytes, int, float, bool, list)
@@ -59,7 +59,7 @@ class Signature:
     returns: Any
 
 
-def signature_of(info: CommandInfo) -> Signature:
+def signature_of(info: Definition) -> Signature:
     """Read the signature of a command; raises InvalidCommandError where it cannot be called."""
     return read_signature(info.name, info.parameters_of, method=info.is_class)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mcp_queue.commands.definitions import place_of
+from mcp_queue.commands.intake import intake
 from mcp_queue.commands.problems import type_words
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from mcp_queue.commands.catalog import Catalog
-    from mcp_queue.commands.info import CommandInfo
-    from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.commands.definition import Definition
+    from mcp_queue.commands.resource_info import ResourceInfo
 
     Fault = InvalidCommandError | None
-    Info = TypeVar("Info", bound=CommandInfo)
+    Info = TypeVar("Info", bound=Definition)
 
 log = logging.getLogger(__name__)
-_told: set[CommandInfo] = set()
+_told: set[Definition] = set()
 
 
 def problems(catalog: Catalog) -> list[str]:
@@ -32,7 +32,7 @@ def problems(catalog: Catalog) -> list[str]:
         *(fault_of_prompt(info) for info in catalog.prompts.values()),
         *(fault_of_resource(info) for info in catalog.resources.values()),
     ]
-    return [each.text for each in (*catalog.problems, *faults) if each is not None]
+    return [each.text for each in (*intake.problems, *faults) if each is not None]
 
 
 def sound(infos: Iterable[Info], fault_of: Callable[[Info], Fault]) -> list[Info]:
@@ -48,7 +48,7 @@ def sound(infos: Iterable[Info], fault_of: Callable[[Info], Fault]) -> list[Info
     return found
 
 
-def fault(info: CommandInfo) -> Fault:
+def fault(info: Definition) -> Fault:
     """Why a command cannot be offered: its schema cannot be made."""
     try:
         schema_of(info)
@@ -57,7 +57,7 @@ def fault(info: CommandInfo) -> Fault:
     return None
 
 
-def fault_of_prompt(info: CommandInfo) -> Fault:
+def fault_of_prompt(info: Definition) -> Fault:
     """Why a prompt cannot be offered: the arguments of one are texts."""
     if (error := fault(info)) is not None:
         return error
@@ -80,7 +80,7 @@ def fault_of_resource(info: ResourceInfo) -> Fault:
     return None
 
 
-def _invalid(info: CommandInfo, reason: str) -> InvalidCommandError:
+def _invalid(info: Definition, reason: str) -> InvalidCommandError:
     error = InvalidCommandError(command=info.name, reason=reason)
-    error.place = place_of(info)
+    error.place = info.place
     return error

@@ -13,6 +13,7 @@ import os
 import sys
 
 from mcp_queue import search_path
+from mcp_queue.files import packages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ def load(path: str) -> ModuleType:
     """
     folder = os.path.dirname(path)
     if os.path.isfile(os.path.join(folder, "__init__.py")):
-        from mcp_queue.files import packages
-
         home = packages.home_of(path)
         if home is not None:
             return packages.load(path, *home)

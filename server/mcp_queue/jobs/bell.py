@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 
 REGISTRY = "registry"  # the name of what changed, where it is no run
@@ -95,8 +96,6 @@ def _make_fifo(path: str) -> None:
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
-        import stat
-
         if not stat.S_ISFIFO(os.lstat(path).st_mode):  # a copy of a registry may hold a file there
             os.unlink(path)
             os.mkfifo(path, 0o600)
@@ -105,8 +104,6 @@ def _make_fifo(path: str) -> None:
 def _open_fifo(path: str) -> int:
     """To write; whatever else has its name is never written to. Raises `OSError`."""
     assert sys.platform != "win32"
-    import stat
-
     descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The folder beside a registry file and the folder of a run in it: which file is where.
+"""The folder beside a registry file: which file is where.
 
 Only names are made here; who writes which file is told in ``docs/architecture.md``. A run's
 folder is named by the run's random id, never by anything that a caller chose.
@@ -7,6 +7,10 @@ folder is named by the run's random id, never by anything that a caller chose.
 from __future__ import annotations
 
 import os
+
+from mcp_queue.jobs import trust
+from mcp_queue.jobs.run_folder import RunFolder
+from mcp_queue.system import ours
 
 
 class RegistryFolder:
@@ -27,9 +31,6 @@ class RegistryFolder:
 
         `RegistryUntrustedError` for one that another user owns or may change, or that is a link.
         """
-        from mcp_queue.jobs import trust
-        from mcp_queue.system import ours
-
         for path in (self.path, self.runs, self.bells):
             if not os.path.lexists(path):
                 ours.make_folder(path)
@@ -44,23 +45,5 @@ class RegistryFolder:
         return os.path.join(self.bells, self._checked(server_id))
 
     def _checked(self, name: str) -> str:
-        from mcp_queue.jobs import trust
-
         trust.check_name(self._registry_path, name)
         return name
-
-
-class RunFolder:
-    """``runs/<run_id>/``: what one run is to do, what it wrote and what it said."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.run_id = os.path.basename(path)
-        self.job = os.path.join(path, "job.json")
-        self.stdout = os.path.join(path, "stdout.log")
-        self.stderr = os.path.join(path, "stderr.log")
-        self.events = os.path.join(path, "events.jsonl")
-        self.control = os.path.join(path, "control.jsonl")
-        self.bell = os.path.join(path, "bell")
-        self.result = os.path.join(path, "result.json")
-        self.artifacts = os.path.join(path, "artifacts")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mcp_queue.jobs.kept_log import KeptLog, consistent, torn_end, torn_start
 
 if TYPE_CHECKING:
-    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_folder import RunFolder
 
 STREAMS = ("stdout", "stderr")
 START = "start"  # stands for the cursor before everything

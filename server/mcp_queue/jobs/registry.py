@@ -25,6 +25,7 @@ from mcp_queue.errors import (
 )
 from mcp_queue.jobs import schema, trust
 from mcp_queue.jobs.folder import RegistryFolder
+from mcp_queue.jobs.header import read_header
 from mcp_queue.jobs.registry_file import file_identity, make_owner_only
 from mcp_queue.jobs.turn import Turn
 from mcp_queue.system import crash
@@ -278,8 +279,6 @@ def _connected(path: str) -> apsw.Connection:
 
 def _damaged(path: str, error: apsw.Error) -> RegistryError:
     """One of ours is marked too, so that the next server looks at all of it (`damage`)."""
-    from mcp_queue.jobs.header import read_header  # rarely needed
-
     header = read_header(path)
     if header is None or header.application_id != APPLICATION_ID:
         is_database = isinstance(error, apsw.CorruptError)

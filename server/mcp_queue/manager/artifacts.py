@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mcp_queue.errors import ArtifactNotFoundError
 from mcp_queue.jobs import artifact_names, artifact_rows, job_rows
 from mcp_queue.jobs.artifact_rows import ArtifactRow
+from mcp_queue.queue_uris import artifact_uri
 from mcp_queue.system.ours import open_ours
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ class Artifact:
     @property
     def uri(self) -> str:
         """Its address as a resource."""
-        from mcp_queue.commands.contents import artifact_uri
-
         return artifact_uri(self.job_id, self.name)
 
     async def read(self, offset: int = 0, length: int | None = None) -> bytes:

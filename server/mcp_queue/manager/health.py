@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-import mcp_queue
 from mcp_queue import clock
 from mcp_queue.errors import DiskCapError, RegistryGoneError
 from mcp_queue.jobs import damage, job_rows, lives, member_rows, seals, setting_rows, states
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.manager import disk
 from mcp_queue.system.identity import pid_of
+from mcp_queue.version import __version__
 
 if TYPE_CHECKING:
     from mcp_queue.config import Settings
@@ -51,7 +51,7 @@ def health(
         "registry_path": path,
         "servers": sum(lives.serves(server) for server in member_rows.servers(registry)),
         "supervisor": _supervisor(registry),
-        "version": mcp_queue.__version__,
+        "version": __version__,
         "sqlite_version": apsw.sqlite_lib_version(),
     }
     problems = _problems(path, problem)

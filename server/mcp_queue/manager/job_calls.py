@@ -15,6 +15,7 @@ from typing import Any, TypeGuard, cast
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.classic import CommandExecutionJob, QueueJobBase
 from mcp_queue.commands.info import CommandInfo
+from mcp_queue.commands.intake import intake
 from mcp_queue.errors import (
     InvalidCommandError,
     InvalidJobClassError,
@@ -83,8 +84,8 @@ def checked_id(job_id: object, command: str) -> str:
 def refuse_while_loading() -> None:
     """Raise NotGuardedError when a module that is being loaded for its commands opens a queue:
     in a worker that would queue the script's jobs again, in each worker of theirs again."""
-    if registry.source is not None:
-        place = registry.source.get("file") or registry.source["module"]
+    if intake.source is not None:
+        place = intake.source.get("file") or intake.source["module"]
         raise NotGuardedError(place=place)
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-import mcp_queue
 from mcp_queue.errors import QueueError, RegistryGoneError
 from mcp_queue.jobs import bell, erase, job_rows, member_rows, run_rows
 from mcp_queue.jobs.bell import Bell
@@ -22,6 +21,7 @@ from mcp_queue.manager.hub import Hub
 from mcp_queue.manager.registry_threads import RegistryThreads
 from mcp_queue.manager.supervision import Supervision
 from mcp_queue.system.identity import own_identity
+from mcp_queue.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -78,7 +78,7 @@ class Membership:
         path = self.folder.server_bell(self._server_id)
         self._bell = Bell(path)
         server = member_rows.Server(
-            self._server_id, self._identity, path, leaving=False, version=mcp_queue.__version__
+            self._server_id, self._identity, path, leaving=False, version=__version__
         )
         await self._threads.write(member_rows.enter, server, self._settings)
         self._tasks = [

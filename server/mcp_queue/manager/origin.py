@@ -11,7 +11,8 @@ import subprocess
 import sys
 from typing import Any
 
-import mcp_queue
+import apsw
+
 from mcp_queue.system.marks import MARK
 
 HTTP_TOKEN = "MCP_QUEUE_HTTP_TOKEN"
@@ -22,14 +23,12 @@ _kept: list[str] = []
 
 def package_folders() -> list[str]:
     """The folders that ``mcp_queue`` and the packages that a supervisor needs come from."""
-    import apsw
-
     return [package_folder(), os.path.dirname(os.path.dirname(os.path.abspath(apsw.__file__)))]
 
 
 def package_folder() -> str:
     """The folder that ``mcp_queue`` is imported from."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(mcp_queue.__file__)))
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def environment() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcp_queue.commands.catalog import registry
 from mcp_queue.errors import InvalidJobStateError, InvalidParamsError
 from mcp_queue.jobs import artifact_names, artifact_rows, job_rows, logs, retention, states
-from mcp_queue.manager import health
+from mcp_queue.manager import artifacts, health
 from mcp_queue.manager.disk import DiskUsage
 from mcp_queue.manager.membership import Membership
 from mcp_queue.system.ours import open_ours, read_ours
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from mcp_queue.config import Settings
     from mcp_queue.errors import SupervisorError
     from mcp_queue.jobs.artifact_rows import ArtifactRow
-    from mcp_queue.jobs.folder import RunFolder
     from mcp_queue.jobs.logs import LogPage
     from mcp_queue.jobs.record import JobRecord
+    from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.manager.artifacts import Artifact
     from mcp_queue.manager.outlook import SupervisedWait
 
@@ -92,14 +92,10 @@ class QueueReader:
         Errors: `JobNotFoundError`, `InvalidJobStateError` with the reason when the job is deleted,
         `ArtifactNotFoundError`.
         """
-        from mcp_queue.manager import artifacts
-
         return await self._member.read(artifacts.find, self._member.folder, job_id, name)
 
     async def list_artifacts(self, job_id: str) -> list[Artifact]:
         """All that `get_artifact` finds for a job, in the order of keeping."""
-        from mcp_queue.manager import artifacts
-
         record = await self._kept(job_id)
         rows = [row for row in await self.kept_by(record) if artifact_names.is_file(row.file)]
         of_row, folder, run_id = artifacts.of_row, self._member.folder, record.run_id or ""

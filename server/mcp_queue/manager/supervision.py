@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-import mcp_queue
 from mcp_queue import clock
 from mcp_queue.errors import QueueError, SupervisorError
 from mcp_queue.jobs import job_rows, lives, member_rows, retention
@@ -18,6 +17,7 @@ from mcp_queue.manager import start
 from mcp_queue.manager.outlook import Outlook
 from mcp_queue.manager.start import Verdict
 from mcp_queue.system.watch import watch_holder
+from mcp_queue.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def missing(registry: Registry) -> bool:
 def newer_serves(registry: Registry) -> bool:
     """Whether a living server is newer than this one; its supervisor is the better one."""
     return any(
-        is_newer(server.version, mcp_queue.__version__) and lives.serves(server)
+        is_newer(server.version, __version__) and lives.serves(server)
         for server in member_rows.servers(registry)
     )
 

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
 
-from mcp_queue import __version__, builtin
+from mcp_queue import builtin
 from mcp_queue.commands.catalog import registry
 from mcp_queue.manager import QueueManager
 from mcp_queue.server import event_loop
@@ -38,6 +38,7 @@ from mcp_queue.server.transport.lifetime import (
     ignore_signals,
 )
 from mcp_queue.server.transport.stdio import stdio_streams
+from mcp_queue.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -19,7 +19,7 @@ from mcp_queue.system import crash
 from mcp_queue.system.ours import open_ours
 
 if TYPE_CHECKING:
-    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.jobs.run_rows import Claim
     from mcp_queue.supervisor.folders import RunFolders
     from mcp_queue.supervisor.log_cap import LogCap

@@ -7,12 +7,12 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-import mcp_queue
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
 from mcp_queue.jobs.versions import is_newer
 from mcp_queue.supervisor import shutdown
 from mcp_queue.system.identity import own_identity
 from mcp_queue.system.watch import watch
+from mcp_queue.version import __version__
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.member_rows import Server
@@ -41,7 +41,7 @@ class Members:
     def take_charge(self) -> None:
         """Record that we supervise, and let the servers know, so that they watch us."""
         registry = self._state.registry
-        member_rows.take_charge(registry, own_identity(), mcp_queue.__version__)
+        member_rows.take_charge(registry, own_identity(), __version__)
         for server in member_rows.servers(registry):
             bell.ring(server.bell)
 
@@ -103,7 +103,7 @@ class Members:
         self._servers[server.server_id] = (server, watching)
         # One that was there before us could have started a newer supervisor, and did not.
         is_new = self._met_first and not self._state.owner
-        if is_new and is_newer(server.version, mcp_queue.__version__):
+        if is_new and is_newer(server.version, __version__):
             self._newer_came = True
         if watching is not None:
             self._state.loop.on_readable(watching, partial(self._gone, server.server_id))

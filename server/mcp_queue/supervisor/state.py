@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mcp_queue.jobs.folder import RegistryFolder, RunFolder
+    from mcp_queue.jobs.folder import RegistryFolder
     from mcp_queue.jobs.registry import Registry
+    from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.jobs.shared_settings import SharedSettings
     from mcp_queue.supervisor.ending import Cause
     from mcp_queue.supervisor.executors import Death, Executor, Worker

@@ -9,7 +9,9 @@ first to crash makes; who finds it made goes on, so that a successor does not di
 
 from __future__ import annotations
 
+import _thread
 import os
+import signal
 import sys
 
 POINT = "MCP_QUEUE_CRASH_POINT"
@@ -61,9 +63,6 @@ def point(name: str) -> None:
         if sys.platform == "win32" or number == KILL:
             os.kill(os.getpid(), number)
         else:  # a stop that another thread takes would let this one go on for a moment
-            import _thread
-            import signal
-
             signal.pthread_kill(_thread.get_ident(), number)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 _KEEP_SIZE = 0x01
@@ -18,7 +19,6 @@ def punch(descriptor: int, start: int, length: int) -> bool:
     if sys.platform != "linux":
         return False
     import ctypes
-    import os
 
     libc = ctypes.CDLL(None, use_errno=True)
     fallocate = getattr(libc, "fallocate64", libc.fallocate)

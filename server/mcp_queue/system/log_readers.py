@@ -9,6 +9,7 @@ children of the run, and they stand in a session of their own, out of reach of w
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 NAME = "mcp-queue-log"  # stands in the command line of the shell
@@ -100,8 +101,6 @@ def _find_cat() -> str:
 def _spawn_shell(cat: str, ways: list[tuple[int, int]], tell: int, mark: tuple[str, str]) -> int:
     if sys.platform == "win32":
         return 0
-    import signal
-
     script = "cd /\nexec 2>/dev/null\ntrap '' HUP INT TERM\n"
     actions: list[tuple[int, ...]] = [
         (os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()

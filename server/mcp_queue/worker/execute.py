@@ -8,10 +8,14 @@ import sys
 from _thread import get_ident  # threading costs 3 ms of a worker's start
 
 from mcp_queue import forked
+from mcp_queue.commands import loading
 from mcp_queue.commands.calling import function_of, injected
+from mcp_queue.commands.definition import accepts
 from mcp_queue.commands.job import Job
+from mcp_queue.errors import QueueError
 from mcp_queue.jobs import events
 from mcp_queue.values import NotJsonError, depth, to_json
+from mcp_queue.worker.output import forget_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,8 +109,6 @@ class _Stop:
 
 
 def _load(spec: dict[str, Any], stop: _Stop) -> Callable[..., Any]:
-    from mcp_queue.commands import loading
-
     call = spec["call"]
     if "job_class" not in call:
         info = loading.resolve(call["source"], spec["command"])
@@ -139,7 +141,6 @@ def _arguments(spec: dict[str, Any], function: Callable[..., Any], job: Job) -> 
 
 def _paced(params: dict[str, Any], function: Callable[..., Any], job: Job) -> Job:
     """Progress by the clock, for a command that takes a ``duration`` without knowing it."""
-    from mcp_queue.commands.info import accepts
     from mcp_queue.commands.pacing import Pace, pace_in
 
     wanted = pace_in(params)
@@ -200,8 +201,7 @@ def _load_what_keeps_contents() -> None:
     if CONTENTS in sys.modules:
         import mimetypes
 
-        for name in ("urllib.parse", "mcp_queue.worker.keep"):
-            __import__(name)
+        __import__("mcp_queue.worker.keep")
         mimetypes.init()
 
 
@@ -225,8 +225,6 @@ def _failure(code: str, error: BaseException) -> dict[str, object]:
     try:
         import traceback
 
-        from mcp_queue.worker.output import forget_frames
-
         forget_frames(error)
         traceback.print_exception(error, file=sys.stderr)
     except BaseException:  # a broken __str__, a closed stderr
@@ -235,8 +233,6 @@ def _failure(code: str, error: BaseException) -> dict[str, object]:
 
 
 def _message(error: BaseException) -> str:
-    from mcp_queue.errors import QueueError
-
     name = type(error).__name__
     try:
         text = error.message if isinstance(error, QueueError) else str(error)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 
-from mcp_queue.commands.contents import Shown, artifact_uri, mime_type_of
+from mcp_queue.commands.contents import Shown, mime_type_of
 from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import ArtifactCapError, InvalidContentError
 from mcp_queue.jobs import artifact_names, events
+from mcp_queue.queue_uris import artifact_uri
 from mcp_queue.system.ours import make_folder
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mcp_queue.commands.contents import Content, Source
-    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_folder import RunFolder
 
 BLOCK = 1 << 20  # bytes copied at once
 

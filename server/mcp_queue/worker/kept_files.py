@@ -6,6 +6,7 @@ its root folder or lowered its limits.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -75,8 +76,6 @@ def despite_limits(write: Callable[[], None]) -> None:
     try:
         write()
     except OSError as error:
-        import errno
-
         if error.errno not in (errno.EFBIG, errno.EMFILE) or not _lift_limits():
             raise
         write()

@@ -6,10 +6,11 @@ import os
 import sys
 
 from mcp_queue.jobs import events
-from mcp_queue.jobs.folder import RunFolder
+from mcp_queue.jobs.run_folder import RunFolder
 from mcp_queue.system import crash, tree
 from mcp_queue.system.ours import read_ours
 from mcp_queue.worker import output
+from mcp_queue.worker.execute import execute
 from mcp_queue.worker.reporter import Reporter
 
 TYPE_CHECKING = False
@@ -37,8 +38,6 @@ def main() -> None:
     crash.point("worker.before_started")
     reporter.send(events.STARTED, {"pid": own})
     crash.point("worker.after_started")
-    from mcp_queue.worker.execute import execute
-
     outcome = execute(job, reporter)
     _flush()
     logs.store()

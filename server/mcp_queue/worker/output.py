@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.worker.log_pipes import LogPipes
 
 _STARTS = ("system", "posix_spawn", "posix_spawnp", "execv", "execve")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.questions import JobQuestion
     from mcp_queue.worker.stop_request import StopRequest
 

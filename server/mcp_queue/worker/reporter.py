@@ -11,7 +11,7 @@ from time import monotonic
 
 from mcp_queue.commands.job import Sink
 from mcp_queue.jobs import bell, events, spare
-from mcp_queue.jobs.folder import RunFolder
+from mcp_queue.jobs.run_folder import RunFolder
 from mcp_queue.system import crash
 from mcp_queue.worker import kept_files
 from mcp_queue.worker.kept_files import KeptFile, Room, despite_limits

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.intake import intake
 
 
 @pytest.fixture(autouse=True)
@@ -26,5 +27,5 @@ def empty_catalog() -> Iterator[None]:
 
 
 def _clear() -> None:
-    registry.problems.clear()
+    intake.problems.clear()
     registry.forget(registry.everything())

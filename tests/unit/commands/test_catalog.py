@@ -11,6 +11,7 @@ import pytest
 from mcp_queue.commands.catalog import Catalog, registry
 from mcp_queue.commands.command import Command
 from mcp_queue.commands.info import CommandInfo
+from mcp_queue.commands.intake import intake
 from mcp_queue.errors import CommandNotFoundError, DuplicateCommandError
 
 
@@ -98,8 +99,10 @@ def test_one_file_under_two_module_names_is_one_definition(
     assert catalog.get("tool").target.__module__ == "as_module"
 
 
-def test_what_gives_way_leaves_earlier_commands_alone(catalog: Catalog) -> None:
-    catalog.gives_way = True
+def test_what_gives_way_leaves_earlier_commands_alone(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "gives_way", True)
     catalog.register(an_info("analyze", module="from.entry.point"))
     assert catalog.get("analyze").target.__module__ == "some.module"
 

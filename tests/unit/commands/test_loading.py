@@ -10,6 +10,7 @@ import pytest
 
 from mcp_queue.commands import loading
 from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.intake import intake
 from mcp_queue.commands.plugins import ENTRY_POINT_GROUP
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import CommandLoadError, CommandNotFoundError
@@ -57,7 +58,7 @@ def test_a_module_is_loaded_by_its_name(modules: Path) -> None:
     write(modules / "authored_a.py", COMMAND.format(name="one"))
     loading.load("authored_a")
     assert registry.get("one").source == {"module": "authored_a"}
-    assert registry.source is None
+    assert intake.source is None
 
 
 def test_a_package_answers_for_its_submodules(modules: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_wrong_definition_is_noted_with_its_place_and_the_rest_is_taken_in(
     text = COMMAND.format(name="one").replace("@command", "@command(timeout=-1)")
     file = write(tmp_path / "tools.py", text + COMMAND.format(name="two"))
     (error,) = loading.load_all([str(file)], entry_points=False)
-    assert registry.problems == [error]
+    assert intake.problems == [error]
     assert error.code == "invalid_command"
     assert "timeout is a positive number" in str(error)
     assert error.place == f"{file}, line 4"
@@ -218,7 +219,7 @@ def test_a_module_that_fails_leaves_none_of_its_commands(tmp_path: Path) -> None
     failing = COMMAND.format(name="one") + "\nraise RuntimeError('late')\n"
     failure(str(write(tmp_path / "tools.py", failing)))
     assert registry.names() == []
-    assert registry.source is None
+    assert intake.source is None
 
 
 def test_what_a_failed_module_imported_stays_and_is_found(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_what_is_named_wins_over_an_entry_point(
     assert loading.load_all([file]) == []
     assert registry.get("one").source == {"file": file}
     assert registry.get("two").source == {"module": "authored_e"}
-    assert not registry.gives_way
+    assert not intake.gives_way
 
 
 def test_two_entry_points_of_one_name_are_reported(

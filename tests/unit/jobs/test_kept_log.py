@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_queue.jobs import logs
-from mcp_queue.jobs.folder import RunFolder
 from mcp_queue.jobs.kept_log import NOTHING, Gap, KeptLog, consistent, read_gap, write_gap
+from mcp_queue.jobs.run_folder import RunFolder
 
 RUN = "0123456789abcdef"
 BOTH = logs.STREAMS

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_queue.jobs import logs
-from mcp_queue.jobs.folder import RunFolder
+from mcp_queue.jobs.run_folder import RunFolder
 
 RUN = "0123456789abcdef"
 BOTH = logs.STREAMS

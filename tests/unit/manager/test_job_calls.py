@@ -14,6 +14,7 @@ import pytest
 from mcp_queue import Command, CommandExecutionJob, QueueJobBase, command
 from mcp_queue.commands import loading
 from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.intake import intake
 from mcp_queue.errors import (
     CommandNotFoundError,
     InvalidCommandError,
@@ -246,11 +247,11 @@ def test_what_json_can_hold_arrives_as_it_is() -> None:
 
 
 def test_a_queue_is_not_opened_by_a_module_that_is_being_loaded() -> None:
-    registry.source = {"file": "/a/script.py"}
+    intake.source = {"file": "/a/script.py"}
     try:
         with pytest.raises(NotGuardedError, match=r"/a/script\.py") as refusal:
             job_calls.refuse_while_loading()
     finally:
-        registry.source = None
+        intake.source = None
     assert '__name__ == "__main__"' in refusal.value.hint
     job_calls.refuse_while_loading()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies
 
 from mcp_queue.commands.catalog import Catalog
-from mcp_queue.commands.resource import ResourceInfo
+from mcp_queue.commands.resource_info import ResourceInfo
 from mcp_queue.server.authored import uri_templates
 from mcp_queue.server.authored.uri_templates import _is_safe, match
 

@@ -8,12 +8,12 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_queue.builtin.views import job_view, next_step
 from mcp_queue.builtin.waiting import wait_for
 from mcp_queue.commands.job import Job, Sink
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs.record import JobError
 from mcp_queue.questions import JobQuestion
+from mcp_queue.views import job_view, next_step
 from support.fake_manager import FakeQueue, record
 
 

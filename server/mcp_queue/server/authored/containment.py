@@ -26,7 +26,7 @@ from mcp_queue.server.protocol.eras import InputNeeded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.definition import Definition
 
     T = TypeVar("T")
 
@@ -141,7 +141,7 @@ def note(what: str, error: BaseException) -> None:
         return
 
 
-def note_check(info: CommandInfo, error: QueueError) -> None:
+def note_check(info: Definition, error: QueueError) -> None:
     """`note` what an author's check of parameters raised, if that is what ``error`` tells of."""
     if isinstance(error, CheckFailedError) and error.__cause__ is not None:
         note(f"Checking the parameters of {info.name!r}", error.__cause__)

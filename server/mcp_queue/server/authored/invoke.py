@@ -9,6 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 
 from mcp_queue.commands.calling import function_of, injected
+from mcp_queue.commands.info import CommandInfo
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import QueueError
 from mcp_queue.server.authored.containment import called, note, note_check, said
@@ -18,7 +19,7 @@ from mcp_queue.server.protocol.eras import declares_tasks
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.definition import Definition
     from mcp_queue.server.protocol.eras import Context
     from mcp_queue.server.state import State
 
@@ -26,7 +27,7 @@ CONTENTS = "mcp_queue.commands.contents"  # imported by who makes images, files 
 
 
 async def invoke(
-    state: State, info: CommandInfo, arguments: dict[str, Any], context: Context
+    state: State, info: Definition, arguments: dict[str, Any], context: Context
 ) -> Any:
     """Validate, call, and return what the function returned; a thread runs what is not async.
 
@@ -44,7 +45,7 @@ async def invoke(
 
 
 @contextmanager
-def protocol_errors(info: CommandInfo) -> Generator[None]:
+def protocol_errors(info: Definition) -> Generator[None]:
     """Makes a protocol error of what an author's function raises, for all but a tool's call.
 
     Errors that are meant for the client stay as they are.
@@ -62,7 +63,7 @@ def protocol_errors(info: CommandInfo) -> Generator[None]:
         raise MCPError(INTERNAL_ERROR, message) from None
 
 
-async def _run(state: State, info: CommandInfo, values: dict[str, Any]) -> Any:
+async def _run(state: State, info: Definition, values: dict[str, Any]) -> Any:
     def make() -> Any:
         return function_of(info)(**values)
 
@@ -70,10 +71,10 @@ async def _run(state: State, info: CommandInfo, values: dict[str, Any]) -> Any:
 
 
 def _filled_in(
-    info: CommandInfo, arguments: dict[str, Any], context: Context
+    info: Definition, arguments: dict[str, Any], context: Context
 ) -> dict[str, Any] | None:
     """What `ask_for` has asked for, for the request that follows if the command asks too."""
-    if not info.ask_for or context.params is None:
+    if not isinstance(info, CommandInfo) or not info.ask_for or context.params is None:
         return None
     given: dict[str, Any] = context.params.get("arguments") or {}
     names = [name for name in info.ask_for if name in arguments and given.get(name) is None]

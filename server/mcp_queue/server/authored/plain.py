@@ -9,7 +9,6 @@ import anyio
 from mcp_types import CallToolResult
 from pydantic_core import from_json
 
-from mcp_queue.builtin import Envelope
 from mcp_queue.commands.results import ErrorResult, SuccessResult
 from mcp_queue.errors import QueueError
 from mcp_queue.server.authored.containment import attempt, in_thread, note, note_check, said
@@ -22,6 +21,7 @@ from mcp_queue.server.protocol.results import (
     told,
 )
 from mcp_queue.values import NotJsonError, to_json
+from mcp_queue.views import Envelope
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock

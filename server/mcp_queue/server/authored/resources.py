@@ -12,6 +12,7 @@ from mcp_types import ReadResourceResult, Resource, ResourceTemplate, TextResour
 
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.commands.soundness import fault_of_resource, sound
+from mcp_queue.commands.source_files import open_file
 from mcp_queue.server.authored.containment import in_thread
 from mcp_queue.server.authored.invoke import CONTENTS, invoke, protocol_errors
 from mcp_queue.values import to_json
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.commands.contents import Content
-    from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.commands.resource_info import ResourceInfo
     from mcp_queue.server.protocol.eras import Context
     from mcp_queue.server.state import State
 
@@ -90,8 +91,6 @@ def _data(content: Content) -> bytes:
         raise TypeError("a resource has contents; a Link is for results of commands")
     if isinstance(content.source, bytes):
         return content.source
-    from mcp_queue.commands.source_files import open_file
-
     with open_file(content.name or content.kind, content.source) as file:
         return file.read()
 

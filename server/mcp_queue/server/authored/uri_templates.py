@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from mcp_queue import paths
-from mcp_queue.commands.resource import pieces
+from mcp_queue.commands.resource_info import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mcp_queue.commands.catalog import Catalog
-    from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.commands.resource_info import ResourceInfo
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _END_OF_ONE, _END_OF_MANY = re.compile(r"[/?#]|\Z"), re.compile(r"\n|\Z")

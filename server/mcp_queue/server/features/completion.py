@@ -18,7 +18,7 @@ from mcp_queue.server.protocol.eras import invalid_params
 if TYPE_CHECKING:
     from mcp_types import CompleteRequestParams
 
-    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.definition import Definition
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol.eras import Context
     from mcp_queue.server.state import State
@@ -53,7 +53,7 @@ async def complete(
     return _result([found for found in names if found.startswith(prefix)])
 
 
-def choices(info: CommandInfo, argument: str) -> list[str]:
+def choices(info: Definition, argument: str) -> list[str]:
     """The values that an argument of an author's prompt or resource may have, if they are known."""
     try:
         schema = schema_of(info).input_schema
@@ -72,7 +72,7 @@ def choices(info: CommandInfo, argument: str) -> list[str]:
     return found
 
 
-def _authored(state: State, params: CompleteRequestParams) -> CommandInfo | None:
+def _authored(state: State, params: CompleteRequestParams) -> Definition | None:
     ref = params.ref
     if isinstance(ref, PromptReference):
         return state.catalog.prompts.get(ref.name)

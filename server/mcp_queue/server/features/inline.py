@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_queue.builtin.views import job_view
 from mcp_queue.builtin.waiting import follow
 from mcp_queue.errors import QueueError
-from mcp_queue.manager.call import handle
 from mcp_queue.server.authored.progress import reporting
 from mcp_queue.server.features.tasks import finished
 from mcp_queue.server.protocol.results import job_links, success
+from mcp_queue.views import handle, job_view
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         PaginatedRequestParams,
     )
 
-    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.definition import Definition
     from mcp_queue.server.protocol.eras import Context
     from mcp_queue.server.state import State
 
@@ -76,7 +76,7 @@ def prompts(state: State) -> list[Prompt]:
     return [describe(info) for info in authored] + queue_prompts.PROMPTS
 
 
-def describe(info: CommandInfo) -> Prompt:
+def describe(info: Definition) -> Prompt:
     """An author's prompt as clients see it."""
     schema = schema_of(info)
     shape = schema.input_schema
@@ -96,7 +96,7 @@ def _about(part: dict[str, Any], schema: dict[str, Any]) -> str | None:
 
 
 async def _authored(
-    state: State, info: CommandInfo, arguments: dict[str, str], context: Context
+    state: State, info: Definition, arguments: dict[str, str], context: Context
 ) -> GetPromptResult:
     with protocol_errors(info):
         value = await invoke(state, info, arguments, context)

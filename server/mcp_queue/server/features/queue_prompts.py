@@ -16,10 +16,11 @@ from mcp_types import (
 )
 
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import brief_view, job_uri, job_view
 from mcp_queue.jobs import states
+from mcp_queue.queue_uris import job_uri
 from mcp_queue.server.protocol.eras import invalid_params
 from mcp_queue.server.protocol.results import compact
+from mcp_queue.views import brief_view, job_view
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.record import JobRecord

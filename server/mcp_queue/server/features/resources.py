@@ -17,14 +17,6 @@ from mcp_types import (
 
 from mcp_queue import clock
 from mcp_queue.builtin.paging import page
-from mcp_queue.builtin.views import (
-    artifact_view,
-    brief_view,
-    doing,
-    health_view,
-    job_uri,
-    job_view,
-)
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import (
     ArtifactNotFoundError,
@@ -46,12 +38,20 @@ from mcp_queue.server.protocol.eras import (
 )
 from mcp_queue.server.protocol.paging import page_of
 from mcp_queue.server.protocol.results import compact, output_schema_of
+from mcp_queue.views import (
+    artifact_view,
+    brief_view,
+    doing,
+    health_view,
+    job_uri,
+    job_view,
+)
 
 if TYPE_CHECKING:
     from mcp_types import InputRequiredResult, PaginatedRequestParams, ReadResourceRequestParams
 
     from mcp_queue.commands.info import CommandInfo
-    from mcp_queue.commands.resource import ResourceInfo
+    from mcp_queue.commands.resource_info import ResourceInfo
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol.eras import Context

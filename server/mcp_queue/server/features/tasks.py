@@ -14,7 +14,6 @@ from mcp_types import INTERNAL_ERROR, ElicitResult, RequestParams
 from pydantic import ValidationError
 
 from mcp_queue import clock, forms
-from mcp_queue.builtin.views import doing, job_view, next_step
 from mcp_queue.errors import (
     InvalidJobStateError,
     JobNotFoundError,
@@ -33,6 +32,7 @@ from mcp_queue.server.protocol.eras import (
     tasks_required,
 )
 from mcp_queue.server.protocol.results import error_shape, failure, job_links, success
+from mcp_queue.views import doing, job_view, next_step
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock

@@ -19,9 +19,9 @@ from mcp_queue.builtin import NAMES, OPEN_WORLD
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.commands.soundness import fault, sound
 from mcp_queue.errors import CommandNotFoundError, QueueError
-from mcp_queue.manager.call import handle
 from mcp_queue.server.authored.containment import note_check
 from mcp_queue.server.authored.plain import PlainCalls
+from mcp_queue.server.features.inline import answered
 from mcp_queue.server.features.tasks import created
 from mcp_queue.server.following.hub import ran
 from mcp_queue.server.protocol.eras import (
@@ -41,6 +41,7 @@ from mcp_queue.server.protocol.results import (
     output_schema_of,
     success,
 )
+from mcp_queue.views import handle
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult
@@ -135,8 +136,6 @@ class Tools:
             kept = {**handle(record), "success": False, "error": problem.to_dict()}
             return failure(kept, *job_links(context, record))
         if info.inline_wait is not None:
-            from mcp_queue.server.features.inline import answered
-
             return await answered(context, queue, record, info.inline_wait)
         return success(handle(record), *job_links(context, record))
 

@@ -15,12 +15,13 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from mcp_queue.builtin.views import SHOWN
-from mcp_queue.commands.contents import FALLBACK, Content, Shown, artifact_uri
+from mcp_queue.commands.contents import FALLBACK, Content, Shown
 from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import InvalidContentError, QueueError
 from mcp_queue.jobs import artifact_names
+from mcp_queue.queue_uris import artifact_uri
 from mcp_queue.server.protocol.eras import knows_audio, knows_links
+from mcp_queue.views import SHOWN
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock

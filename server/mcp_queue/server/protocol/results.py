@@ -9,9 +9,9 @@ from mcp_types import CallToolResult, ResourceLink, TextContent
 from pydantic_core import from_json
 
 from mcp_queue.builtin import NAMES
-from mcp_queue.builtin.views import job_uri
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError
+from mcp_queue.queue_uris import job_uri
 from mcp_queue.server.protocol.eras import knows_links
 
 if TYPE_CHECKING:

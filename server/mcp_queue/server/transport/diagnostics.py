@@ -9,12 +9,15 @@ counted, and a line says so where it is missing.
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import io
 import os
+import select
 import sys
 import threading
 import time
 from queue import Empty, SimpleQueue
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -246,7 +249,6 @@ def _pair() -> tuple[int, int]:
     if sys.platform == "win32":
         return os.pipe()
     import socket
-    from struct import pack
 
     reading, writing = socket.socketpair()
     seconds, rest = divmod(STALL, 1)
@@ -263,8 +265,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
         try:
             left = left[os.write(descriptor, left) :]
         except BlockingIOError:  # whoever shares it with us made it so
-            import select
-
             select.select([], [descriptor], [])
         except OSError:
             return
@@ -274,8 +274,6 @@ def _is_writable(descriptor: int, seconds: float | None = 0.0) -> bool:
     """Whether a few bytes can be written within so many seconds. Windows cannot say: no."""
     if sys.platform == "win32":
         return False
-    import select
-
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)
@@ -296,7 +294,5 @@ def _lead_nowhere() -> None:
 
 def _keep_crash_reports(real: int) -> None:
     """What Python writes when it crashes, if it was told to, goes out at once."""
-    import faulthandler
-
     if faulthandler.is_enabled():
         faulthandler.enable(real)

@@ -16,6 +16,10 @@ from contextlib import closing, suppress
 
 import anyio
 
+from mcp_queue.server.transport import diagnostics
+from mcp_queue.system.identity import identity_of
+from mcp_queue.system.watch import watch
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
@@ -68,8 +72,6 @@ class Watchdog:
     def _watch(self) -> None:
         self._gate.acquire()
         time.sleep(LIMIT)
-        from mcp_queue.server.transport import diagnostics
-
         diagnostics.flush()
         os._exit(self._status)
 
@@ -105,9 +107,6 @@ def _asking() -> list[int]:
 
 async def end_with_parent(ending: Ending) -> None:
     """Begin the end when the process that started this one is gone."""
-    from mcp_queue.system.identity import identity_of
-    from mcp_queue.system.watch import watch
-
     if sys.platform == "win32":
         return  # a Windows event loop cannot wait for it; the end of the input tells there
     parent = identity_of(os.getppid())

@@ -21,7 +21,7 @@ from mcp_queue.system.watch import Watch, watch, watch_holder
 if TYPE_CHECKING:
     import subprocess
 
-    from mcp_queue.jobs.folder import RunFolder
+    from mcp_queue.jobs.run_folder import RunFolder
 
 # -P: the working folder is not on the module search path until the job's own path is set, with
 # which the worker gets PYTHONPATH back as it was.

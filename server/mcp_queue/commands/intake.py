@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from mcp_queue.commands.catalog import registry
 from mcp_queue.errors import InvalidCommandError, QueueError
 
 TYPE_CHECKING = False
@@ -13,24 +12,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from mcp_queue.commands.info import CommandInfo
+    from mcp_queue.commands.plugins import Plugin
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class Intake:
+    """The loading of commands in this process: what goes on, and what came of it.
+
+    While commands are loaded, ``source`` says where from (``{"module": …}`` or ``{"file": …}``),
+    and ``gives_way`` that what is loaded yields to commands of the same name that came before and
+    takes nothing away. ``plugins`` are the packages that were found. ``problems`` are what could
+    not be loaded, and what is wrong with what surrounds the commands.
+    """
+
+    def __init__(self) -> None:
+        self.source: dict[str, str] | None = None
+        self.gives_way = False
+        self.problems: list[QueueError] = []
+        self.plugins: list[Plugin] = []
+
+
+intake = Intake()
 
 
 def define(add: Callable[[], None]) -> None:
     """Call ``add``, which adds something to the catalog or raises a QueueError.
 
-    While a module is loaded for its commands the error is noted in the catalog, with its place,
-    and the rest of the module is taken in; otherwise it is raised.
+    While a module is loaded for its commands the error is noted, with its place, and the rest of
+    the module is taken in; otherwise it is raised.
     """
     try:
         add()
     except QueueError as error:
-        if registry.source is None:
+        if intake.source is None:
             raise
         error.place = _place()
-        registry.problems.append(error)
+        intake.problems.append(error)
 
 
 def refuse(what: object, reason: str) -> None:
@@ -52,15 +70,6 @@ def check_options(name: object, given: Mapping[str, Any], known: Iterable[str]) 
             found = near(option, names, 1)
             rest = f"perhaps {found[0]!r} is meant" if found else f"there are {', '.join(names)}"
             raise InvalidCommandError(command=name, reason=f"it has no option {option!r}; {rest}")
-
-
-def place_of(info: CommandInfo) -> str | None:
-    """File and line of a definition; None where Python does not know them."""
-    function: Any = info.parameters_of
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    code = getattr(function, "__code__", None)
-    return f"{code.co_filename}, line {code.co_firstlineno}" if code is not None else None
 
 
 def _place() -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mcp_queue.commands.intake import intake
 from mcp_queue.jobs import states
+from mcp_queue.queue_uris import artifact_uri, job_uri
 
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
+    from mcp_queue.commands.plugins import Plugin
     from mcp_queue.jobs.artifact_rows import ArtifactRow
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
@@ -32,9 +35,14 @@ class Envelope(dict[str, Any]):
     record: JobRecord | None = None
 
 
-def job_uri(job_id: str, part: str = "") -> str:
-    """The resource of a job, or of its ``logs``, ``result`` or ``artifacts``."""
-    return f"queue://jobs/{job_id}/{part}" if part else f"queue://jobs/{job_id}"
+def handle(record: JobRecord) -> dict[str, Any]:
+    """What a queued call answers with at once."""
+    return {
+        "success": True,
+        "job_id": record.job_id,
+        "status": record.status,
+        "message": f"Command '{record.command}' has been queued for execution",
+    }
 
 
 async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
@@ -56,8 +64,6 @@ async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
 
 def artifact_view(job_id: str, row: ArtifactRow | Artifact) -> dict[str, Any]:
     """A file that a job keeps, and where to read it."""
-    from mcp_queue.commands.contents import artifact_uri
-
     view: dict[str, Any] = {"name": row.name, "mime_type": row.mime_type, "size": row.size}
     if row.title is not None:
         view["title"] = row.title
@@ -88,15 +94,28 @@ def brief_view(record: JobRecord) -> dict[str, Any]:
 async def health_view(queue: QueueManager, catalog: Catalog) -> Envelope:
     """The state of the queue, the packages that offer commands, and what is wrong with what authors
     wrote or was set, if anything."""
-    from mcp_queue.commands import plugins
     from mcp_queue.commands.soundness import problems
 
     view = Envelope({"success": True, **await queue.get_queue_health()})
-    if catalog.plugins:
-        view["plugins"] = plugins.view(catalog)
+    if intake.plugins:
+        view["plugins"] = [_plugin_view(catalog, plugin) for plugin in intake.plugins]
     if found := problems(catalog):
         view["problems"] = found
     return view
+
+
+def _plugin_view(catalog: Catalog, plugin: Plugin) -> dict[str, Any]:
+    """A package that offers commands: its version and state, and which commands came from it."""
+    shown: dict[str, Any] = {"package": plugin.package, "version": plugin.version}
+    shown["state"] = "failed" if plugin.failed else "on" if plugin.on else "off"
+    if plugin.on:
+        modules = set(plugin.modules)
+        came = (info.name for info in catalog if info.source.get("module") in modules)
+        shown["commands"] = sorted(came)
+        left = {info.name for info in catalog.left_out if info.source.get("module") in modules}
+        if left:
+            shown["left_out"] = sorted(left)
+    return shown
 
 
 def next_step(record: JobRecord) -> str | None:

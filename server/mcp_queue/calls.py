@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mcp_queue.commands.calling import function_of, injected
 from mcp_queue.commands.catalog import registry
 from mcp_queue.commands.job import Job, Sink
-from mcp_queue.manager.global_manager import get_global_queue_manager
+from mcp_queue.global_manager import get_global_queue_manager
+from mcp_queue.views import handle
 
 if TYPE_CHECKING:
-    from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager.queue_manager import QueueManager
 
 
@@ -38,16 +38,6 @@ async def execute_command(
     queue = (manager or get_global_queue_manager()) if "queue" in wanted else None
     arguments |= injected(schema.inject, job=Job("", 1, Sink()), queue=queue)
     return await _called(function_of(info), arguments)
-
-
-def handle(record: JobRecord) -> dict[str, Any]:
-    """What a queued call answers with at once."""
-    return {
-        "success": True,
-        "job_id": record.job_id,
-        "status": record.status,
-        "message": f"Command '{record.command}' has been queued for execution",
-    }
 
 
 async def _called(function: Any, arguments: dict[str, Any]) -> Any:
