@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.config import Settings
     from mcp_queue.errors import QueueError
-    from mcp_queue.server.transport.listening import Door
+    from mcp_queue.server.transport.listening import Endpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -137,10 +137,10 @@ def _add_demo(subcommands: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     # Before anything of a user's is imported, so that no stray print reaches the client.
-    from mcp_queue.server.transport.claim import claim
+    from mcp_queue.server.transport.standard_streams import take_standard_streams
     from mcp_queue.system import signals
 
-    claimed = claim()
+    descriptors = take_standard_streams()
     signals.make_ordinary(keep=signals.HANGUP)
     gc.disable()  # nothing that is imported is garbage: a tenth of the start
     _let_interrupts_end_it()
@@ -148,24 +148,24 @@ def _serve(options: argparse.Namespace) -> int:
     from mcp_queue.server.protocol import sdk
     from mcp_queue.server.transport import log_lines
 
-    log_lines.put_in_place()
-    sdk.put_in_place()
+    log_lines.install()
+    sdk.install()
     from mcp_queue.manager import origin
 
     origin.keep_folder()
     token = os.environ.pop(origin.HTTP_TOKEN, None)
     try:
-        door = None if options.http is None else _door(options, token)
+        endpoint = None if options.http is None else _endpoint(options, token)
         settings = _settings(options)
         status = _load_commands(settings)
-        if door is not None:
+        if endpoint is not None:
             from mcp_queue.server import http
 
-            start = partial(http.run, settings, door, status)
+            start = partial(http.run, settings, endpoint, status)
         else:
             from mcp_queue.server import app
 
-            start = partial(app.run, settings, claimed, status)
+            start = partial(app.run, settings, descriptors, status)
         gc.freeze()
         gc.enable()
         start()
@@ -183,10 +183,10 @@ def _let_interrupts_end_it() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _door(options: argparse.Namespace, token: str | None) -> Door:
+def _endpoint(options: argparse.Namespace, token: str | None) -> Endpoint:
     """Where HTTP is to be served, taken before any module of a user's is loaded."""
-    from mcp_queue.server.transport import bearer
-    from mcp_queue.server.transport.listening import Door, listen, parse_address
+    from mcp_queue.server.transport import bearer_token
+    from mcp_queue.server.transport.listening import Endpoint, listen, parse_address
 
     address = parse_address(options.http)
     if options.no_token and isinstance(address, Path):
@@ -201,8 +201,8 @@ def _door(options: argparse.Namespace, token: str | None) -> Door:
             )
         )
     asks = not options.no_token and not isinstance(address, Path)
-    given = bearer.of_environment(token) if asks and token else None
-    return Door(listen(address), asks, given)
+    given = bearer_token.from_environment(token) if asks and token else None
+    return Endpoint(listen(address), asks, given)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -1,4 +1,4 @@
-"""What the handlers of one server share."""
+"""The objects that all handlers of one server share."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import anyio
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.manager import QueueManager
-    from mcp_queue.server.following.hub import Hub
+    from mcp_queue.server.following.notifier import Notifier
 
-THREADS = 32  # functions of authors without async that run at once
+THREADS = 32  # functions without async that run at once
 
 
 @dataclass(frozen=True)
-class State:
-    """The commands, the queue, and the hub for its changes."""
+class Services:
+    """The commands, the queue, and the notifier for its changes."""
 
     catalog: Catalog
     queue: QueueManager
-    hub: Hub
+    notifier: Notifier
     tasks: set[str] = field(default_factory=set[str])
-    """The jobs that clients of this process follow as tasks, which bring their questions along."""
+    """The jobs that clients of this process follow as tasks. A task shows the job's questions."""
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
-    """What authors wrote without async runs in these."""
+    """The limit of threads in which functions without async run."""
