@@ -365,7 +365,7 @@ class HomelessError(QueueError):
     """There is no folder for {what}: {reason}."""
 
     code = "no_home"
-    hint = "Set HOME or XDG_DATA_HOME to an absolute path, or {otherwise}."
+    hint = "Set HOME or XDG_DATA_HOME to an absolute path, or {alternative}."
 
 
 class RegistryBusyError(QueueError):
