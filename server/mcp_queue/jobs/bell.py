@@ -1,8 +1,8 @@
-"""Bells: wake another process without data. What changed is read from the registry.
+"""Bells: they wake another process, without data. The process then reads changes in the registry.
 
-A bell is a fifo that its owner reads; a full one means already rung, one without a reader is
-stale. Where there are no fifos it is a datagram to a port on loopback, the port standing in
-the bell's file. A lost or forged ring costs at most one look.
+A bell is a fifo that its owner reads. A full fifo means that it was already rung; a fifo without a
+reader is stale. On systems without fifos, a ring is a datagram to a loopback port, and the bell's
+file contains the port. A lost or forged ring costs at most one read of the registry.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import sys
 
 
 class Bell:
-    """The owner's end: wait until ``fileno()`` is readable, then ``hush`` and look.
+    """The owner's end: wait until ``fileno()`` is readable, call ``hush``, then read the registry.
 
-    Making it takes over a bell of that name that a dead owner left.
+    A bell with this path that a dead owner left is reused.
     """
 
     def __init__(self, path: str) -> None:
@@ -31,15 +31,15 @@ class Bell:
         else:
             _make_fifo(path)
             self._reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            # A writer of our own keeps the fifo from reading as ended between two rings.
+            # With our own writer, the fifo does not read as ended between two rings.
             self._writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when the bell is rung."""
+        """The descriptor that is readable when the bell was rung."""
         return self._socket.fileno() if sys.platform == "win32" else self._reader
 
     def hush(self) -> None:
-        """Take all rings so far; look after that, so that no later ring is missed."""
+        """Discard all rings so far; call it before reading the registry, so that no ring is lost."""
         try:
             if sys.platform == "win32":
                 while True:
@@ -51,7 +51,7 @@ class Bell:
             pass
 
     def close(self, *, remove: bool = True) -> None:
-        """Close the bell and, unless another may own it by now, remove its file."""
+        """Close the bell. ``remove``: also remove its file, unless another process may own it."""
         if sys.platform == "win32":
             self._socket.close()
         else:
@@ -77,7 +77,7 @@ def _make_fifo(path: str) -> None:
 
 
 def _open_fifo(path: str) -> int:
-    """To write; whatever else has its name is never written to. Raises `OSError`."""
+    """Open a fifo for writing. Raises `OSError`, also if the path is something else."""
     assert sys.platform != "win32"
     import stat
 
@@ -89,9 +89,10 @@ def _open_fifo(path: str) -> int:
 
 
 def is_heard(path: str) -> bool:
-    """Whether somebody owns the bell at ``path``; it is not rung.
+    """Whether a process owns the bell at ``path``; this does not ring it.
 
-    Always where no fifos are, and when that cannot be told now, for want of descriptors say.
+    Also True on systems without fifos, and if it cannot be found out, for example because no
+    descriptor is free.
     """
     if sys.platform == "win32":
         return True
@@ -103,15 +104,15 @@ def is_heard(path: str) -> bool:
 
 
 def ring(path: str) -> bool:
-    """Ring the bell at ``path`` without ever blocking; False when nobody owns it."""
+    """Ring the bell at ``path``; never blocks. False if no process owns it."""
     try:
         if sys.platform == "win32":
             import socket
 
             with open(path, encoding="ascii") as file:
                 port = int(file.read())
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
-                caller.sendto(b"!", ("127.0.0.1", port))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.sendto(b"!", ("127.0.0.1", port))
             return True
         descriptor = _open_fifo(path)
         try:
