@@ -1,4 +1,4 @@
-"""The command ``mcp-queue``: serve over stdio, or see it work."""
+"""The command ``mcp-queue`` with its subcommands ``serve`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a subcommand and exit with its status.
 
-    0: done, 1: failed, 2: wrong usage, 130: interrupted. A server ends with 1, after it has served,
-    if commands were named and none of them could be loaded.
+    0: done, 1: failed, 2: wrong usage, 130: interrupted. A server that could load none of the named
+    commands serves nevertheless, and ends with 1.
     """
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     parser = _parser()
-    if not given:
+    if not words:
         parser.print_help(sys.stderr)
         sys.exit(2)
-    if given[0].endswith(".py"):
-        parser.error(_where_commands_go(given[0]))
-    options = parser.parse_args(given)
+    if words[0].endswith(".py"):
+        parser.error(_commands_advice(words[0]))
+    options = parser.parse_args(words)
     if stray := getattr(options, "stray", None):
-        parser.error(_where_commands_go(*stray))
+        parser.error(_commands_advice(*stray))
     if getattr(options, "no_token", False) and options.http is None:
         parser.error("--no-token goes with --http: a server that its client starts asks for none")
     sys.exit(options.run(options))
@@ -56,14 +56,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose errors show what was typed without control over a terminal; so do its
-    subcommands."""
+    """A parser that escapes control characters in its errors; its subcommands do, too."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
 
 
-def _where_commands_go(*sources: str) -> str:
+def _commands_advice(*sources: str) -> str:
     flags = " ".join(f"--commands {source}" for source in sources)
     return f"to serve the commands of {', '.join(sources)}, write: mcp-queue serve {flags}"
 
@@ -136,14 +135,14 @@ def _add_demo(subcommands: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # Before anything of a user's is imported, so that no stray print reaches the client.
+    # Before any code of a user is imported, so that its prints do not reach the client.
     from mcp_queue.server.transport.standard_streams import take_standard_streams
     from mcp_queue.system import signals
 
     descriptors = take_standard_streams()
     signals.make_ordinary(keep=signals.HANGUP)
-    gc.disable()  # nothing that is imported is garbage: a tenth of the start
-    _let_interrupts_end_it()
+    gc.disable()  # imports leave no garbage; this saves a tenth of the start
+    _end_on_interrupt()
     from mcp_queue.errors import QueueError
     from mcp_queue.server.protocol import sdk
     from mcp_queue.server.transport import log_lines
@@ -170,13 +169,13 @@ def _serve(options: argparse.Namespace) -> int:
         gc.enable()
         start()
     except QueueError as error:
-        _complain(error)
+        _print(error)
         return 1
     return status
 
 
-def _let_interrupts_end_it() -> None:
-    """Until it serves, Ctrl-C ends it at once, without an exception in what is being imported."""
+def _end_on_interrupt() -> None:
+    """Let Ctrl-C end the process at once until it serves, without an exception in an import."""
     import signal
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -184,7 +183,7 @@ def _let_interrupts_end_it() -> None:
 
 
 def _endpoint(options: argparse.Namespace, token: str | None) -> Endpoint:
-    """Where HTTP is to be served, taken before any module of a user's is loaded."""
+    """The endpoint for HTTP. It is opened before any module of a user is loaded."""
     from mcp_queue.server.transport import bearer_token
     from mcp_queue.server.transport.listening import Endpoint, listen, parse_address
 
@@ -192,7 +191,7 @@ def _endpoint(options: argparse.Namespace, token: str | None) -> Endpoint:
     if options.no_token and isinstance(address, Path):
         from mcp_queue.errors import SettingIgnoredError
 
-        _note(
+        _report(
             SettingIgnoredError(
                 key="--no-token",
                 value=options.http,
@@ -200,13 +199,13 @@ def _endpoint(options: argparse.Namespace, token: str | None) -> Endpoint:
                 advice="Leave it out.",
             )
         )
-    asks = not options.no_token and not isinstance(address, Path)
-    given = bearer_token.from_environment(token) if asks and token else None
-    return Endpoint(listen(address), asks, given)
+    needs_token = not options.no_token and not isinstance(address, Path)
+    chosen = bearer_token.from_environment(token) if needs_token and token else None
+    return Endpoint(listen(address), needs_token, chosen)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """The settings that can be used; the others are complained of and stay at their defaults."""
+    """The settings. An invalid one is reported and has its default."""
     from mcp_queue.config import read_settings
 
     flags = {
@@ -218,11 +217,11 @@ def _settings(options: argparse.Namespace) -> Settings:
     }
     settings, errors = read_settings(options.config, os.environ, flags)
     for error in errors:
-        _note(error)
+        _report(error)
     if settings.in_memory and settings.registry_path is not None:
         from mcp_queue.errors import SettingIgnoredError
 
-        _note(
+        _report(
             SettingIgnoredError(
                 key="registry_path",
                 value=settings.registry_path,
@@ -234,18 +233,20 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _load_commands(settings: Settings) -> int:
-    """Load what is named, then the entry points. The status with which the server will end: 1 if
-    something was named and nothing of it could be loaded."""
-    from mcp_queue.commands.catalog import registry
+    """Load the named commands, then the entry points.
+
+    Returns the exit status of the server: 1 if none of the named commands could be loaded.
+    """
+    from mcp_queue.commands.catalog import registry as catalog
     from mcp_queue.commands.loading import load_all, load_entry_points
 
     named = set(settings.commands)
     errors = load_all(settings.commands, entry_points=False)
-    failed = {error.details.get("spec") for error in errors} >= named
-    nothing = bool(errors) and (failed or not registry.everything())
+    all_failed = {error.details.get("spec") for error in errors} >= named
+    none_loaded = bool(errors) and (all_failed or not catalog.everything())
     for error in (*errors, *load_entry_points(named, settings.plugins)):
-        _complain(error)
-    return 1 if nothing else 0
+        _print(error)
+    return 1 if none_loaded else 0
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -258,12 +259,13 @@ def _demo(options: argparse.Namespace) -> int:
         return 130
 
 
-def _note(error: QueueError) -> None:
-    from mcp_queue.commands.catalog import registry
+def _report(error: QueueError) -> None:
+    """Print the error, and let queue_health show it."""
+    from mcp_queue.commands.catalog import registry as catalog
 
-    registry.problems.append(error)
-    _complain(error)
+    catalog.problems.append(error)
+    _print(error)
 
 
-def _complain(error: QueueError) -> None:
+def _print(error: QueueError) -> None:
     print(f"mcp-queue: {as_message(error.text)}", file=sys.stderr)

@@ -39,7 +39,7 @@ class Bell:
         return self._socket.fileno() if sys.platform == "win32" else self._reader
 
     def hush(self) -> None:
-        """Discard all rings so far; call it before reading the registry, so that no ring is lost."""
+        """Discard all rings so far. Read the registry only after that, so that no ring is lost."""
         try:
             if sys.platform == "win32":
                 while True:
