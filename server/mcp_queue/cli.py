@@ -109,14 +109,14 @@ def _add_serve(subcommands: Any) -> None:
     serve.add_argument(
         "--http",
         metavar="HOST:PORT",
-        help="serve over Streamable HTTP at /mcp instead, on this machine alone, to who shows the "
-        "token: MCP_QUEUE_HTTP_TOKEN, or a new one in a file; port 0 takes any; unix:PATH is a "
-        "socket that only you can use, without a token",
+        help="serve over Streamable HTTP at /mcp instead, only on this machine, to clients with "
+        "the token: MCP_QUEUE_HTTP_TOKEN, or a new one in a file; port 0 takes any free port; "
+        "unix:PATH is a socket that only you can use, without a token",
     )
     serve.add_argument(
         "--no-token",
         action="store_true",
-        help="with --http: ask nobody for a token. Every user and program of this machine can then "
+        help="with --http: clients need no token. Every user and program of this machine can then "
         "run the commands, with your rights",
     )
 

@@ -111,7 +111,9 @@ def _instructions(record: JobRecord) -> str:
             "time with since set to cursor: if neither log nor progress moves, it hangs."
         )
     if record.status == states.PENDING:
-        lines.append("It waits: queue_health shows the slots and limits, queue_list_jobs who runs.")
+        lines.append(
+            "It waits: queue_health shows the slots and limits, queue_list_jobs the running jobs."
+        )
     lines.append(HOW)
     return "\n".join(lines)
 

@@ -37,7 +37,7 @@ def from_environment(text: str) -> Token:
     """The token that the user has chosen. Raises TokenError, which does not contain the token."""
     if not _FORM.fullmatch(text):
         raise TokenError(
-            reason="a bearer token has letters, digits and -._~+/ alone, and = at its end"
+            reason="a bearer token has only letters, digits and -._~+/, and = at its end"
         )
     if len(text) < MIN_LENGTH:
         raise TokenError(reason=f"it has less than {MIN_LENGTH} characters, so it can be guessed")

@@ -65,7 +65,7 @@ def parse_address(text: str) -> HttpAddress | Path:
     if address is None or not address.is_loopback:
         raise ListenError(
             address=text,
-            reason="what it is sent is not encrypted, so it listens on loopback addresses alone",
+            reason="its traffic is not encrypted, so it listens only on loopback addresses",
             advice="Give 127.0.0.1, localhost or [::1] as the host. From another machine, forward "
             "the port: ssh -L 8000:127.0.0.1:8000 HOST.",
         )
