@@ -68,12 +68,12 @@ def read_key(path: str) -> bytes:
     """
     folder = os.path.dirname(path)
     try:
-        ours.check_way(folder)
+        ours.check_with_parents(folder)
         try:
             return _read(path)
         except FileNotFoundError:
             _make(path)
-            ours.check_way(folder)
+            ours.check_with_parents(folder)
             return _read(path)
     except OSError as error:
         raise _refusal(path, error) from error
@@ -82,7 +82,7 @@ def read_key(path: str) -> bytes:
 def fault_of(path: str) -> KeyFileError | None:
     """Why the key in this file cannot be used; None if it can, or if the file is missing."""
     try:
-        ours.check_way(os.path.dirname(path))
+        ours.check_with_parents(os.path.dirname(path))
         _read(path)
     except FileNotFoundError:
         return None

@@ -35,7 +35,7 @@ def check_registry(path: str) -> None:
     """
     with _Refusals(path):
         real = os.path.realpath(path)  # SQLite follows links, too, and makes its files beside it
-        ours.check_way(os.path.dirname(real))
+        ours.check_with_parents(os.path.dirname(real))
         for file in (real, *(real + suffix for suffix in COMPANIONS)):
             if os.path.lexists(file) and not os.path.isdir(file):
                 ours.check_file(file)

@@ -53,7 +53,7 @@ def check_file(path: str) -> None:
     _check_file(path, os.lstat(path))
 
 
-def check_way(folder: str) -> None:
+def check_with_parents(folder: str) -> None:
     """Raise `NotOursError` if another user can add files to ``folder``, or replace it.
 
     ``folder`` and each folder above it must belong to us or to root. Others may write only into a
