@@ -1,4 +1,4 @@
-"""The command ``mcp-queue``: serve over stdio, or see it work."""
+"""The command ``mcp-queue`` with its subcommands ``serve`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.commands.intake import intake
 from mcp_queue.commands.loading import load_all, load_entry_points
 from mcp_queue.errors import QueueError, SettingIgnoredError
@@ -21,26 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcp_queue.config import Settings
-    from mcp_queue.errors import QueueError
-    from mcp_queue.server.transport.listening import Door
+    from mcp_queue.server.transport.listening import Endpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a subcommand and exit with its status.
 
-    0: done, 1: failed, 2: wrong usage, 130: interrupted. A server ends with 1, after it has served,
-    if commands were named and none of them could be loaded.
+    0: done, 1: failed, 2: wrong usage, 130: interrupted. A server that could load none of the named
+    commands serves nevertheless, and ends with 1.
     """
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     parser = _parser()
-    if not given:
+    if not words:
         parser.print_help(sys.stderr)
         sys.exit(2)
-    if given[0].endswith(".py"):
-        parser.error(_where_commands_go(given[0]))
-    options = parser.parse_args(given)
+    if words[0].endswith(".py"):
+        parser.error(_commands_advice(words[0]))
+    options = parser.parse_args(words)
     if stray := getattr(options, "stray", None):
-        parser.error(_where_commands_go(*stray))
+        parser.error(_commands_advice(*stray))
     if getattr(options, "no_token", False) and options.http is None:
         parser.error("--no-token goes with --http: a server that its client starts asks for none")
     sys.exit(options.run(options))
@@ -60,14 +59,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose errors show what was typed without control over a terminal; so do its
-    subcommands."""
+    """A parser that escapes control characters in its errors; its subcommands do, too."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
 
 
-def _where_commands_go(*sources: str) -> str:
+def _commands_advice(*sources: str) -> str:
     flags = " ".join(f"--commands {source}" for source in sources)
     return f"to serve the commands of {', '.join(sources)}, write: mcp-queue serve {flags}"
 
@@ -114,14 +112,14 @@ def _add_serve(subcommands: Any) -> None:
     serve.add_argument(
         "--http",
         metavar="HOST:PORT",
-        help="serve over Streamable HTTP at /mcp instead, on this machine alone, to who shows the "
-        "token: MCP_QUEUE_HTTP_TOKEN, or a new one in a file; port 0 takes any; unix:PATH is a "
-        "socket that only you can use, without a token",
+        help="serve over Streamable HTTP at /mcp instead, only on this machine, to clients with "
+        "the token: MCP_QUEUE_HTTP_TOKEN, or a new one in a file; port 0 takes any free port; "
+        "unix:PATH is a socket that only you can use, without a token",
     )
     serve.add_argument(
         "--no-token",
         action="store_true",
-        help="with --http: ask nobody for a token. Every user and program of this machine can then "
+        help="with --http: clients need no token. Every user and program of this machine can then "
         "run the commands, with your rights",
     )
 
@@ -140,60 +138,60 @@ def _add_demo(subcommands: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # Before anything of a user's is imported, so that no stray print reaches the client.
-    from mcp_queue.server.transport.claim import claim
+    # Before any code of a user is imported, so that its prints do not reach the client.
+    from mcp_queue.server.transport.standard_streams import take_standard_streams
     from mcp_queue.system import signals
 
-    claimed = claim()
+    descriptors = take_standard_streams()
     signals.make_ordinary(keep=signals.HANGUP)
-    gc.disable()  # nothing that is imported is garbage: a tenth of the start
-    _let_interrupts_end_it()
+    gc.disable()  # imports leave no garbage; this saves a tenth of the start
+    _end_on_interrupt()
     from mcp_queue.server.protocol import sdk
     from mcp_queue.server.transport import log_lines
 
-    log_lines.put_in_place()
-    sdk.put_in_place()
+    log_lines.install()
+    sdk.install()
     from mcp_queue.manager import origin
 
     origin.keep_folder()
     token = os.environ.pop(origin.HTTP_TOKEN, None)
     try:
-        door = None if options.http is None else _door(options, token)
+        endpoint = None if options.http is None else _endpoint(options, token)
         settings = _settings(options)
         status = _load_commands(settings)
-        if door is not None:
+        if endpoint is not None:
             from mcp_queue.server import http
 
-            start = partial(http.run, settings, door, status)
+            start = partial(http.run, settings, endpoint, status)
         else:
             from mcp_queue.server import app
 
-            start = partial(app.run, settings, claimed, status)
+            start = partial(app.run, settings, descriptors, status)
         gc.freeze()
         gc.enable()
         start()
     except QueueError as error:
-        _complain(error)
+        _print(error)
         return 1
     return status
 
 
-def _let_interrupts_end_it() -> None:
-    """Until it serves, Ctrl-C ends it at once, without an exception in what is being imported."""
+def _end_on_interrupt() -> None:
+    """Let Ctrl-C end the process at once until it serves, without an exception in an import."""
     import signal
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _door(options: argparse.Namespace, token: str | None) -> Door:
-    """Where HTTP is to be served, taken before any module of a user's is loaded."""
-    from mcp_queue.server.transport import bearer
-    from mcp_queue.server.transport.listening import Door, listen, parse_address
+def _endpoint(options: argparse.Namespace, token: str | None) -> Endpoint:
+    """The endpoint for HTTP. It is opened before any module of a user is loaded."""
+    from mcp_queue.server.transport import bearer_token
+    from mcp_queue.server.transport.listening import Endpoint, listen, parse_address
 
     address = parse_address(options.http)
     if options.no_token and isinstance(address, Path):
-        _note(
+        _report(
             SettingIgnoredError(
                 key="--no-token",
                 value=options.http,
@@ -201,13 +199,13 @@ def _door(options: argparse.Namespace, token: str | None) -> Door:
                 advice="Leave it out.",
             )
         )
-    asks = not options.no_token and not isinstance(address, Path)
-    given = bearer.of_environment(token) if asks and token else None
-    return Door(listen(address), asks, given)
+    needs_token = not options.no_token and not isinstance(address, Path)
+    chosen = bearer_token.from_environment(token) if needs_token and token else None
+    return Endpoint(listen(address), needs_token, chosen)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """The settings that can be used; the others are complained of and stay at their defaults."""
+    """The settings. An invalid one is reported and has its default."""
     from mcp_queue.config import read_settings
 
     flags = {
@@ -219,9 +217,9 @@ def _settings(options: argparse.Namespace) -> Settings:
     }
     settings, errors = read_settings(options.config, os.environ, flags)
     for error in errors:
-        _note(error)
+        _report(error)
     if settings.in_memory and settings.registry_path is not None:
-        _note(
+        _report(
             SettingIgnoredError(
                 key="registry_path",
                 value=settings.registry_path,
@@ -233,15 +231,17 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _load_commands(settings: Settings) -> int:
-    """Load what is named, then the entry points. The status with which the server will end: 1 if
-    something was named and nothing of it could be loaded."""
+    """Load the named commands, then the entry points.
+
+    Returns the exit status of the server: 1 if none of the named commands could be loaded.
+    """
     named = set(settings.commands)
     errors = load_all(settings.commands, entry_points=False)
-    failed = {error.details.get("spec") for error in errors} >= named
-    nothing = bool(errors) and (failed or not registry.everything())
+    all_failed = {error.details.get("spec") for error in errors} >= named
+    none_loaded = bool(errors) and (all_failed or not catalog.everything())
     for error in (*errors, *load_entry_points(named, settings.plugins)):
-        _complain(error)
-    return 1 if nothing else 0
+        _print(error)
+    return 1 if none_loaded else 0
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -254,10 +254,11 @@ def _demo(options: argparse.Namespace) -> int:
         return 130
 
 
-def _note(error: QueueError) -> None:
+def _report(error: QueueError) -> None:
+    """Print the error, and let queue_health show it."""
     intake.problems.append(error)
-    _complain(error)
+    _print(error)
 
 
-def _complain(error: QueueError) -> None:
+def _print(error: QueueError) -> None:
     print(f"mcp-queue: {as_message(error.text)}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""The only user of time in the package, so that tests can move it.
+"""The only module of the package that reads the time, so that tests can replace it.
 
-``wall`` stamps records, ``monotonic`` measures durations; both are in seconds.
+``wall`` is for times in records, ``monotonic`` for durations; both are in seconds.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import time
 
 
 def wall() -> float:
-    """Seconds since the epoch, UTC; may jump when the system's clock is set."""
+    """Seconds since the epoch, UTC. They jump when the system's clock is set."""
     return time.time()
 
 
 def monotonic() -> float:
-    """Seconds that only grow, for durations and deadlines."""
+    """Seconds that never go back, for durations and deadlines."""
     return time.monotonic()
 
 

@@ -21,14 +21,14 @@ from mcp_queue.printable import printable
 if TYPE_CHECKING:
     from mcp import Client
 
-WAIT = 45  # seconds of one queue_wait_job; a longer job is waited for again
+WAIT = 45  # seconds of one call of queue_wait_job; for a longer job it is called again
 
-# -P: nothing is imported from the working folder, which may be anybody's.
+# -P: nothing is imported from the working folder, whose files may belong to anybody.
 BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.cli import main; main()"
 
 
 def demo(folder: str | None) -> int:
-    """Analyse ``folder`` as a queued job of a server of our own; 0 when that worked."""
+    """Analyse ``folder`` as a queued job of a new server; the exit status."""
     root = Path(folder) if folder else Path(sysconfig.get_path("stdlib"))
     console = Console()
     if not root.is_dir():
@@ -39,13 +39,13 @@ def demo(folder: str | None) -> int:
         status = anyio.run(_until_interrupted, root.resolve(), console, interrupted)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
-    if interrupted:  # though something had taken the cancelling for its own
+    if interrupted:  # other code may have caught the cancellation
         raise KeyboardInterrupt
     return status
 
 
 async def _until_interrupted(root: Path, console: Console, interrupted: list[bool]) -> int:
-    """Ctrl-C cancels the demo, which then ends its server; ``interrupted`` notes it."""
+    """Run the demo. Ctrl-C cancels it and adds an item to ``interrupted``; its server ends then."""
     task = asyncio.current_task()
 
     def interrupt() -> None:
@@ -53,7 +53,7 @@ async def _until_interrupted(root: Path, console: Console, interrupted: list[boo
         if task is not None:
             task.cancel()
 
-    with suppress(NotImplementedError):  # Windows, where Python's own way serves
+    with suppress(NotImplementedError):  # on Windows, Python's own handler is enough
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
     return await _demo(root, console)
 
@@ -89,7 +89,7 @@ async def _analyse(client: Client, console: Console, root: Path) -> int:
 
 
 async def _wait(client: Client, console: Console, job_id: str) -> dict[str, Any]:
-    """Wait for the job as an agent does, its progress notifications drawn as a bar."""
+    """Wait for the job as an agent does, and show its progress notifications as a bar."""
     with bar_on(console) as bar:
         shown = bar.add_task("queued", total=100)
 
@@ -113,7 +113,7 @@ async def _wait(client: Client, console: Console, job_id: str) -> dict[str, Any]
 
 
 def bar_on(console: Console) -> Progress:
-    """A bar whose descriptions are shown as they are: names of files stand in them."""
+    """A bar that shows descriptions without markup, because they contain file names."""
     return Progress(
         TextColumn("{task.percentage:>5.1f}%"),
         BarColumn(),
@@ -136,14 +136,14 @@ def _show_totals(console: Console, result: dict[str, Any]) -> None:
 async def _show_search(client: Client, console: Console, root: Path) -> None:
     query = {"query": "Client", "root_dir": str(root), "limit": 3}
     with suppress(DemoError):
-        found = await _call(client, "search_classes", query)
-        for hit in found.get("result", found).get("hits", []):
+        answer = await _call(client, "search_classes", query)
+        for hit in answer.get("result", answer).get("hits", []):
             place = printable(f"{hit['file']}:{hit['line']}")
             _say(console, f"search_classes 'Client': {printable(hit['name'])}  {place}")
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
-    """Names of files and what a server says are shown as they are, and control nothing."""
+    """Print a text without markup and control characters: it may contain names of files."""
     console.print(Text(printable(text, lines=True), style=style))
 
 

@@ -1,7 +1,8 @@
-"""The errors that callers meet. Each class's docstring is its message.
+"""The errors that callers can get. The docstring of each class is its message.
 
-An error says what is wrong and with which value (``message``), and what to do (``hint``). Both
-are templates filled from the keyword arguments, which also stay readable as ``details``.
+An error says what is wrong and with which value (``message``), and what to do (``hint``). Both are
+templates that are filled with the keyword arguments. The arguments are also available as
+``details``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class QueueError(Exception):
     code = "queue_error"
     hint = "queue_health shows the state of the queue."
     place: str | None = None
-    """File and line of what is wrong, where that is known and the message does not say it."""
+    """File and line of the fault, if they are known and not part of the message."""
 
     def __init__(self, **details: object) -> None:
         self.details = details
@@ -27,11 +28,11 @@ class QueueError(Exception):
         self.hint = type(self).hint.format(**details)
         super().__init__(self.message)
         if self.hint:
-            self.add_note(self.hint)  # Python shows it where nobody catches the error
+            self.add_note(self.hint)  # Python prints it with the traceback
 
     @property
     def text(self) -> str:
-        """All of it, for a person to read: place, message and hint."""
+        """The whole error for a person: place, message and hint."""
         begin = f"{self.place}: " if self.place else ""
         return f"{begin}{self.message} {self.hint}"
 
@@ -41,7 +42,7 @@ class QueueError(Exception):
 
 
 def interrupts(error: BaseException) -> bool:
-    """Whether it is a person's Ctrl-C, and not something that an author's code raised."""
+    """Whether it comes from Ctrl-C, and was not raised by an author's code."""
     if not isinstance(error, KeyboardInterrupt):
         return False
     import signal
@@ -50,10 +51,10 @@ def interrupts(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> str:
-    """An exception of someone else's in a few words: its type and what it says."""
+    """The type and the text of an exception that other code raised."""
     try:
         text = str(error)
-    except BaseException:  # noqa: BLE001 - a broken __str__ is the author's own
+    except BaseException:  # noqa: BLE001 - an author's __str__ may raise anything
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -168,7 +169,7 @@ class AskTimeoutError(QueueError, TimeoutError):
     hint = "Give ask a longer timeout, or go on without the answer."
 
     answers: dict[str, Any]
-    """What was answered in time, by key."""
+    """The answers that arrived in time, by key."""
 
 
 class JobStoppedError(QueueError):
@@ -365,7 +366,7 @@ class HomelessError(QueueError):
     """There is no folder for {what}: {reason}."""
 
     code = "no_home"
-    hint = "Set HOME or XDG_DATA_HOME to an absolute path, or {otherwise}."
+    hint = "Set HOME or XDG_DATA_HOME to an absolute path, or {alternative}."
 
 
 class RegistryBusyError(QueueError):

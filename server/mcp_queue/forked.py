@@ -1,6 +1,6 @@
-"""The end of a child process that an author's code forked and that came back to us.
+"""The exit of a child process that an author's code forked and that returned into our code.
 
-It must not go on as a second server or worker: it has the descriptors of the first one.
+The child must not go on as a second server or worker: it has the descriptors of the first one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def leave(error: BaseException | None) -> NoReturn:
-    """End this process as a script ends that has come to its end, or that raises ``error``."""
+    """Exit as a script does at its end, or when it raises ``error``."""
     status = 0
     try:
         if isinstance(error, SystemExit):

@@ -1,8 +1,8 @@
-"""Forms: what MCP's elicitation can ask a person, and whether an answer fits.
+"""Forms of MCP's elicitation: checks of their schemas, and of answers to them.
 
-A form's schema is a flat object of text, numbers, yes or no, and choices among texts
-(specification 2026-07-28, client/elicitation, "Requested Schema"). Standard library only: workers,
-the supervisor and servers all use it.
+The schema of a form is a flat object of text, numbers, yes or no, and choices among texts
+(specification 2026-07-28, client/elicitation, "Requested Schema"). Standard library only, because
+workers, the supervisor and servers use this module.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ FORMATS = ("email", "uri", "date", "date-time")
 MESSAGE_LIMIT = 4096  # characters of a question
 SCHEMA_LIMIT = 16 * 1024  # bytes of a form's schema as JSON
 FIELDS_LIMIT = 50
-TRIES = 3  # times that a form is shown within one request while the answers do not fit
-TOO_LARGE = 1e300  # for a number in a form
+TRIES = 3  # a form is shown so many times within one request while its answers do not fit
+TOO_LARGE = 1e300  # numbers from here on are not accepted in a form
 
 CONFIRM: dict[str, Any] = {
     "type": "object",
     "properties": {"confirm": {"type": "boolean", "title": "Yes"}},
     "required": ["confirm"],
 }
-"""The form of a question that is answered by yes or no."""
+"""The form of a yes-or-no question."""
 
-_WORDS = frozenset({"type", "title", "description", "default"})
-_OWN = {
+_KEYS = frozenset({"type", "title", "description", "default"})
+_KEYS_OF_TYPE = {
     "string": frozenset({"minLength", "maxLength", "format", "enum", "enumNames", "oneOf"}),
     "number": frozenset({"minimum", "maximum"}),
     "integer": frozenset({"minimum", "maximum"}),
@@ -36,7 +36,7 @@ _OWN = {
     "array": frozenset({"minItems", "maxItems", "items"}),
 }
 _TYPES = "text, numbers, yes or no, and choices among texts"
-_SAID = {
+_TYPE_WORDS = {
     "string": "text",
     "number": "a number",
     "integer": "a whole number",
@@ -45,7 +45,7 @@ _SAID = {
 
 
 def fault_in(schema: object) -> str | None:
-    """What a client could not show of a form with this schema, in words; None if it can."""
+    """Why clients cannot show a form with this schema, in words; None if they can."""
     if not _is_object(schema) or schema.get("type") != "object":
         return "it is no schema of an object"
     if unknown := sorted(set(schema) - {"$schema", "type", "properties", "required"}):
@@ -64,39 +64,39 @@ def fault_in(schema: object) -> str | None:
 
 
 def fitted(schema: Mapping[str, Any], content: object) -> tuple[dict[str, Any], list[str]]:
-    """The values of an answer to a form, and what is wrong with them, one sentence each.
+    """The values of an answer to a form, and a sentence for each fault in them.
 
-    A field that is null counts as left out.
+    A field with null counts as left out.
     """
     if not _is_object(content):
         return {}, [f"content is an object with the fields of the form, got {content!r:.80}"]
     fields: Mapping[str, Any] = schema["properties"]
-    given = {name: value for name, value in content.items() if value is not None}
-    wrong = [f"{name!r:.80} is no field" for name in given if name not in fields]
-    wrong += [f"{name!r} is missing" for name in schema.get("required", ()) if name not in given]
-    for name, value in given.items():
+    values = {name: value for name, value in content.items() if value is not None}
+    faults = [f"{name!r:.80} is no field" for name in values if name not in fields]
+    faults += [f"{name!r} is missing" for name in schema.get("required", ()) if name not in values]
+    for name, value in values.items():
         field = fields.get(name)
         if field is None:
             continue
         if not _fits(field, value):
-            wrong.append(f"{name!r} should be {words(field)}, got {value!r:.80}")
+            faults.append(f"{name!r} should be {words(field)}, got {value!r:.80}")
         elif field["type"] == "integer":
-            given[name] = int(value)
-    return given, wrong
+            values[name] = int(value)
+    return values, faults
 
 
 def known(schema: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of fields that the form has; clients may send more than was asked for."""
+    """The values of the form's fields only; clients may send other values, too."""
     return {name: value for name, value in content.items() if name in schema["properties"]}
 
 
-def again(message: str, wrong: str) -> str:
-    """The message of a form that is shown once more, because the answer did not fit."""
-    return f"{message}\n(Again, please: {wrong}.)"
+def again(message: str, faults: str) -> str:
+    """The message of a form that is shown again because the answer did not fit."""
+    return f"{message}\n(Again, please: {faults}.)"
 
 
 def allowed(schema: Mapping[str, Any]) -> str:
-    """The fields of a form in one line: names, what they take, which may be left out."""
+    """The fields of a form in one line: their names, types, and which are optional."""
     required = schema.get("required", ())
     parts = [
         f"{name}: {words(field)}" + ("" if name in required else " (optional)")
@@ -106,13 +106,13 @@ def allowed(schema: Mapping[str, Any]) -> str:
 
 
 def words(field: Mapping[str, Any]) -> str:
-    """What a field takes, in a few words."""
-    chosen = choices(field)
+    """The values that a field accepts, in a few words."""
+    texts = choices(field)
     if field["type"] == "array":
         return f"a list of {_listed(choices(field['items']))}" + _limits(field, "Items", " of them")
-    if chosen:
-        return f"one of {_listed(chosen)}"
-    text = _SAID[field["type"]]
+    if texts:
+        return f"one of {_listed(texts)}"
+    text = _TYPE_WORDS[field["type"]]
     if "format" in field:
         text += f" ({field['format']})"
     for key, sign in (("minimum", ">="), ("maximum", "<=")):
@@ -122,7 +122,7 @@ def words(field: Mapping[str, Any]) -> str:
 
 
 def choices(field: Mapping[str, Any]) -> list[str]:
-    """The texts that a field, or an item of one, may be; empty if it may be any."""
+    """The texts that a field or an item accepts; empty if it has no choices."""
     titled = field.get("oneOf") or field.get("anyOf") or ()
     return list(field.get("enum") or (choice["const"] for choice in titled))
 
@@ -131,23 +131,23 @@ def _fault_of_field(field: object) -> str | None:
     if not _is_object(field):
         return "has no schema"
     kind = field.get("type")
-    if not isinstance(kind, str) or kind not in _OWN:
+    if not isinstance(kind, str) or kind not in _KEYS_OF_TYPE:
         what = f"of type {kind!r:.40}" if isinstance(kind, str) else "not of one simple type"
         return f"is {what}; a form takes {_TYPES}"
     if kind != "string" and "enum" in field:
         return f"has choices that are no texts: {field['enum']!r:.80}"
     if field.get("writeOnly"):
         return "is a secret, and a form must not ask for secrets"
-    if unknown := sorted(set(field) - _WORDS - _OWN[kind]):
+    if unknown := sorted(set(field) - _KEYS - _KEYS_OF_TYPE[kind]):
         return f"uses {unknown[0]!r:.80}, which clients do not know in a form"
-    if fault := _fault_of_words(field) or _fault_of_choices(field):
+    if fault := _fault_of_keys(field) or _fault_of_choices(field):
         return fault
     if "default" in field and not _fits(field, field["default"]):
         return f"has a default that does not fit it: {field['default']!r:.80}"
     return None
 
 
-def _fault_of_words(field: Mapping[str, Any]) -> str | None:
+def _fault_of_keys(field: Mapping[str, Any]) -> str | None:
     if not all(isinstance(field[key], str) for key in ("title", "description") if key in field):
         return "has a title or description that is no text"
     for key in ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"):
@@ -202,12 +202,12 @@ def _fits(field: Mapping[str, Any], value: object) -> bool:
             return False
         return field.get("minimum", value) <= value <= field.get("maximum", value)
     if kind == "array":
-        chosen = choices(field["items"])
-        return _are_texts(value) and set(value) <= set(chosen) and _in(field, "Items", len(value))
-    if not isinstance(value, str) or not _in(field, "Length", len(value)):
+        texts = set(choices(field["items"]))
+        return _are_texts(value) and set(value) <= texts and _has_size(field, "Items", len(value))
+    if not isinstance(value, str) or not _has_size(field, "Length", len(value)):
         return False
-    chosen = choices(field)
-    return value in chosen if chosen else _has_format(value, field.get("format"))
+    texts = choices(field)
+    return value in texts if texts else _has_format(value, field.get("format"))
 
 
 def _has_format(text: str, name: str | None) -> bool:
@@ -220,20 +220,20 @@ def _has_format(text: str, name: str | None) -> bool:
     if name in ("date", "date-time"):
         import datetime
 
-        read = datetime.date if name == "date" else datetime.datetime
+        kind = datetime.date if name == "date" else datetime.datetime
         try:
-            read.fromisoformat(text)
+            kind.fromisoformat(text)
         except ValueError:
             return False
     return True
 
 
-def _in(field: Mapping[str, Any], what: str, size: int) -> bool:
-    return field.get("min" + what, size) <= size <= field.get("max" + what, size)
+def _has_size(field: Mapping[str, Any], key: str, size: int) -> bool:
+    return field.get("min" + key, size) <= size <= field.get("max" + key, size)
 
 
-def _limits(field: Mapping[str, Any], what: str, unit: str) -> str:
-    low, high = field.get("min" + what), field.get("max" + what)
+def _limits(field: Mapping[str, Any], key: str, unit: str) -> str:
+    low, high = field.get("min" + key), field.get("max" + key)
     if low is None and high is None:
         return ""
     if low is None or high is None:

@@ -1,7 +1,7 @@
-"""Paths that somebody else names: they lead to what lies in a folder, or nowhere.
+"""Resolve paths from callers, only within a folder.
 
-For commands, prompts and resources that get a path, or a part of one, from a caller. Links count as
-what they lead to. A second name of the same file (a hard link) cannot be told from the first.
+Use this in commands, prompts and resources that get a path, or a part of one, from a caller. A link
+counts as its target. A hard link cannot be distinguished from the original file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WINDOWS = os.name == "nt"
 RELATIVE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
-"""Whether a file can be opened relative to its folder's descriptor, without following a link."""
+"""Whether a file can be opened relative to its folder's descriptor, without following links."""
 
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE
@@ -32,16 +32,16 @@ _FILE_FLAGS = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_MET_A_LINK = (errno.ELOOP, errno.EMLINK, errno.ENOTDIR)  # as the systems say it
+_IS_LINK = (errno.ELOOP, errno.EMLINK, errno.ENOTDIR)  # errors for links on various systems
 
 
 def inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> Path:
-    """The real path of ``parts`` below the folder ``root``, links followed; it need not exist.
+    """The real path of ``parts`` below the folder ``root``, with links resolved.
 
-    Raises PathRefusedError for what lies elsewhere: an absolute path, ``..``, a link that leads
-    out, a NUL, and on Windows also a drive (``C:secret``), a device (``NUL``), a stream (``a:b``)
-    and names that end in a dot or a space. What is there may change after the answer: where others
-    can write in ``root``, open files with `open_inside`.
+    The path need not exist. Raises PathRefusedError for an absolute path, ``..``, a link that leads
+    out of the folder, a NUL, and on Windows also for a drive (``C:secret``), a device (``NUL``), a
+    stream (``a:b``) and names that end in a dot or a space. The files may change after this check.
+    So if other users can write to ``root``, open files with `open_inside`.
     """
     from pathlib import Path
 
@@ -51,10 +51,10 @@ def inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> Path
 def open_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> BinaryIO:
     """A file below the folder ``root``, opened for reading bytes; close it after use.
 
-    Raises PathRefusedError as `inside` does, and for what is no regular file: pipes, sockets,
-    devices and folders are never opened. Raises OSError if it cannot be read. Every folder on the
-    way is opened by itself and no link is followed there, so whoever exchanges one meanwhile leads
-    nowhere. (Windows cannot do that; there the file is closed unread if its path leads elsewhere.)
+    Raises PathRefusedError as `inside` does, and if it is no regular file: pipes, sockets, devices
+    and folders are never opened. Raises OSError if it cannot be read. Each folder of the path is
+    opened separately, without following links, so replacing a folder by a link meanwhile has no
+    effect. (Windows cannot do that. There the file is closed unread if its path leads elsewhere.)
     """
     names = _names(parts)
     top, real = _inside(root, names)
@@ -72,7 +72,7 @@ def open_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) ->
 
 
 def open_folder_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> int:
-    """A descriptor of a folder below ``root``, which `os.scandir` takes; close it after use.
+    """A descriptor of a folder below ``root``, for `os.scandir`; close it after use.
 
     Raises as `open_inside` does. Not on Windows (see ``RELATIVE``).
     """
@@ -82,7 +82,7 @@ def open_folder_inside(root: str | os.PathLike[str], *parts: str | os.PathLike[s
 
 
 def fault_of(part: str, *, windows: bool = WINDOWS) -> str | None:
-    """Why ``part`` cannot be a path below a folder, whatever lies there; None if it can."""
+    """Why ``part`` cannot be a path below a folder; None if it can. This checks only the text."""
     if "\0" in part:
         return "it has a NUL character"
     if part.startswith(("/", "\\") if windows else "/"):
@@ -113,7 +113,7 @@ def _names(parts: tuple[str | os.PathLike[str], ...]) -> tuple[str, ...]:
 
 
 def _inside(root: str | os.PathLike[str], names: tuple[str, ...]) -> tuple[str, str]:
-    """The real paths of ``root`` and of what is named below it."""
+    """The real paths of ``root`` and of the path below it."""
     for name in names:
         if (reason := fault_of(name)) is not None:
             raise _refused(names, reason)
@@ -131,7 +131,7 @@ def _inside(root: str | os.PathLike[str], names: tuple[str, ...]) -> tuple[str, 
 def _real(path: str) -> str:
     try:
         return os.path.realpath(path, strict=True)
-    except FileNotFoundError:  # the rest of it may be made later
+    except FileNotFoundError:  # a part that does not exist may be made later
         return os.path.realpath(path)
 
 
@@ -140,13 +140,13 @@ def _steps(top: str, real: str) -> list[str]:
 
 
 def _open_below(top: str, steps: list[str], names: tuple[str, ...]) -> int:
-    """A descriptor of the file that these steps lead to, without a link on the way."""
+    """A descriptor of the file at the end of these steps; none of them may be a link."""
     if not steps:
         raise _refused(names, "it is no regular file")
     folder = _descend(top, steps[:-1], names)
     try:
         status = os.stat(steps[-1], dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISREG(status.st_mode):  # to open a device or a pipe may do something
+        if not stat.S_ISREG(status.st_mode):  # opening a device or a pipe may have an effect
             raise _refused(names, "it is no regular file")
         with _NoLink(names):
             return os.open(steps[-1], _FILE_FLAGS, dir_fd=folder)
@@ -167,7 +167,7 @@ def _descend(top: str, steps: list[str], names: tuple[str, ...]) -> int:
 
 
 class _NoLink:
-    """Links that are met in the block are errors that say so."""
+    """Turns the error of a link in the block into PathRefusedError."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
@@ -175,12 +175,12 @@ class _NoLink:
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError) and error.errno in _MET_A_LINK:
+        if isinstance(error, OSError) and error.errno in _IS_LINK:
             raise _refused(self._names, "it was exchanged meanwhile") from error
 
 
 def _open_checked(real: str, root: str | os.PathLike[str], names: tuple[str, ...]) -> int:
-    """Where folders have no descriptors: open it, then look whether the path still leads there."""
+    """Open the file, then check that the path still leads to it; without descriptors of folders."""
     if not stat.S_ISREG(os.stat(real).st_mode):
         raise _refused(names, "it is no regular file")
     descriptor = os.open(real, _FILE_FLAGS)

@@ -1,7 +1,7 @@
-"""Text of others as it may be shown on a terminal: what would control it is written out.
+"""Escape control characters in text from other sources, before it is shown on a terminal.
 
-Names of files, what a client sent and what a job printed may hold sequences that move the cursor,
-set the window's title, write to the clipboard, or turn the order of letters round.
+File names, texts from clients and output of jobs may contain sequences that move the cursor, set
+the window's title, write to the clipboard, or reverse the order of letters.
 """
 
 from __future__ import annotations
@@ -10,31 +10,30 @@ _SPACES = frozenset("\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """``text`` with all that is no visible character or space written as in Python: ``\\x1b``.
+    """``text`` with all characters except visible ones and spaces escaped as in Python: ``\\x1b``.
 
-    That is C0 and C1 controls, DEL, marks of direction and of no width, halves of surrogate pairs,
-    characters of private use and unassigned ones. With ``lines``, newlines and tabs stay.
+    These are C0 and C1 controls, DEL, direction marks, zero-width characters, halves of surrogate
+    pairs, private-use and unassigned characters. With ``lines``, newlines and tabs stay.
     """
     if text.isprintable():
         return text
     if lines:
         return "\n".join(map(_line, text.replace("\r\n", "\n").split("\n")))
-    return "".join(map(_shown, text))
+    return "".join(map(_escaped, text))
 
 
 def as_message(text: str) -> str:
-    """``text`` as one message among others: each further line is indented, so that none of them
-    can be taken for a message of its own."""
+    """``text`` as one message; further lines are indented, so that none looks like a message."""
     return printable(text, lines=True).replace("\n", "\n    ")
 
 
 def _line(line: str) -> str:
     if line.isprintable():
         return line
-    return "".join(letter if letter == "\t" else _shown(letter) for letter in line)
+    return "".join(letter if letter == "\t" else _escaped(letter) for letter in line)
 
 
-def _shown(letter: str) -> str:
+def _escaped(letter: str) -> str:
     if letter.isprintable() or letter in _SPACES:
         return letter
     return letter.encode("unicode_escape").decode()

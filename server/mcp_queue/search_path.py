@@ -1,9 +1,9 @@
-"""The module search path. What is installed comes first: no author's file may stand in its way.
+"""The module search path. Installed modules come first, so that files of authors cannot hide them.
 
-So folders of authors are appended, and the working folder, which ``python -m`` puts first, only
-where a module is named that is nowhere else: packages try to import what may not be installed. A
-file ``email.py`` beside the commands is no module of ours then, nor of the standard library's.
-Whoever sets ``PYTHONPATH`` decides for himself what comes first.
+So folders of authors are appended at the end. The working folder, which ``python -m`` puts first,
+is removed; it is appended only if a named module is found nowhere else, because packages try to
+import optional modules. So a file ``email.py`` beside the commands does not replace the standard
+library's module. The entries of ``PYTHONPATH`` stay first, since the user has set them.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import os
 import sys
 
 added: set[str] = set()
-"""The folders that stand on the path because we put them there."""
+"""The folders on the path that this module has appended."""
 
 
 def append(folder: str) -> None:
-    """Modules in the folder can be imported from now on."""
+    """Append a folder, so that its modules can be imported."""
     if folder not in sys.path:
         sys.path.append(folder)
         added.add(folder)
 
 
 def remove_working_folder() -> None:
-    """Take the working folder off the path where ``python -m`` has put it first."""
+    """Remove the working folder from the path if ``python -m`` has put it first."""
     folder = _working_folder()
     if folder is not None and sys.path[:1] == [folder]:
         del sys.path[0]
 
 
 def append_working_folder() -> None:
-    """Add the working folder, unless Python was told not to trust it (``-P``, ``-I``)."""
+    """Append the working folder, unless Python was started with ``-P`` or ``-I``."""
     folder = _working_folder()
     if folder is not None:
         append(folder)

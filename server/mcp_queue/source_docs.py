@@ -1,4 +1,4 @@
-"""Docstrings also where Python was told to strip them (``-OO``, ``PYTHONOPTIMIZE=2``)."""
+"""Docstrings, also if Python strips them (``-OO``, ``PYTHONOPTIMIZE=2``)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 _files: dict[str, dict[str, str]] = {}
-"""By file: docstrings by qualified name, for functions followed by a colon and their line."""
+"""By file: docstrings by qualified name; for functions, a colon and the line follow the name."""
 
 
 def docstring_of(target: Any) -> str | None:
-    """The docstring of a function or class: its own, else the one that its source has."""
+    """The docstring of a function or class: its attribute, or the one in its source."""
     found = target.__doc__
     if isinstance(found, str):
         return found
@@ -55,7 +55,7 @@ def _collect(node: ast.AST, prefix: str, found: dict[str, str]) -> None:
 
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            _collect(child, prefix, found)  # an if, a try: they may hold definitions
+            _collect(child, prefix, found)  # an if or a try may contain definitions
             continue
         name, line = prefix + child.name, ""
         if not isinstance(child, ast.ClassDef):  # a name may be defined more than once

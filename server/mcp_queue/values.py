@@ -1,10 +1,10 @@
-"""Values as JSON: one rule for what a command returns, queued or not, and for a job's params.
+"""Conversion of values to JSON: results of commands, queued or not, and parameters of jobs.
 
-The rule for what is returned: what pydantic's JSON mode gives, where that is JSON. Not-a-number,
-infinities, bytes and text that is not valid Unicode are refused, with the place in the value. The
-rule for params: they stay as they are, and what JSON would change is refused.
+The rule for results: the same JSON as pydantic's JSON mode gives, where that is JSON. Not-a-number,
+infinities, bytes and text that is not valid Unicode are refused, and the error names the place in
+the value. The rule for parameters: values that JSON would change are refused.
 
-Standard library only, and nothing of it is imported before it is needed: workers start with this.
+Standard library only, and imported only where it is used: every worker imports this module.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     Convert = Callable[[Any], Any]
 
-DEPTH = 200  # arrays and objects that may stand inside each other, where each is looked at
+DEPTH = 200  # nested arrays and objects that the walk over a value accepts
 CONTENT = "return mcp_queue.File(data, name=...), or an Image or Audio"
 
 
 class NotJsonError(Exception):
-    """A value cannot be JSON; the text names the place in it and says why."""
+    """A value cannot be JSON; the text names the place in the value and the reason."""
 
 
 def to_json(value: Any, place: str, shown: Convert | None = None) -> str:
     """``value`` as compact JSON that is valid UTF-8.
 
-    ``place`` is the value's name in errors. ``shown`` is asked first about each value that JSON has
-    no form for; it gives what stands for it, or None. Raises `NotJsonError`, and what ``shown`` and
-    the value's own methods raise.
+    ``place`` is the value's name in errors. ``shown`` is called first with each value that is no
+    JSON type; it returns a replacement, or None. Raises `NotJsonError`, and the exceptions of
+    ``shown`` and of the value's own methods.
     """
     import json
 
@@ -44,11 +44,11 @@ def to_json(value: Any, place: str, shown: Convert | None = None) -> str:
 
     try:
         text = text_of(value)
-        if '"null":' not in text:  # what looks like a key may be one that is None
+        if '"null":' not in text:  # json writes the key None as "null", pydantic as "None"
             text.encode()
             return text
     except (TypeError, ValueError, RecursionError):
-        pass  # the walk converts keys, too, and names what is at fault
+        pass  # the walk converts keys, too, and names the place of a fault
     try:
         text = text_of(_walk(value, place, convert))
         text.encode()
@@ -58,17 +58,14 @@ def to_json(value: Any, place: str, shown: Convert | None = None) -> str:
 
 
 def exact_json(value: Any, place: str) -> str:
-    """``value`` as JSON, if nothing of it changes by that; tuples become lists.
-
-    Raises `NotJsonError`.
-    """
+    """``value`` as JSON. Raises `NotJsonError` if JSON would change it; tuples become lists."""
     import json
 
     return json.dumps(_walk(value, place, None), allow_nan=False)
 
 
 def depth(text: str) -> int:
-    """How many arrays and objects stand inside each other in a JSON text."""
+    """The depth of nested arrays and objects in a JSON text."""
     import re
 
     deepest = level = 0
@@ -82,11 +79,11 @@ def depth(text: str) -> int:
 
 
 class _Conversion:
-    """What JSON has for a value of another type. Raises TypeError where it has nothing."""
+    """Converts a value that is no JSON type. Raises TypeError if there is no form for it."""
 
     def __init__(self, shown: Convert | None) -> None:
         self._shown = shown
-        self._spent: dict[int, tuple[Any, list[Any]]] = {}  # iterators, and what they gave
+        self._iterated: dict[int, tuple[Any, list[Any]]] = {}  # iterators and their items
 
     def __call__(self, value: Any) -> Any:
         if self._shown is not None and (content := self._shown(value)) is not None:
@@ -97,8 +94,8 @@ class _Conversion:
             raise TypeError(f"the class {_name_of(value)} is no JSON value")
         try:
             for convert in (self._by_its_own_method, self._collected, _by_its_type):
-                if (found := convert(value)) is not _NOTHING:
-                    return found
+                if (converted := convert(value)) is not _NO_FORM:
+                    return converted
         except TypeError:
             raise
         except Exception as error:
@@ -116,23 +113,23 @@ class _Conversion:
         for method in ("__fspath__", "to_dict"):
             if hasattr(value, method):
                 return getattr(value, method)()
-        return _NOTHING
+        return _NO_FORM
 
     def _collected(self, value: Any) -> Any:
         if isinstance(value, (set, frozenset, deque)):
             return [*value]  # pyright: ignore[reportUnknownVariableType]
         if not hasattr(value, "__next__"):
-            return _NOTHING
-        if id(value) not in self._spent:
-            self._spent[id(value)] = value, [*value]
-        return self._spent[id(value)][1]
+            return _NO_FORM
+        if id(value) not in self._iterated:
+            self._iterated[id(value)] = value, [*value]
+        return self._iterated[id(value)][1]
 
 
-class _Nothing:
-    """No form was found; None is one."""
+class _NoForm:
+    """The result of a conversion that does not apply. None would be a valid form."""
 
 
-_NOTHING = _Nothing()
+_NO_FORM = _NoForm()
 
 
 def _by_its_type(value: Any) -> Any:
@@ -147,7 +144,7 @@ def _by_its_type(value: Any) -> Any:
     if isinstance(value, complex):
         return str(value).strip("()")
     if module.partition(".")[0] in ("pydantic", "pydantic_core"):
-        from pydantic_core import to_jsonable_python  # whoever made the value has imported it
+        from pydantic_core import to_jsonable_python  # already imported, since the value exists
 
         return to_jsonable_python(value)
     from datetime import timedelta
@@ -155,11 +152,11 @@ def _by_its_type(value: Any) -> Any:
 
     if isinstance(value, Enum):
         return value.value
-    return _duration(value) if isinstance(value, timedelta) else _NOTHING
+    return _duration(value) if isinstance(value, timedelta) else _NO_FORM
 
 
 def _duration(value: Any) -> str:
-    """A timedelta as ISO 8601 has it, with years of 365 days, as pydantic writes it."""
+    """A timedelta in ISO 8601 form, with years of 365 days, as pydantic writes it."""
     length = abs(value)
     years, days = divmod(length.days, 365)
     minutes, seconds = divmod(length.seconds, 60)
@@ -175,9 +172,9 @@ def _duration(value: Any) -> str:
 
 
 def _walk(value: Any, place: str, convert: Convert | None, around: tuple[int, ...] = ()) -> Any:
-    """``value`` in JSON's own types, its keys as text. Raises `NotJsonError` with the place.
+    """``value`` as JSON types, with text keys. Raises `NotJsonError` with the place.
 
-    Without ``convert`` every value and key that is not JSON as it stands is a fault.
+    Without ``convert``, every value and key that is no JSON type is a fault.
     """
     if fault := _fault(value, strict=convert is not None):
         raise NotJsonError(f"{place}: {fault}")
@@ -205,7 +202,7 @@ def _walk(value: Any, place: str, convert: Convert | None, around: tuple[int, ..
 
 
 def _key(key: Any, place: str, convert: Convert | None) -> str:
-    """A key as text, as pydantic writes it; parts of a tuple are joined by commas."""
+    """A key as text, as pydantic writes it; the parts of a tuple are joined with commas."""
     if isinstance(key, str):
         if convert is not None and not _encodes(key):
             raise NotJsonError(f"{place}: the key {key[:40]!a} is not valid Unicode")
@@ -237,7 +234,7 @@ def _converted(value: Any, place: str, convert: Convert) -> Any:
 
 
 def _fault(value: object, *, strict: bool) -> str | None:
-    """Why JSON cannot hold a plain value; ``strict``: as UTF-8."""
+    """Why a value cannot be JSON, if it is a number or a text; ``strict``: why not in UTF-8."""
     if isinstance(value, float) and value - value != 0:
         return f"{float(value)} is no JSON number; use None or a text in its place"
     if strict and isinstance(value, str) and not _encodes(value):

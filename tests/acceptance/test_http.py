@@ -194,10 +194,10 @@ def serve(setup: Setup, address: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("0.0.0.0:8000", "loopback addresses alone"),
-        ("192.0.2.1:8000", "loopback addresses alone"),
-        ("[::]:8000", "loopback addresses alone"),
-        ("example.com:8000", "loopback addresses alone"),
+        ("0.0.0.0:8000", "only on loopback addresses"),
+        ("192.0.2.1:8000", "only on loopback addresses"),
+        ("[::]:8000", "only on loopback addresses"),
+        ("example.com:8000", "only on loopback addresses"),
         ("127.0.0.1", "not HOST:PORT"),
         ("unix:", "not HOST:PORT"),
         ("127.0.0.1:http", "not HOST:PORT"),

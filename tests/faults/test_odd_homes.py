@@ -12,7 +12,7 @@ import pytest
 
 from mcp_queue.jobs import seals
 from mcp_queue.jobs.registry import Registry
-from mcp_queue.server.transport import bearer
+from mcp_queue.server.transport import bearer_token
 from mcp_queue.system import ours
 from mcp_queue_tools import maps
 from support.second_user import needs_second_user, open_way, run_as_second_user
@@ -80,7 +80,7 @@ def open_umask() -> Iterator[None]:
 
 def of_token(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(file.parent))
-    with bearer.in_file("127.0.0.1:8000"):
+    with bearer_token.stored_in_file("127.0.0.1:8000"):
         pass
 
 
@@ -126,7 +126,7 @@ def test_folders_that_are_made_can_be_entered_whatever_the_umask(tmp_path: Path)
     [("127.0.0.1:8000", "127.0.0.1-8000.token"), ("[::1]:8000", "ipv6-1-8000.token")],
 )
 def test_the_token_of_an_address_has_a_plain_name(address: str, name: str) -> None:
-    with bearer.in_file(address) as token:
+    with bearer_token.stored_in_file(address) as token:
         assert os.path.basename(token.where) == name
 
 

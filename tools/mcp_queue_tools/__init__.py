@@ -1,7 +1,7 @@
 """Ready-made commands for mcp-queue: a code map of a Python project, and searches over it.
 
-They use only the public API, as the commands of any author would. Importing the package registers
-them and costs next to nothing: all that does the work is imported by the first call.
+They use only the public API, like the commands of any author. Importing the package registers them
+and is fast: the first call imports the modules that do the work.
 """
 
 from __future__ import annotations

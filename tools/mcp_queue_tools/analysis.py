@@ -1,4 +1,4 @@
-"""One run of ``analyze_project``: find the files, read what changed, write it batch by batch."""
+"""One run of ``analyze_project``: find the files, read changed ones, write them in batches."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 LARGEST_FILE = 5_000_000  # bytes; a syntax tree takes some fifty times the file's size
 BATCH_BYTES = 2_000_000  # of source in one transaction
 BATCH_FILES = 200
-FRESH_NS = 2_000_000_000  # a file written so shortly before it is read may change unseen
+FRESH_NS = 2_000_000_000  # a file written so recently may change again without a new time
 
 
 def analyze(root_dir: str, *, force: bool, job: Job, pace: Pace) -> dict[str, object]:
-    """Bring the map of the project up to date and return what it says.
+    """Update the map of the project and return its summary.
 
-    A stop ends the run after the file at hand; what was read is kept, and ``complete`` is false.
+    A stop ends the run after the current file. Files that were read stay in the map, and
+    ``complete`` is false.
     """
     started = time.monotonic()
     root = find_root(root_dir)
@@ -56,7 +57,7 @@ def analyze(root_dir: str, *, force: bool, job: Job, pace: Pace) -> dict[str, ob
 
 
 class _Run:
-    """What one run has ``parsed`` and ``reused``, and the batch that is not yet written."""
+    """One run: the numbers of ``parsed`` and ``reused`` files, and the batch to write next."""
 
     def __init__(self, root: Path, code_map: CodeMap, *, force: bool) -> None:
         self.parsed = 0
@@ -69,14 +70,14 @@ class _Run:
         self._batch_bytes = 0
 
     def read(self, files: list[SourceFile], job: Job, pace: Pace) -> bool:
-        """Take what changed into the map, with progress by bytes; false if a stop ended it."""
+        """Read changed files into the map, with progress by bytes; false if a stop ended it."""
         changed = [file for file in files if self._force or not self._is_unchanged(file)]
         self.reused = len(files) - len(changed)
         total = sum(file.size for file in changed) or 1
         done = 0
         for number, file in enumerate(changed, 1):
-            place = f"{printable(self._root.name)}/{file.path}"
-            pace.report(done / total, f"{place} ({number} of {len(changed)} files)")
+            path = f"{printable(self._root.name)}/{file.path}"
+            pace.report(done / total, f"{path} ({number} of {len(changed)} files)")
             if job.stopping:
                 self._flush()
                 return False
@@ -87,7 +88,7 @@ class _Run:
         return True
 
     def forget_missing(self, files: list[SourceFile]) -> int:
-        """Take out what was in the map when the run began and is not in the project any more."""
+        """Remove the files from the map that are no longer in the project; their number."""
         gone = self._known.keys() - {file.path for file in files}
         if gone:
             self._map.forget(gone)
@@ -130,9 +131,9 @@ class _Run:
 
 
 def _read(root: Path, file: SourceFile) -> tuple[SourceFile, bool, bytes | None]:
-    """The file as it is now, whether its size and time will tell a change, and its content.
+    """The file now, whether its size and time will show a later change, and its content.
 
-    The content is None if it is too large.
+    The content is None if the file is too large.
     """
     now = time.time_ns()
     with paths.open_inside(root, file.path) as stream:
@@ -149,7 +150,7 @@ def _problem(reason: str) -> Facts:
 
 @contextmanager
 def _without_garbage_collection() -> Generator[None]:
-    """Syntax trees have no cycles, and looking for some takes a sixth of the time."""
+    """Disable garbage collection: syntax trees have no cycles, and it takes a sixth of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,7 @@
-"""The code map of one project, as a run writes it.
+"""The code map of one project, for a run that writes it.
 
-Every method is one transaction at most, so that two runs on one project may meet: the later one
-wins, file by file, and readers see whole files.
+Every method is at most one transaction, so two runs on one project can overlap: for each file the
+later run wins, and readers see complete files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Known(NamedTuple):
-    """What the map holds of a file, enough to see whether the file has changed."""
+    """The fields of a file in the map that show whether the file has changed."""
 
     module: str
     size: int
@@ -33,7 +33,7 @@ class Known(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A file to write; without ``facts`` its content is as the map has it."""
+    """A file to write; without ``facts`` the content in the map is still valid."""
 
     file: SourceFile
     settled: bool
@@ -71,7 +71,7 @@ class CodeMap:
         return {path: Known(module, *rest) for path, module, *rest in rows}
 
     def write(self, entries: Iterable[Entry]) -> None:
-        """Put the files into the map, each in place of what it was."""
+        """Write the files into the map; each replaces its older version."""
         with maps.transaction(self.database):
             for entry in entries:
                 if entry.facts is None:
@@ -80,7 +80,7 @@ class CodeMap:
                     self._replace(entry, entry.facts)
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Take files that are gone out of the map."""
+        """Remove files from the map."""
         with maps.transaction(self.database):
             self.database.executemany(
                 "DELETE FROM files WHERE path = ?", [(path,) for path in paths]

@@ -1,4 +1,4 @@
-"""The commands as the agent meets them; what they do is in the modules beside this one."""
+"""The definitions of the commands. The other modules of the package do their work."""
 
 from __future__ import annotations
 

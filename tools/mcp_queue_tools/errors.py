@@ -1,4 +1,4 @@
-"""What can be wrong with a call of these commands; each docstring is the message."""
+"""The errors of these commands. The docstring of each class is its message."""
 
 from __future__ import annotations
 

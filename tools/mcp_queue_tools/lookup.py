@@ -1,4 +1,4 @@
-"""What one map answers to a query: symbols, imports, lines of text."""
+"""Lookups in one map: symbols, imports, lines of text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IN_FOLDER = "substr(path, 1, length(?)) = ?"
 
 
 class Hit(NamedTuple):
-    """A hit and its place in the order; ``facts`` is what the caller gets."""
+    """A hit: its sort key ``order``, and its data ``facts`` for the caller."""
 
     order: tuple[Any, ...]
     facts: dict[str, object]
@@ -44,7 +44,7 @@ def find_symbols(
 
 
 def find_imports(code_map: ReadableMap, query: Query, limit: int) -> list[Hit]:
-    """Up to ``limit`` lines that import what the query names, the best first."""
+    """Up to ``limit`` lines that import the name in the query, the best first."""
     targets = code_map.rows("SELECT DISTINCT module, name FROM imports")
     steps = ((rank_import(module, name, query), module, name) for module, name in targets)
     hits: dict[tuple[str, int], Hit] = {}
@@ -84,14 +84,15 @@ def find_text(code_map: ReadableMap, text: str, limit: int) -> Iterator[Hit]:
 
 
 def _ranked_names(code_map: ReadableMap, query: Query) -> Iterator[tuple[int, int, str]]:
-    """Rank, id and name of all names that answer the query, the best first.
+    """Rank, id and name of all names that match the query, the best first.
 
-    Two steps, because a short query is inside very many names, and mostly those that begin with
-    it are enough. The conditions let through all that ``rank`` may accept there.
+    There are two steps, because very many names contain a short query, and mostly the names that
+    begin with it are enough. Each SQL condition selects all names that ``rank`` accepts in its
+    step, and possibly more.
     """
-    begins = "name = ? OR folded = ? OR substr(folded, 1, length(?)) = ?"
+    prefixed = "name = ? OR folded = ? OR substr(folded, 1, length(?)) = ?"
     values = (query.name, fold(query.name), query.compact, query.compact)
-    yield from _rank_all(code_map, query, begins, values, range(PREFIX + 1))
+    yield from _rank_all(code_map, query, prefixed, values, range(PREFIX + 1))
     contains = " AND ".join("instr(folded, ?)" for _ in query.words)
     if contains:
         condition = f"({contains}) OR substr(initials, 1, length(?)) = ?"
@@ -113,7 +114,7 @@ def _rank_all(
 def _symbols_named(
     code_map: ReadableMap, query: Query, name: tuple[int, str], kinds: tuple[str, ...], limit: int
 ) -> list[Any]:
-    """The symbols of one name, in the owner that the query gives, if it does."""
+    """The symbols with one name; only those of the query's owner, if it has one."""
     suffix = f".{query.owner}.{name[1]}".lower() if query.owner else ""
     return code_map.rows(
         "SELECT path, line, file_id, kind, qualified, end_line, complexity, bases, doc, methods"
@@ -168,10 +169,10 @@ def _signature(source: str, line: int, end_line: int) -> str:
 
 
 def _sources_with(code_map: ReadableMap, text: str) -> Iterator[Any]:
-    """The files whose text contains ``text``, and some more if that is not ASCII.
+    """The files whose text contains ``text``; if it is not ASCII, possibly other files, too.
 
-    Reading every stored line of the standard library so takes 25 ms. A trigram index answers in
-    1 ms, but makes the first analysis a third longer and is not in every SQLite.
+    For the standard library this takes 25 ms. A trigram index would need 1 ms, but it makes the
+    first analysis a third longer, and not every SQLite has it.
     """
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     pattern = f"%{escaped}%" if text.isascii() else "%"
@@ -207,7 +208,7 @@ def _line_of(source: str, line: int) -> str:
 
 
 def _shown(line: str, column: int, limit: int = LINE_LIMIT) -> str:
-    """The line without its indent; of a long one the part around the match."""
+    """The line without its indentation; of a long line, the part around the match."""
     if len(line) > limit and column > BEFORE_MATCH:
         line = "…" + line[column - BEFORE_MATCH :]
     line = line.strip()

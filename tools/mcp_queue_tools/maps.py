@@ -1,8 +1,8 @@
-"""Where the code maps are, and the connections to them.
+"""The files of the code maps, and connections to them.
 
-One SQLite file per project, named by a hash of its root, in the user's cache folder or in the
-folder that the environment variable ``MCP_QUEUE_TOOLS_CACHE`` names. Owner-only: a map holds the
-project's source text.
+Each project has one SQLite file, named by a hash of its root. It is in the user's cache folder, or
+in the folder that the environment variable ``MCP_QUEUE_TOOLS_CACHE`` names. Only the owner can read
+it, because a map contains the source text of its project.
 """
 
 from __future__ import annotations
@@ -81,18 +81,18 @@ CREATE INDEX imports_by_file ON imports (file_id);
 
 def folder() -> Path:
     """The folder of all maps; it need not exist."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
+    setting = os.environ.get(CACHE_VARIABLE)
+    if setting:
+        return Path(setting).expanduser()
     import platformdirs
 
     try:
-        found = platformdirs.user_cache_path("mcp-queue") / "maps"
+        path = platformdirs.user_cache_path("mcp-queue") / "maps"
     except RuntimeError:
-        found = Path()
-    if not found.is_absolute():
+        path = Path()
+    if not path.is_absolute():
         raise HomelessError(variable=CACHE_VARIABLE)
-    return found
+    return path
 
 
 def path_of(root: Path) -> Path:
@@ -102,14 +102,14 @@ def path_of(root: Path) -> Path:
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """A connection to the map, made if missing, emptied if of another version or damaged."""
+    """A connection to the map. It is made if it is missing, damaged or of another version."""
     try:
         try:
             return _open_or_make(path)
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
-            # Nothing in a map is lost that a run does not find again.
+            # A run can make all data of a map again.
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             return _open_or_make(path)
@@ -118,7 +118,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection | None:
-    """A connection that only reads, or None where no map of this version is."""
+    """A connection that only reads, or None if there is no map of this version."""
     try:
         database = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None
@@ -135,7 +135,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Generator[None]:
-    """A write transaction; waits up to BUSY_TIMEOUT for that of another run."""
+    """A write transaction; waits up to BUSY_TIMEOUT for the transaction of another run."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -148,7 +148,7 @@ def transaction(database: sqlite3.Connection) -> Generator[None]:
 def _open_or_make(path: Path) -> sqlite3.Connection:
     for each in reversed(path.absolute().parents):
         if not each.exists():
-            each.mkdir(0o700, exist_ok=True)  # ``parents=True`` would open them to others
+            each.mkdir(0o700, exist_ok=True)  # ``parents=True`` would let others read them
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
@@ -166,7 +166,7 @@ def _open_or_make(path: Path) -> sqlite3.Connection:
 
 
 def _enter_wal(database: sqlite3.Connection) -> None:
-    """SQLite does not wait here when another first run does the same, so we do."""
+    """Switch to a write-ahead log. Two first runs may do that at once, and SQLite does not wait."""
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:

@@ -1,4 +1,4 @@
-"""How a run reports: as it works, or spread over a wished time."""
+"""Progress reports of a run: as it works, or spread over a given time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 DEFAULT_STEPS = 10
 MOST_STEPS = 10_000
-_LOOK = 0.05  # seconds between two looks at job.stopping while waiting
+_INTERVAL = 0.05  # seconds between two checks of job.stopping while waiting
 
 
 class Pace:
-    """Reports the progress of a job, at once unless there is a ``duration`` (in seconds).
+    """Reports the progress of a job, immediately unless there is a ``duration`` (in seconds).
 
-    With one, the run lasts at least so long: it reports in ``steps`` even steps, each when both
-    the work and the time have come so far. A stop ends the waiting at once.
+    With a duration, the run lasts at least so long. It reports in ``steps`` equal steps, each when
+    both the work and the time have reached it. A stop ends the waiting at once.
     """
 
     def __init__(self, job: Job, duration: float = 0.0, steps: int = DEFAULT_STEPS) -> None:
@@ -33,7 +33,7 @@ class Pace:
         self._started = time.monotonic()
 
     def report(self, done: float, description: str) -> None:
-        """Say how much of the work is ``done`` (0 to 1) and what comes next."""
+        """Report the part of the work that is ``done`` (0 to 1), and the next work."""
         if not self._duration:
             self._job.set_progress(100 * done, description)
             return
@@ -42,23 +42,23 @@ class Pace:
             self._job.set_progress(100 * self._step / self._steps, description)
 
     def _wait(self) -> bool:
-        """Until the next step's time; false when a stop was asked meanwhile."""
+        """Wait for the time of the next step; false if a stop was requested meanwhile."""
         due = self._started + self._duration * (self._step + 1) / self._steps
         while not self._job.stopping:
             remaining = due - time.monotonic()
             if remaining <= 0:
                 return True
-            time.sleep(min(_LOOK, remaining))
+            time.sleep(min(_INTERVAL, remaining))
         return False
 
 
-def read_pace(job: Job, given: Mapping[str, object]) -> Pace:
-    """The pace that ``duration`` and ``steps`` ask for; other names are left out, and logged."""
-    unknown = sorted(set(given) - {"duration", "steps"})
+def read_pace(job: Job, parameters: Mapping[str, object]) -> Pace:
+    """The pace with the given ``duration`` and ``steps``; other parameters are logged only."""
+    unknown = sorted(set(parameters) - {"duration", "steps"})
     if unknown:
         job.log(f"parameters without a meaning here: {', '.join(unknown)}")
-    duration = _number(given, "duration", 0.0)
-    steps = _number(given, "steps", DEFAULT_STEPS)
+    duration = _number(parameters, "duration", 0.0)
+    steps = _number(parameters, "steps", DEFAULT_STEPS)
     if not 0 <= duration < math.inf:
         raise WrongValueError(name="duration", value=duration, reason="it is seconds, 0 or more")
     if not 1 <= steps <= MOST_STEPS or steps != int(steps):
@@ -67,8 +67,8 @@ def read_pace(job: Job, given: Mapping[str, object]) -> Pace:
     return Pace(job, duration, int(steps))
 
 
-def _number(given: Mapping[str, object], name: str, default: float) -> float:
-    value: Any = given.get(name)
+def _number(parameters: Mapping[str, object], name: str, default: float) -> float:
+    value: Any = parameters.get(name)
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, (int, float)):

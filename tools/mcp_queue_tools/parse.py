@@ -1,4 +1,4 @@
-"""One Python file → what the map keeps of it, in one walk over its syntax tree."""
+"""The facts about one Python file for the map, from one walk over its syntax tree."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DOC_LIMIT = 200  # characters kept of a docstring's first line
+DOC_LIMIT = 200  # characters stored of a docstring's first line
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_KEPT = frozenset({ast.ClassDef, *_FUNCTIONS, ast.Import, ast.ImportFrom})
+_RECORDED = frozenset({ast.ClassDef, *_FUNCTIONS, ast.Import, ast.ImportFrom})
 _BRANCHES = frozenset(
     {
         *(ast.If, ast.For, ast.AsyncFor, ast.While, ast.IfExp, ast.BoolOp),
@@ -48,9 +48,9 @@ class Import(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a file; with a ``problem`` there are no text, symbols and imports.
+    """The facts about a file; with a ``problem`` there are no text, symbols and imports.
 
-    What is no Python may be anything, a secret too, so its text is not kept.
+    A file that is not Python may contain anything, also secrets, so its text is not stored.
     """
 
     text: str
@@ -61,7 +61,7 @@ class Facts(NamedTuple):
 
 
 class _Scope(NamedTuple):
-    """What is directly in a module, class or function, not in the definitions inside it."""
+    """The direct content of a module, class or function, without that of inner definitions."""
 
     definitions: list[Any]
     imports: list[Any]
@@ -103,7 +103,7 @@ def _collect(tree: ast.Module, module: str, package: str, text: str, lines: int)
 
 
 def _scope(start: Any) -> _Scope:
-    """One walk, with a stack of its own: deep expressions do not exhaust Python's."""
+    """Walk over a definition with an explicit stack, since deep expressions exceed Python's."""
     definitions: list[Any] = []
     imports: list[Any] = []
     branches = 0
@@ -111,7 +111,7 @@ def _scope(start: Any) -> _Scope:
     node = start
     while True:
         kind = node.__class__
-        if kind in _KEPT and node is not start:
+        if kind in _RECORDED and node is not start:
             (imports if kind is ast.Import or kind is ast.ImportFrom else definitions).append(node)
         else:
             if kind in _BRANCHES:
@@ -163,7 +163,7 @@ def _imports(nodes: Iterable[Any], package: str) -> Iterable[Import]:
 
 
 def _absolute(module: str, level: int, package: str) -> str:
-    """The imported module's full name; one that leads out of the known packages keeps its dots."""
+    """The full name of the imported module; a name outside of the known packages keeps its dots."""
     if not level:
         return module
     parts = package.split(".") if package else []
@@ -197,12 +197,12 @@ def _expression(node: Any) -> str:
 
 
 def _clean(text: str) -> str:
-    """Text that UTF-8 can carry: a literal may hold half a surrogate pair."""
+    """Text that can be encoded in UTF-8; a literal may contain half a surrogate pair."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _decode(data: bytes) -> str:
-    """The text with ``\\n`` at line ends, as Python's own parser counts lines."""
+    """The text with ``\\n`` at line ends, so that lines are counted as by Python's parser."""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding, "replace")
@@ -212,7 +212,7 @@ def _decode(data: bytes) -> str:
 
 
 def _children() -> dict[type, tuple[str, ...]]:
-    """For each kind of node the fields that may hold nodes."""
+    """The fields of each kind of node that may contain nodes."""
     kinds = [kind for kind in vars(ast).values() if isinstance(kind, type)]
     nodes = [kind for kind in kinds if issubclass(kind, ast.AST) and not issubclass(kind, _LEAVES)]
     fields = {kind: tuple(name for name in kind._fields if name not in _NO_NODES) for kind in nodes}

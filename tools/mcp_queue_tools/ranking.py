@@ -1,4 +1,4 @@
-"""How well a name answers a query. Pure: the same rules for every search."""
+"""Ranking of names for a query, with the same rules for every search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXACT, SAME_LETTERS, SAME_WORDS, PREFIX, WORD_PARTS, INSIDE = range(6)
 
 
 class Query(NamedTuple):
-    """A query for a name; ``owner`` is what stands before its last dot."""
+    """A query for a name; ``owner`` is the part before its last dot."""
 
     name: str
     owner: str
@@ -22,12 +22,13 @@ class Query(NamedTuple):
 
     @property
     def compact(self) -> str:
-        """The words without anything between them."""
+        """The words joined together."""
         return "".join(self.words)
 
 
 def read_query(text: str) -> Query:
-    """``BaseModel``, ``base model``, ``BM``, ``main.BaseModel``, ``pydantic/main.py``, ``f()``."""
+    """The query in a text like ``BaseModel``, ``base model``, ``BM``, ``main.BaseModel``,
+    ``pydantic/main.py`` or ``f()``."""
     plain = unicodedata.normalize("NFKC", text.strip()).removesuffix("()")
     if plain.endswith(".py"):
         plain = plain[:-3].replace("/", ".").replace("\\", ".").removesuffix(".__init__")
@@ -36,7 +37,7 @@ def read_query(text: str) -> Query:
 
 
 def rank(name: str, query: Query) -> int | None:
-    """0 is best, None is no match; see the constants above for the steps."""
+    """The rank of a name, one of the constants above: 0 is best; None is no match."""
     if not query.name:
         return None
     if name == query.name:
@@ -56,19 +57,19 @@ def rank(name: str, query: Query) -> int | None:
 
 
 def rank_import(module: str, name: str, query: Query) -> int | None:
-    """The same for ``import module`` or ``from module import name``."""
+    """The rank of ``import module`` or ``from module import name``."""
     target = f"{module}.{name}" if name else module
-    asked = f"{query.owner}.{query.name}" if query.owner else query.name
-    if asked in (module, target):
+    wanted = f"{query.owner}.{query.name}" if query.owner else query.name
+    if wanted in (module, target):
         return EXACT
-    dotted, part = f".{target}.".lower(), f".{asked}.".lower()
+    dotted, part = f".{target}.".lower(), f".{wanted}.".lower()
     if not query.name:
         return None
     if dotted.startswith(part):
         return PREFIX
     if part in dotted:
         return WORD_PARTS
-    return INSIDE if asked.lower() in target.lower() else None
+    return INSIDE if wanted.lower() in target.lower() else None
 
 
 def words_of(name: str) -> list[str]:
@@ -77,7 +78,7 @@ def words_of(name: str) -> list[str]:
 
 
 def fold(name: str) -> str:
-    """The name's letters alone, in lower case."""
+    """The name in lower case, without underscores."""
     return name.lower().replace("_", "")
 
 
@@ -87,7 +88,7 @@ def initials(name: str) -> str:
 
 
 def _in_words(words: list[str], query: Query) -> bool:
-    """Whether each word of the query begins a word of the name, in the same order."""
+    """Whether the words of the query are beginnings of words of the name, in the same order."""
     remaining = iter(words)
     return all(any(word.startswith(part) for word in remaining) for part in query.words)
 

@@ -1,4 +1,4 @@
-"""The maps that a search looks into, each opened for one search only."""
+"""The maps for a search. Each search opens them anew."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ReadableMap:
-    """One map as it is at this moment; ``prefix`` limits it to a folder of the project."""
+    """One map at one moment; ``prefix`` limits it to a folder of the project."""
 
     def __init__(self, database: sqlite3.Connection, project: tuple[bytes, float, int]) -> None:
         root, self.analyzed_at, complete = project
@@ -37,7 +37,7 @@ class ReadableMap:
         return found[0][0] if found else ""
 
     def place(self, file_id: int, path: str, line: int) -> dict[str, object]:
-        """Where a hit is, and whether the file has changed since."""
+        """The place of a hit, and whether the file has changed since the analysis."""
         full = str(self.root / path)
         place: dict[str, object] = {"file": path, "line": line, "path": printable(full)}
         if self._is_stale(file_id, path):
@@ -83,15 +83,15 @@ def _open_one(stack: ExitStack, root_dir: str) -> list[ReadableMap]:
 
 
 def _open_all(stack: ExitStack) -> list[ReadableMap]:
-    opened = [_open(stack, path) for path in maps.folder().glob("*.db")]
-    found = [each for each in opened if each and each.root.is_dir()]
-    if not found:
+    all_maps = [_open(stack, path) for path in maps.folder().glob("*.db")]
+    current = [each for each in all_maps if each and each.root.is_dir()]
+    if not current:
         raise NotAnalyzedError(project="any project", root_dir="the project's folder")
-    return sorted(found, key=lambda each: each.analyzed_at, reverse=True)
+    return sorted(current, key=lambda each: each.analyzed_at, reverse=True)
 
 
 def _open(stack: ExitStack, path: Path) -> ReadableMap | None:
-    """The map as of now, or None if there is none (or none of this version, or not yet)."""
+    """The map at this moment; None if it is missing, of another version, or not yet complete."""
     database = maps.open_for_reading(path) if path.exists() else None
     if database is None:
         return None

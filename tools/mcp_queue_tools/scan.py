@@ -1,4 +1,4 @@
-"""Which Python files belong to a project, and the names under which they are imported."""
+"""Find the Python files of a project, and the names under which they are imported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Problem(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a scan found; ``complete`` is false when it was stopped."""
+    """The result of a scan; ``complete`` is false if it was stopped."""
 
     files: list[SourceFile]
     problems: list[Problem]
@@ -62,9 +62,9 @@ def find_root(root_dir: str) -> Path:
 def scan(root: Path, stopping: Callable[[], bool]) -> Listing:
     """All Python files below ``root``, sorted by path.
 
-    Skipped are hidden folders, caches, virtual environments and installed packages below the
-    root (the root itself may lie in one), and links to folders: what they lead to is either in
-    the project, and found there, or not part of it. Links that lead out of it are problems.
+    Hidden folders, caches, virtual environments and installed packages below the root are skipped
+    (the root itself may be in one). Links to folders are skipped, too: their targets are either in
+    the project and found there, or not part of it. Links that lead out of it are problems.
     """
     files: list[SourceFile] = []
     problems: list[Problem] = []
@@ -75,9 +75,9 @@ def scan(root: Path, stopping: Callable[[], bool]) -> Listing:
             return Listing(files, problems, complete=False)
         prefix, package = folders.pop()
         try:
-            with _opened(root, prefix, seen) as listing:
-                found, inner = _scan_folder(root, listing, prefix, package, problems)
-                files += found
+            with _entries(root, prefix, seen) as entries:
+                sources, inner = _scan_folder(root, entries, prefix, package, problems)
+                files += sources
                 folders += inner
         except (OSError, PathRefusedError) as error:
             problems.append(Problem(printable(prefix or "."), reason_of(error)))
@@ -85,7 +85,7 @@ def scan(root: Path, stopping: Callable[[], bool]) -> Listing:
 
 
 def printable(path: str) -> str:
-    """The path as text that JSON can carry, whatever bytes the file system holds."""
+    """The path as text that is valid in JSON; a file system may have any bytes."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 
@@ -97,17 +97,17 @@ def reason_of(error: OSError | PathRefusedError) -> str:
 
 
 @contextmanager
-def _opened(
+def _entries(
     root: Path, prefix: str, seen: set[tuple[int, int]]
 ) -> Generator[list[os.DirEntry[str]]]:
-    """The entries of a folder, none if it was scanned before (a mount can make a loop)."""
+    """The entries of a folder; none if it was scanned before (mounts can form a loop)."""
     if not paths.RELATIVE:
         folder = paths.inside(root, prefix)
         with os.scandir(folder) as entries:
             yield list(entries) if _is_new(folder.stat(), seen) else []
         return
     descriptor = paths.open_folder_inside(root, prefix)
-    try:  # the entries are looked at through the descriptor, not by their paths
+    try:  # the entries are read through the descriptor, not by their paths
         with os.scandir(descriptor) as entries:
             yield list(entries) if _is_new(os.fstat(descriptor), seen) else []
     finally:
@@ -116,19 +116,19 @@ def _opened(
 
 def _scan_folder(
     root: Path,
-    listing: list[os.DirEntry[str]],
+    entries: list[os.DirEntry[str]],
     prefix: str,
     package: str,
     problems: list[Problem],
 ) -> tuple[list[SourceFile], list[tuple[str, str]]]:
-    entries = {entry.name: entry for entry in listing}
-    if prefix and VENV_MARK in entries:
+    by_name = {entry.name: entry for entry in entries}
+    if prefix and VENV_MARK in by_name:
         return [], []
     if prefix:
-        package = _join(package, prefix.rstrip("/").rpartition("/")[2]) if INIT in entries else ""
+        package = _join(package, prefix.rstrip("/").rpartition("/")[2]) if INIT in by_name else ""
     files: list[SourceFile] = []
     inner: list[tuple[str, str]] = []
-    for name, entry in entries.items():
+    for name, entry in by_name.items():
         path = prefix + name
         if _is_wanted_folder(entry):
             if not _is_link(entry):
@@ -150,7 +150,7 @@ def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:
-    """A link, or on Windows a junction."""
+    """Whether it is a link, or on Windows a junction."""
     junction = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
     tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
     return entry.is_symlink() or tag == junction
@@ -167,7 +167,7 @@ def _leads_out(root: Path, path: str) -> Problem | None:
 def _source_file(
     root: Path, entry: os.DirEntry[str], path: str, package: str, problems: list[Problem]
 ) -> Iterator[SourceFile]:
-    """The file, or nothing (and perhaps a problem) where there is none to read."""
+    """The file; nothing, and perhaps a problem, if it cannot be read."""
     try:
         status = entry.stat()
         if entry.is_dir():
@@ -188,7 +188,7 @@ def _source_file(
 
 
 def _package_of(root: Path) -> str:
-    """The dotted name of the root if it is a package, perhaps inside others, else nothing."""
+    """The dotted name of the root if it is a package, with its outer packages; else empty."""
     names: list[str] = []
     folder = root
     while folder.name and (folder / INIT).is_file():

@@ -1,7 +1,7 @@
-"""``run_shell``: any shell command as a job. Off unless the person at the machine turns it on.
+"""``run_shell``: any shell command as a job. It is off by default.
 
-It is no part of the commands that come with the package: a server has it only when it is started
-with ``--commands mcp_queue_tools.shell``, or with that module in its configuration.
+The package does not register it with its other commands. A server has it only if it is started with
+``--commands mcp_queue_tools.shell``, or with that module in its configuration.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `run_shell` does: one shell, its output to the job's logs, its end."""
+"""The work of `run_shell`: run a shell, copy its output to the job's logs, end it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mcp_queue import Job
 from mcp_queue_tools.errors import ShellTimeoutError, WrongValueError
 
 SHOWN = 8 * 1024  # bytes of each stream's end that the result shows
-LOOK = 0.1  # seconds between two looks whether it is to end
-GRACE = 1.0  # seconds from the request to end to the kill; what a job gets is longer
-DRAIN = 1.0  # seconds for what is left in the pipes, which a daemon may hold open
+INTERVAL = 0.1  # seconds between two checks whether a stop was requested
+GRACE = 1.0  # seconds between SIGTERM and SIGKILL; shorter than the time that a job has
+DRAIN = 1.0  # seconds to read the rest of the pipes, which a daemon may keep open
 
 
 def run(command: str, cwd: str | None, timeout: float | None, job: Job) -> dict[str, object]:
-    """The exit code, or the signal that ended it, and the end of both streams.
+    """The exit code or the signal of the shell, and the end of both its streams.
 
-    Raises WrongValueError for a folder that is none and ShellTimeoutError.
+    Raises WrongValueError for wrong arguments, and ShellTimeoutError.
     """
     if timeout is not None and not 0 < timeout < float("inf"):
         raise WrongValueError(name="timeout", value=timeout, reason="it is a number of seconds")
@@ -38,25 +38,25 @@ def run(command: str, cwd: str | None, timeout: float | None, job: Job) -> dict[
         stderr=subprocess.PIPE,
         start_new_session=sys.platform != "win32",
     )
-    ends = [_End(process.stdout, 1), _End(process.stderr, 2)]
+    stdout, stderr = _StreamCopy(process.stdout, 1), _StreamCopy(process.stderr, 2)
     timed_out = _wait(process, timeout, job)
-    for end in ends:
-        end.thread.join(DRAIN)
+    for copy in (stdout, stderr):
+        copy.thread.join(DRAIN)
     if timed_out:
-        raise ShellTimeoutError(timeout=timeout, shown=ends[1].text[-500:] or ends[0].text[-500:])
+        raise ShellTimeoutError(timeout=timeout, shown=stderr.text[-500:] or stdout.text[-500:])
     code = process.returncode
     result: dict[str, object] = {"exit_code": code}
     if code < 0:
         result = {"exit_code": None, "signal": signal.Signals(-code).name}
-    return {**result, "stdout": ends[0].text, "stderr": ends[1].text}
+    return {**result, "stdout": stdout.text, "stderr": stderr.text}
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float | None, job: Job) -> bool:
-    """Wait for its end, or end it when the time is up or a stop was asked; whether time was up."""
+    """Wait for the end of the process; end it after the timeout or a stop. Whether it timed out."""
     deadline = float("inf") if timeout is None else time.monotonic() + timeout
     while True:
         try:
-            process.wait(min(LOOK, max(0.0, deadline - time.monotonic())))
+            process.wait(min(INTERVAL, max(0.0, deadline - time.monotonic())))
         except subprocess.TimeoutExpired:
             late = time.monotonic() >= deadline
             if late or job.stopping:
@@ -82,27 +82,27 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-class _End:
-    """Hands a stream on to the job's log, and keeps its end."""
+class _StreamCopy:
+    """Copies a stream to the job's log, and stores the end of the stream."""
 
     def __init__(self, pipe: IO[bytes] | None, log: int) -> None:
         assert pipe is not None
         self._pipe = pipe
         self._log = log
-        self._kept = b""
+        self._end = b""
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     @property
     def text(self) -> str:
         """The last `SHOWN` bytes as text."""
-        return self._kept.decode("utf-8", "replace")
+        return self._end.decode("utf-8", "replace")
 
     def _run(self) -> None:
         while block := os.read(self._pipe.fileno(), 1 << 16):
-            self._kept = (self._kept + block)[-SHOWN:]
+            self._end = (self._end + block)[-SHOWN:]
             try:
                 with open(self._log, "wb", buffering=0, closefd=False) as log:
                     log.write(block)
             except OSError:
-                pass  # a full disk ends no command
+                pass  # a full disk does not end the command

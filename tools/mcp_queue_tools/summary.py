@@ -1,4 +1,4 @@
-"""What a map says of its project as a whole."""
+"""The summary of a project, from its map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODULES = "FROM files WHERE problem IS NULL"
 
 
 def summarize(database: sqlite3.Connection, scan_problems: list[Problem]) -> dict[str, object]:
-    """Totals, top lists and problems, all of one moment; JSON values only."""
+    """Totals, top lists and problems from one snapshot of the map; JSON values only."""
     database.execute("BEGIN")
     try:
         return {
@@ -80,9 +80,9 @@ def _problems(database: sqlite3.Connection, scan_problems: list[Problem]) -> dic
     rows = database.execute(
         "SELECT path, problem FROM files WHERE problem IS NOT NULL ORDER BY path"
     ).fetchall()
-    everything = sorted([*rows, *scan_problems])
-    shown = everything[:SHOWN_PROBLEMS]
+    problems = sorted([*rows, *scan_problems])
+    shown = problems[:SHOWN_PROBLEMS]
     return {
         "problems": [{"path": path, "reason": reason} for path, reason in shown],
-        "problem_count": len(everything),
+        "problem_count": len(problems),
     }

@@ -1,10 +1,10 @@
-"""The modules of files that are loaded by their path, under names that any process can import.
+"""Modules that are loaded from files by path, under names that any process can import.
 
 ``/home/me/tools.py`` becomes ``mcp_queue.files.tools_1f2e3d4c``. A process that a command starts
-(``multiprocessing`` by spawn or forkserver, ``ProcessPoolExecutor``, joblib) is handed the module
-search path and names of modules, no more. Importing such a name imports this package, whose finder
-looks through the folders of the search path for the file that has it: nothing else has to be handed
-on. Standard library only, and next to nothing at import.
+(``multiprocessing`` by spawn or forkserver, ``ProcessPoolExecutor``, joblib) gets only the module
+search path and names of modules. Importing such a name imports this package, and its finder
+searches the folders of the search path for the file with this name. So the process needs no other
+information. Standard library only, with few imports at the start.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 
 
 def load(path: str) -> ModuleType:
-    """The module of the file at this absolute path, run at the first call.
+    """The module of the file at this absolute path; the first call executes it.
 
-    A file that belongs to a package, and says so by importing from it, is the package's module;
-    raises ImportError if another package of that name is found first. Raises whatever the file
-    raises.
+    A file in a package that imports from that package is loaded as a module of the package. Raises
+    ImportError if another package of that name is found first, and every exception of the file.
     """
     folder = os.path.dirname(path)
     if os.path.isfile(os.path.join(folder, "__init__.py")):
@@ -43,7 +42,7 @@ def load(path: str) -> ModuleType:
 
 
 def name_of(path: str) -> str:
-    """The module's name of a file that stands alone."""
+    """The module name of a file that is in no package."""
     from binascii import crc32
 
     return f"{__name__}.{_stem(path)}_{crc32(os.fsencode(path)):08x}"
@@ -51,7 +50,7 @@ def name_of(path: str) -> str:
 
 def _stem(path: str) -> str:
     stem = os.path.splitext(os.path.basename(path))[0]
-    # Old forms of pickle write no name that is not ASCII.
+    # Old pickle protocols support only ASCII names.
     return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stem)
 
 
@@ -59,12 +58,12 @@ _known: dict[str, str] = {}
 
 
 class _Finder:
-    """Finds the file of a name that `name_of` gives."""
+    """Finds the file of a name made by `name_of`."""
 
     def find_spec(
         self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Of a module that stands in this package; None for all others."""
+        """The spec of a module of this package; None for all others."""
         if not name.startswith(__name__ + "."):
             return None
         path = _known.get(name) or _search(name)
@@ -80,7 +79,7 @@ class _Finder:
 
 def _search(name: str) -> str | None:
     stem = name.removeprefix(__name__ + ".").rpartition("_")[0]
-    for folder in reversed(sys.path):  # those of authors come last
+    for folder in reversed(sys.path):  # the folders of authors are at the end
         for path in _files_called(stem, folder):
             if name_of(path) == name and os.path.isfile(path):
                 return path

@@ -1,4 +1,4 @@
-"""Files that are modules of a package: loaded as such, so that they can import from it."""
+"""Files in a package: they are loaded as its modules, so that they can import from it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def home_of(path: str) -> tuple[str, str] | None:
-    """The folder that the file's package stands in, and the module's name in full.
+    """The folder that contains the file's package, and the full name of the module.
 
-    ``__init__.py`` stands beside the file. None if it imports nothing from its package.
+    The file has an ``__init__.py`` beside it. None if it imports nothing from its package.
     """
     folder, file = os.path.split(path)
     stem, ending = os.path.splitext(file)
@@ -36,7 +36,10 @@ def _imports_from(package: str, path: str) -> bool:
 
 
 def load(path: str, folder: str, name: str) -> ModuleType:
-    """The module ``name`` of the package in ``folder``. Raises ImportError if it is another."""
+    """The module ``name`` of the package in ``folder``.
+
+    Raises ImportError if the name belongs to another file.
+    """
     search_path.append(folder)
     package = name.partition(".")[0]
     _expect(os.path.join(folder, package, "__init__.py"), package, _file_of(package))
@@ -47,12 +50,12 @@ def load(path: str, folder: str, name: str) -> ModuleType:
 
 
 def _file_of(package: str) -> str | None:
-    """Where a package is found, without running it."""
+    """The file of a package, found without executing the package."""
     from importlib.util import find_spec
 
     try:
         spec = find_spec(package)
-    except ValueError:  # it is imported already, in an unusual way
+    except ValueError:  # it is already imported, but has no spec
         return getattr(sys.modules[package], "__file__", None)
     return spec.origin if spec is not None else None
 

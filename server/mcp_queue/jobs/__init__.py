@@ -1,1 +1,1 @@
-"""Where the processes meet: job records, the registry, run folders, events and bells."""
+"""The data that all processes share: job records, the registry, run folders, events and bells."""

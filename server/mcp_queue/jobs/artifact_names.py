@@ -1,11 +1,11 @@
-"""What an artifact may be called, and how its file is called, which the name has no part in."""
+"""Names of artifacts, and names of their files. A file name does not depend on the artifact's."""
 
 from __future__ import annotations
 
 import os
 
 NAME_LIMIT = 128  # characters
-MOST = 1000  # artifacts of a job, contents of its result included
+MOST = 1000  # artifacts of a job, including the contents of its result
 WINDOWS = os.name == "nt"
 _FILE = frozenset("0123456789abcdef")
 _FILE_LENGTH = 16
@@ -14,7 +14,8 @@ _FILE_LENGTH = 16
 def fault_of(name: object, *, windows: bool = WINDOWS) -> str | None:
     """Why ``name`` cannot be an artifact's name; None if it can.
 
-    On Windows it is no path of Windows either, though no file of ours has it: others save it so.
+    On Windows it must not be a Windows path either. No file of ours has this name, but clients may
+    save the artifact under it.
     """
     if not isinstance(name, str):
         return f"a name is a text, got {name!r:.80}"
@@ -32,10 +33,10 @@ def fault_of(name: object, *, windows: bool = WINDOWS) -> str | None:
 
 
 def new_file() -> str:
-    """A new name of a file in the folder of artifacts."""
+    """A new file name for the folder of artifacts."""
     return os.urandom(_FILE_LENGTH // 2).hex()
 
 
 def is_file(name: object) -> bool:
-    """Whether `new_file` could have made it."""
+    """Whether the name has the form of `new_file`."""
     return isinstance(name, str) and len(name) == _FILE_LENGTH and _FILE.issuperset(name)

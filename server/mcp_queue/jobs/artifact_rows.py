@@ -1,7 +1,8 @@
-"""Artifacts in the registry: what runs tell of them, and what readers find.
+"""Artifacts in the registry: runs report them, and readers find them.
 
-A row names a file of the run's folder that was whole before the row was written; another artifact
-under the same name is another file, so a reader sees the one or the other, never a mixture.
+A row names a file in the run's folder, and the file was complete before the row was written.
+Another artifact with the same name has another file, so a reader gets one or the other, never a
+mixture.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
 KINDS = frozenset({"file", "image", "audio", "link"})
-TEXT_LIMIT = 4096  # characters of a title, a description, a media type, an address
+TEXT_LIMIT = 4096  # characters of a title, a description, a media type, a URI
 
 _COLUMNS = "name, kind, place, mime_type, title, description, uri, file, size"
 
@@ -27,27 +28,27 @@ class ArtifactRow(NamedTuple):
     name: str
     kind: str
     place: int | None
-    """Where it stands among the contents of the job's result; None for other artifacts."""
+    """The position among the contents of the job's result; None for other artifacts."""
     mime_type: str | None
     title: str | None
     description: str | None
     uri: str | None
-    """Of a link, which has neither file nor size."""
+    """The target of a link; a link has no file and no size."""
     file: str | None
     size: int | None
 
 
 def record(registry: Registry, run_id: str, events: Iterable[dict[str, Any]]) -> list[str]:
-    """Store what a run told, inside a transaction; the files that nothing needs any more.
+    """Store the artifacts that a run reports, inside a transaction.
 
-    What a run that has ended tells is not stored.
+    Returns the files that are no longer needed. Reports of a run that has ended are ignored.
     """
     rows = [row for event in events if (row := _from_event(event)) is not None]
     if not rows or not registry.value(
         "SELECT 1 FROM jobs WHERE run_id = ? AND status = 'running'", (run_id,)
     ):
         return []
-    seen = {row.file for row in (*of_run(registry, run_id), *rows)}
+    known = {row.file for row in (*of_run(registry, run_id), *rows)}
     for row in rows:
         registry.execute(
             f"INSERT OR REPLACE INTO artifacts (run_id, {_COLUMNS})"
@@ -57,17 +58,17 @@ def record(registry: Registry, run_id: str, events: Iterable[dict[str, Any]]) ->
                 row.uri, row.file, row.size,
             ),
         )  # fmt: skip
-    left = {row.file for row in of_run(registry, run_id)}
+    needed = {row.file for row in of_run(registry, run_id)}
     registry.execute(
         "UPDATE jobs SET artifacts = (SELECT count(*) FROM artifacts a WHERE a.run_id = ?1)"
         " WHERE run_id = ?1",
         (run_id,),
     )
-    return [file for file in seen - left if file is not None]
+    return [file for file in known - needed if file is not None]
 
 
 def of_run(registry: Registry, run_id: str) -> list[ArtifactRow]:
-    """All artifacts of a run, in the order of keeping."""
+    """All artifacts of a run, in the order in which they were stored."""
     rows = registry.rows(
         f"SELECT {_COLUMNS} FROM artifacts WHERE run_id = ? ORDER BY id", (run_id,)
     )
@@ -75,7 +76,7 @@ def of_run(registry: Registry, run_id: str) -> list[ArtifactRow]:
 
 
 def find(registry: Registry, run_id: str, name: str) -> ArtifactRow | None:
-    """The artifact of this name that has a file; None if there is none."""
+    """The artifact with this name, if it has a file; None otherwise."""
     rows = registry.rows(
         f"SELECT {_COLUMNS} FROM artifacts WHERE run_id = ? AND name = ? AND kind <> 'link'",
         (run_id, name),
@@ -84,7 +85,7 @@ def find(registry: Registry, run_id: str, name: str) -> ArtifactRow | None:
 
 
 def _from_event(event: dict[str, Any]) -> ArtifactRow | None:
-    """What an event tells; None for one that a run has forged."""
+    """The row of an event; None if the event is not valid, because a run has forged it."""
     kind, place, size = event.get("kind"), event.get("place"), event.get("size")
     name, file, uri = event.get("name"), event.get("file"), _text(event.get("uri"))
     if artifact_names.fault_of(name) is not None or kind not in KINDS:

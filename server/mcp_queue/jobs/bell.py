@@ -1,11 +1,11 @@
-"""Bells: wake another process. What changed is read from the registry and from runs' folders.
+"""Bells: they wake another process, which then reads changes in the registry and in runs' folders.
 
-A bell is a fifo that its owner reads; a full one means already rung, one without a reader is
-stale. Where there are no fifos it is a datagram to a port on loopback, the port standing in
-the bell's file. A lost or forged ring costs at most one look.
+A bell is a fifo that its owner reads. A full fifo means that it was already rung; a fifo without a
+reader is stale. On systems without fifos, a ring is a datagram to a loopback port, and the bell's
+file contains the port. A lost or forged ring costs at most one look.
 
-A ring may name what changed, so that its owner need not look at all. The name is a hint: a ring
-without a name, as older versions ring, means that anything may have changed.
+A ring may name what changed, so that its owner need not look at everything. The name is a hint. A
+ring without a name, as older versions ring, means that anything may have changed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ SURE = 512 - LONGEST_NAME - 1
 
 
 class Bell:
-    """The owner's end: wait until ``fileno()`` is readable, then ``hush`` and look.
+    """The owner's end: wait until ``fileno()`` is readable, call ``hush``, then read the registry.
 
-    Making it takes over a bell of that name that a dead owner left.
+    A bell with this path that a dead owner left is reused.
     """
 
     def __init__(self, path: str) -> None:
@@ -40,18 +40,18 @@ class Bell:
         else:
             _make_fifo(path)
             self._reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            # A writer of our own keeps the fifo from reading as ended between two rings.
+            # With our own writer, the fifo does not read as ended between two rings.
             self._writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when the bell is rung."""
+        """The descriptor that is readable when the bell was rung."""
         return self._socket.fileno() if sys.platform == "win32" else self._reader
 
     def hush(self) -> frozenset[str] | None:
-        """Take all rings so far; look after that, so that no later ring is missed.
+        """Take all rings so far. Look only after that, so that no later ring is missed.
 
-        Gives the names of what changed; None when a name is missing, so that all is to be looked
-        at. Anybody who can ring can give any name.
+        Returns the names of what changed; None if a name is missing, which means that everything
+        must be looked at. Any process that can ring can send any name.
         """
         data = b""
         try:
@@ -69,7 +69,7 @@ class Bell:
         return names_in(data)
 
     def close(self, *, remove: bool = True) -> None:
-        """Close the bell and, unless another may own it by now, remove its file."""
+        """Close the bell. ``remove``: also remove its file, unless another process may own it."""
         if sys.platform == "win32":
             self._socket.close()
         else:
@@ -102,7 +102,7 @@ def _make_fifo(path: str) -> None:
 
 
 def _open_fifo(path: str) -> int:
-    """To write; whatever else has its name is never written to. Raises `OSError`."""
+    """Open a fifo for writing. Raises `OSError`, also if the path is something else."""
     assert sys.platform != "win32"
     descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
@@ -112,9 +112,10 @@ def _open_fifo(path: str) -> int:
 
 
 def is_heard(path: str) -> bool:
-    """Whether somebody owns the bell at ``path``; it is not rung.
+    """Whether a process owns the bell at ``path``; this does not ring it.
 
-    Always where no fifos are, and when that cannot be told now, for want of descriptors say.
+    Also True on systems without fifos, and if it cannot be found out, for example because no
+    descriptor is free.
     """
     if sys.platform == "win32":
         return True
@@ -126,9 +127,9 @@ def is_heard(path: str) -> bool:
 
 
 def ring(path: str, name: str = "") -> bool:
-    """Ring the bell at ``path`` without ever blocking; False when nobody owns it.
+    """Ring the bell at ``path``; never blocks. False if no process owns it.
 
-    ``name``: what changed, an id of a run or `REGISTRY`; without it, anything may have.
+    ``name``: what changed, an id of a run or `REGISTRY`; without it, anything may have changed.
     """
     data = f"{name}\n".encode() if 0 < len(name) <= LONGEST_NAME else b"!"
     try:
@@ -137,8 +138,8 @@ def ring(path: str, name: str = "") -> bool:
 
             with open(path, encoding="ascii") as file:
                 port = int(file.read())
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
-                caller.sendto(data, ("127.0.0.1", port))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.sendto(data, ("127.0.0.1", port))
             return True
         descriptor = _open_fifo(path)
         try:

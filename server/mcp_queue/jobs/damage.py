@@ -1,12 +1,12 @@
-"""A damaged registry is kept aside, with the files of its runs, and a new one begins.
+"""Moves a damaged registry aside, with the files of its runs, so that a new one can be made.
 
-A server does so as it starts, and only when a second look under the supervisor's lock finds the
-damage too, the file is one of ours, and nothing of it lives: no supervisor, no server, no run.
-What an error of the disk or a lock prevents from being read is not damaged.
+A server does this when it starts. The conditions: a second check under the supervisor's lock finds
+the damage too, the file is a registry of ours, and no supervisor, server or run of it is alive. A
+registry that cannot be read because of a disk error or a lock is not damaged.
 
-The damaged file's new name takes one rename; its write-ahead log is copied before, and SQLite
-removes the old one when it makes the new file. So a death at any moment leaves either the damaged
-registry in its place or the whole of it aside.
+The damaged file gets its new name by one rename. Its write-ahead log is copied before; SQLite
+removes the original log when it makes the new registry. So if the process dies, the damaged
+registry is either still in its place or completely moved.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INFIX = ".damaged-"
-LOCK_PATIENCE = 3.0  # seconds for a supervisor with nothing to do to leave
+LOCK_PATIENCE = 3.0  # seconds for an idle supervisor to exit
 LOCK_RETRY = 0.02  # seconds
-DAMAGES = {apsw.SQLITE_CORRUPT, apsw.SQLITE_NOTADB}  # not, say, an error of the disk
+DAMAGES = {apsw.SQLITE_CORRUPT, apsw.SQLITE_NOTADB}  # other codes are no damage, as disk errors
 
 NOTICE = (
     "The registry %s was damaged (%s). It is kept as %s, with the logs and results of its runs in "
@@ -48,10 +48,10 @@ log = logging.getLogger(__name__)
 
 
 def open_or_begin_anew(path: str) -> Registry:
-    """Open a registry; one of ours that is damaged is kept aside first.
+    """Open a registry; move a damaged registry of ours aside first.
 
-    The errors of `Registry`; `RegistryDamagedError` when it cannot be kept aside now, and nothing
-    is changed then.
+    Raises the errors of `Registry`, and `RegistryDamagedError` if the registry cannot be moved now;
+    then nothing is changed.
     """
     if not os.path.exists(RegistryFolder(path).damaged):
         try:
@@ -64,18 +64,18 @@ def open_or_begin_anew(path: str) -> Registry:
     except RegistryError as error:
         refusal = error
     try:
-        # What is damaged only in part, and in use, still serves where it can.
+        # A registry in use that is only partly damaged can still serve for the rest.
         return Registry(path)
     except RegistryDamagedError as error:
         raise (refusal or error) from None
 
 
 def set_aside(path: str) -> str | None:
-    """Give a damaged registry another name, which is answered; None when it proves sound."""
+    """Move a damaged registry aside and return its new path; None if it is not damaged."""
     folder = RegistryFolder(path)
     damage = _damage(path)
     if damage is None:
-        _forget(folder)
+        _remove_report(folder)
         return None
     lock = FileLock(folder.lock)
     try:
@@ -87,7 +87,7 @@ def set_aside(path: str) -> str | None:
             _check_unused(path, folder, damage)
             aside = _move(path, folder)
             log.warning(NOTICE, path, damage, aside)
-        _forget(folder)
+        _remove_report(folder)
     except OSError as error:
         raise _refusal(
             path, f"{damage}; it cannot be kept aside: {error.strerror}", "Move it aside by hand."
@@ -98,55 +98,55 @@ def set_aside(path: str) -> str | None:
 
 
 def confirm(path: str) -> None:
-    """Look at all of a registry that somebody found damaged.
+    """Check a whole registry after a report that it is damaged.
 
-    Raises `RegistryDamagedError` if it is; else the report is forgotten.
+    Raises `RegistryDamagedError` if it is; otherwise the report is removed.
     """
     damage = _damage(path)
     if damage is not None:
         raise _refusal(path, damage, DAMAGED)
-    _forget(RegistryFolder(path))
+    _remove_report(RegistryFolder(path))
 
 
 def kept_aside(path: str) -> list[str]:
-    """The damaged registries that were kept aside, oldest first."""
+    """The damaged registries that were moved aside, oldest first."""
     folder, name = os.path.split(path)
     try:
-        found = os.listdir(folder)
+        names = os.listdir(folder)
     except OSError:
         return []
     form = re.compile(re.escape(name + INFIX) + r"\d{8}T\d{6}Z(-\d+)?")
-    return [os.path.join(folder, each) for each in sorted(found) if form.fullmatch(each)]
+    return [os.path.join(folder, each) for each in sorted(names) if form.fullmatch(each)]
 
 
 def _damage(path: str) -> str | None:
-    """What a connection of its own finds damaged, with a look at every page.
+    """The damage that a new connection finds when it checks every page; None if there is none.
 
-    Other errors than `RegistryDamagedError` are raised: what cannot be read may still be sound.
+    Raises other errors than `RegistryDamagedError`: a file that cannot be read may be sound.
     """
     if not os.path.exists(path) or not os.path.getsize(path):
         return None
     try:
         registry = Registry(path)
         try:
-            found = [str(row[0]) for row in registry.rows("PRAGMA integrity_check")]
+            lines = [str(row[0]) for row in registry.rows("PRAGMA integrity_check")]
         finally:
             registry.close()
     except RegistryDamagedError as error:
         return str(error.details["reason"])
-    if found == ["ok"]:
+    if lines == ["ok"]:
         return None
-    codes = {int(code) & 0xFF for code in re.findall(r"error code[ =](\d+)", " ".join(found))}
+    codes = {int(code) & 0xFF for code in re.findall(r"error code[ =](\d+)", " ".join(lines))}
     if not codes <= DAMAGES:
         raise RegistryError(
-            path=path, reason=f"it cannot be read ({found[0]})", advice="Look after the disk."
+            path=path, reason=f"it cannot be read ({lines[0]})", advice="Look after the disk."
         )
-    return found[0]
+    return lines[0]
 
 
 def _take(lock: FileLock, path: str, folder: RegistryFolder, damage: str) -> bool:
-    """Take the supervisor's lock; False when another server was quicker to mend the registry."""
-    bell.ring(folder.bell)  # a supervisor that meets the damage leaves when nothing runs
+    """Take the supervisor's lock; False if another server has already replaced the registry."""
+    bell.ring(folder.bell)  # the supervisor finds the damage, and exits if nothing runs
     damaged = file_identity(path)
     deadline = clock.monotonic() + LOCK_PATIENCE
     while not lock.try_acquire():
@@ -163,8 +163,8 @@ def _take(lock: FileLock, path: str, folder: RegistryFolder, damage: str) -> boo
 
 
 def _check_unused(path: str, folder: RegistryFolder, damage: str) -> None:
-    """Refuse while a server has the registry open or a run of it lives."""
-    # Windows renames no file that is open.
+    """Raise an error if a server has the registry open or a run of it is alive."""
+    # Not on Windows, which refuses to rename an open file.
     if sys.platform != "win32" and any(
         bell.ring(os.path.join(folder.bells, name))
         for name in os.listdir(folder.bells)
@@ -196,19 +196,19 @@ def _refusal(path: str, reason: str, advice: str) -> RegistryDamagedError:
 
 
 def _move(path: str, folder: RegistryFolder) -> str:
-    """Give the registry and what belongs to it names of the same form; all of it or nothing."""
-    aside = next(name for name in _names(path) if not _taken(name))
-    kept = RegistryFolder(aside)
+    """Rename the registry and its files; all of them or none."""
+    aside = next(name for name in _names(path) if not _exists(name))
+    target = RegistryFolder(aside)
     try:
         if os.path.exists(path + "-wal"):
             _copy(path + "-wal", aside + "-wal")
-        os.mkdir(kept.path, 0o700)
-        os.rename(folder.runs, kept.runs)
+        os.mkdir(target.path, 0o700)
+        os.rename(folder.runs, target.runs)
         os.rename(path, aside)
     except OSError:
         with suppress(OSError):
-            os.rename(kept.runs, folder.runs)
-        shutil.rmtree(kept.path, ignore_errors=True)
+            os.rename(target.runs, folder.runs)
+        shutil.rmtree(target.path, ignore_errors=True)
         with suppress(OSError):
             os.unlink(aside + "-wal")
         raise
@@ -225,20 +225,20 @@ def _names(path: str) -> Iterator[str]:
         number += 1
 
 
-def _taken(name: str) -> bool:
+def _exists(name: str) -> bool:
     return any(os.path.lexists(name + suffix) for suffix in ("", "-wal", ".d"))
 
 
 def _copy(source: str, target: str) -> None:
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(source, "rb") as read, open(descriptor, "wb") as written:
-        shutil.copyfileobj(read, written)
-        written.flush()
+    with open(source, "rb") as original, open(descriptor, "wb") as copy:
+        shutil.copyfileobj(original, copy)
+        copy.flush()
         os.fsync(descriptor)
 
 
 def _sync(folder: str) -> None:
-    """So that no power cut brings the damaged file back over the new one."""
+    """Write the renames to disk, so that a power cut does not undo them."""
     if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -247,6 +247,6 @@ def _sync(folder: str) -> None:
             os.close(descriptor)
 
 
-def _forget(folder: RegistryFolder) -> None:
+def _remove_report(folder: RegistryFolder) -> None:
     with suppress(FileNotFoundError):
         os.unlink(folder.damaged)

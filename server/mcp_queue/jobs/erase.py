@@ -1,9 +1,9 @@
-"""What was removed is gone from the registry's files, once nobody works with it.
+"""Erase removed data from the registry's files while no other process uses them.
 
-`Registry` lets SQLite overwrite what it removes. Two places are left: the write-ahead log, which
-goes by a truncating checkpoint, and bytes of pages that are not in use, where cells stood before
-they were moved to another page; no more than writing the file anew gets at those. That takes its
-time and memory, so a larger file is left as it is.
+`Registry` lets SQLite overwrite removed data. Copies can remain in two places. The write-ahead log
+is removed by a truncating checkpoint. Unused bytes of pages can contain cells that were moved to
+another page; only a new copy of the whole file removes them. That takes time and memory, so it is
+not done for a large file.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from mcp_queue.errors import QueueError
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
-LARGEST = 32 << 20  # bytes of a file that is written anew
-ROOM = 4  # times its size that the disk must have free for that
+LARGEST = 32 << 20  # bytes of the largest file that is copied
+ROOM = 4  # times the file's size that must be free on the disk
 
 
 def erase(registry: Registry) -> bool:
-    """Leave nothing of what was removed in the file and its log; never waits.
+    """Erase removed data from the file and its log; never waits.
 
-    False when another process reads or writes just now, or the disk does not allow it.
+    False if another process reads or writes at this moment, or if the disk is too full.
     """
     try:
         with registry.waiting_at_most(0):
-            # First the log alone: while somebody reads, it would grow with each try of the rest.
+            # First only the log: with a reader present, each try of the rest would make it grow.
             if not _cut_log(registry):
                 return False
             if not _is_cheap(registry.path):
                 return True
-            registry.execute("PRAGMA temp_store = MEMORY")  # no copy in a temporary file
+            registry.execute("PRAGMA temp_store = MEMORY")  # do not copy data to a temporary file
             registry.execute("VACUUM")
             return _cut_log(registry)
     except (QueueError, OSError):
@@ -46,7 +46,7 @@ def _cut_log(registry: Registry) -> bool:
 
 
 def is_due(path: str) -> bool:
-    """Whether a write-ahead log is there, as one that a killed process has left."""
+    """Whether a write-ahead log exists, for example one that a killed process has left."""
     try:
         return os.stat(path + "-wal").st_size > 0
     except OSError:

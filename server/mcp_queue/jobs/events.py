@@ -1,9 +1,10 @@
-"""What a run says (``events.jsonl``, upwards) and what it is told (``control.jsonl``, downwards).
+"""Messages between a run and its supervisor, in append-only files of JSON lines.
 
-Append-only JSON lines with a version ``v`` and a kind ``e``. A reader ignores keys and kinds it
-does not know and leaves a line without its newline for later. Kinds upwards: ``started`` (before
-any user code), ``progress``, ``artifact``, ``ask`` and ``withdraw`` (of questions), and last
-``outcome``; downwards: ``stop``, ``answer``, and ``withdrawn`` when nobody can answer any more.
+The run writes ``events.jsonl``, the supervisor writes ``control.jsonl``. Each line has a version
+``v`` and a kind ``e``. A reader ignores unknown keys and kinds, and reads a line without a newline
+later. Events: ``started`` (before any user code), ``progress``, ``artifact``, ``ask`` and
+``withdraw`` (for questions), and finally ``outcome``. Control messages: ``stop``, ``answer``, and
+``withdrawn`` when a question cannot be answered any more.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ STOP = "stop"
 ANSWER = "answer"
 WITHDRAWN = "withdrawn"
 
-INLINE_RESULT = 16 * 1024  # bytes; larger results stand in result.json
-INLINE_DEPTH = 100  # deeper ones too: who lists jobs must be able to parse every one
+INLINE_RESULT = 16 * 1024  # bytes; larger results are in result.json
+INLINE_DEPTH = 100  # deeper results, too, because every list of jobs is parsed as a whole
 
 
 def append(path: str, kind: str, fields: dict[str, object]) -> None:
-    """Append one line; whole, or not at all, or when the process dies in it, without its newline.
+    """Append one line, completely or not at all.
 
-    Raises `OSError`, as on a full disk.
+    If the process dies meanwhile, a part without the newline may remain. Raises `OSError`, for
+    example on a full disk.
     """
     descriptor = open_ours(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
@@ -48,27 +50,27 @@ def line_of(kind: str, fields: dict[str, object]) -> bytes:
 
 
 def append_to(descriptor: int, line: bytes) -> None:
-    """`append` for a file that is open."""
-    before = os.fstat(descriptor).st_size
+    """`append` for an open file."""
+    size = os.fstat(descriptor).st_size
     try:
         write_all(descriptor, line)
     except OSError:
-        os.ftruncate(descriptor, before)  # half a line would spoil the next one
+        os.ftruncate(descriptor, size)  # the next line must not be appended to half a line
         raise
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write every byte of ``data``; one ``write`` where the system takes it whole."""
+    """Write all of ``data``, with a single ``write`` if the system accepts that."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def read(path: str, offset: int) -> tuple[list[dict[str, object]], int]:
-    """The whole lines from byte ``offset`` on, and the offset behind them.
+    """The events of all complete lines from byte ``offset`` on, and the offset after them.
 
-    A missing file reads as empty. A line that is not a JSON object of this version is passed
-    over: it can only come from a newer or a damaged writer.
+    A missing file counts as empty. A line that is no JSON object of this version is skipped: only a
+    newer or a faulty writer can have written it.
     """
     try:
         with open(open_ours(path, os.O_RDONLY), "rb") as file:
@@ -82,7 +84,7 @@ def read(path: str, offset: int) -> tuple[list[dict[str, object]], int]:
 
 
 def event_of(line: bytes) -> dict[str, object] | None:
-    """The event of a line; None for what is none of this version."""
+    """The event of a line; None if the line is no event of this version."""
     import json
 
     try:

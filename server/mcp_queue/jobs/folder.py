@@ -1,7 +1,7 @@
-"""The folder beside a registry file: which file is where.
+"""Paths in the folder beside a registry file.
 
-Only names are made here; who writes which file is told in ``docs/architecture.md``. A run's
-folder is named by the run's random id, never by anything that a caller chose.
+``docs/architecture.md`` says which process writes which file. A run's folder has the run's random
+id as its name, never a text from a caller.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class RegistryFolder:
         self.damaged = os.path.join(self.path, "damaged")
 
     def make(self) -> None:
-        """Make the folders that are missing, for the owner alone.
+        """Make the missing folders, so that only the owner can use them.
 
-        `RegistryUntrustedError` for one that another user owns or may change, or that is a link.
+        Raises `RegistryUntrustedError` if another user owns or may change one, or if it is a link.
         """
         for path in (self.path, self.runs, self.bells):
             if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""What the first page of a registry file says of it, though the rest may be damaged."""
+"""The header on the first page of a registry file. The rest of the file may be damaged."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import NamedTuple
 import apsw
 
 SIZE = 100  # bytes (https://www.sqlite.org/fileformat.html, section 1.3)
-VERSION, APPLICATION = 60, 68  # where the two numbers stand in it
+VERSION, APPLICATION = 60, 68  # the offsets of the two numbers
 
 
 class Header(NamedTuple):
-    """The two numbers by which a registry is known."""
+    """The two numbers that identify a registry and its version."""
 
     application_id: int
     user_version: int
 
 
 def read_header(path: str) -> Header | None:
-    """The header of a file; None when there is none to be read."""
+    """The header of a file; None if it cannot be read."""
     flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0]
     try:
-        # Through SQLite: closing a descriptor of our own would drop the locks of other connections.
+        # Through SQLite: closing our own descriptor would release the locks of other connections.
         file = apsw.VFSFile("", path, flags)
         try:
             header = file.xRead(SIZE, 0)

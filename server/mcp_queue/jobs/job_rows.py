@@ -1,7 +1,7 @@
-"""What clients do to jobs in the registry: add, start, ask to stop, delete, read.
+"""Operations of clients on jobs in the registry: add, start, request a stop, delete, read.
 
-Each change is one guarded update inside one transaction: whoever comes second finds the guard
-false and learns the state that won.
+Each change is one guarded update in one transaction. Of two competing changes, the second finds its
+guard false, and reports the state that the first has set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mcp_queue.system import crash
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
-POSITIONS = 100  # places in the queue that are counted out
+POSITIONS = 100  # positions in the queue that are counted; further ones are "100+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,16 @@ class NewJob:
     max_attempts: int = 1
     memory_limit: int | None = None
     seal: str | None = None
-    """`seals.of_job`; a job without one is not run."""
+    """The seal (`seals.of_job`). A job without one is not run."""
 
 
 def add(registry: Registry, job: NewJob) -> JobRecord:
-    """Add a job, durably, started or not, and make room for it where a limit says so.
+    """Add a job, started or not, durably. Delete other jobs if a limit requires that.
 
-    `JobAlreadyExistsError` when its id is taken, `QueueFullError` when a limit refuses it.
+    Raises `JobAlreadyExistsError` if its id is in use, and `QueueFullError` if a limit refuses it.
     """
     with registry.transaction("submit"):
-        now = clock.wall()  # after the wait for another's write, so times go with the order
+        now = clock.wall()  # inside the transaction, so that times have the order of the jobs
         order = registry.next("start_order") if job.start else None
         try:
             registry.execute(
@@ -74,7 +74,10 @@ def add(registry: Registry, job: NewJob) -> JobRecord:
 
 
 def start(registry: Registry, job_id: str) -> JobRecord:
-    """Let an added job wait for a slot. `InvalidJobStateError` unless pending, not started."""
+    """Let an added job wait for a slot.
+
+    Raises `InvalidJobStateError` unless it is pending and not started.
+    """
     with registry.transaction():
         order, rev = registry.next("start_order"), registry.next("rev")
         if not registry.changed(
@@ -87,9 +90,9 @@ def start(registry: Registry, job_id: str) -> JobRecord:
 
 
 def request_stop(registry: Registry, job_id: str) -> JobRecord:
-    """Stop a pending job at once; ask the supervisor to stop a running one.
+    """Stop a pending job at once, or request the supervisor to stop a running job.
 
-    A second request changes nothing. `InvalidJobStateError` when the job has ended.
+    A second request changes nothing. Raises `InvalidJobStateError` if the job has ended.
     """
     with registry.transaction("stop"):
         now = clock.wall()
@@ -112,9 +115,9 @@ def request_stop(registry: Registry, job_id: str) -> JobRecord:
 
 
 def delete(registry: Registry, job_id: str, reason: str) -> tuple[JobRecord, JobRecord]:
-    """Turn a job into a tombstone; the record before and after. Its run, if any, gets killed.
+    """Turn a job into a tombstone; the records before and after. The supervisor kills its run.
 
-    `JobNotFoundError` when there is no such job, `InvalidJobStateError` when it is deleted already.
+    Raises `JobNotFoundError`, and `InvalidJobStateError` if the job is already deleted.
     """
     with registry.transaction("delete"):
         before = get(registry, job_id)
@@ -124,15 +127,15 @@ def delete(registry: Registry, job_id: str, reason: str) -> tuple[JobRecord, Job
 
 
 def get(registry: Registry, job_id: str) -> JobRecord:
-    """The job, tombstones included. `JobNotFoundError`."""
-    found = registry.rows(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?", (job_id,))
-    if not found:
+    """The job or its tombstone. Raises `JobNotFoundError`."""
+    rows = registry.rows(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?", (job_id,))
+    if not rows:
         raise JobNotFoundError(job_id=job_id)
-    return with_position(registry, from_row(found[0]), found[0][19])
+    return with_position(registry, from_row(rows[0]), rows[0][19])
 
 
 def get_kept(registry: Registry, job_id: str) -> JobRecord:
-    """The job. `JobNotFoundError`; `InvalidJobStateError`, with the reason, when it is deleted."""
+    """The job. Raises `JobNotFoundError`, and `InvalidJobStateError` if it is deleted."""
     record = get(registry, job_id)
     if record.status == states.DELETED:
         raise _refusal(record, "read")
@@ -140,14 +143,14 @@ def get_kept(registry: Registry, job_id: str) -> JobRecord:
 
 
 def is_destructive(registry: Registry, job_id: str) -> bool:
-    """Whether the command of a job was marked destructive when it was added. `JobNotFoundError`."""
+    """Whether the command was destructive when the job was added. Raises `JobNotFoundError`."""
     get(registry, job_id)
     call = registry.value("SELECT call FROM jobs WHERE job_id = ?", (job_id,))
     return bool(json.loads(call or "{}").get("destructive"))
 
 
 def changed_since(registry: Registry, rev: int, limit: int) -> list[JobRecord]:
-    """The jobs that changed after ``rev``, in the order of their last change."""
+    """The jobs that changed after ``rev``, in the order of their last changes."""
     rows = registry.rows(
         f"SELECT {COLUMNS} FROM jobs WHERE rev > ? ORDER BY rev LIMIT ?", (rev, limit)
     )
@@ -157,7 +160,10 @@ def changed_since(registry: Registry, rev: int, limit: int) -> list[JobRecord]:
 def page(
     registry: Registry, status: str | None, limit: int, before: int | None
 ) -> tuple[list[JobRecord], int | None]:
-    """Newest first, without tombstones unless asked for; the second value continues the page."""
+    """Jobs, newest first, and the value of ``before`` for the next page.
+
+    Tombstones are included only with the status ``deleted``.
+    """
     if status is None:
         where, bindings = "status <> 'deleted'", ()
     else:
@@ -173,7 +179,7 @@ def page(
 
 
 def ids(registry: Registry, prefix: str, limit: int) -> tuple[list[str], int]:
-    """Ids that begin with ``prefix``, newest first, and how many there are, without tombstones."""
+    """Ids that begin with ``prefix``, newest first, and their total number, without tombstones."""
     if not prefix:
         rows = registry.rows(
             "SELECT job_id FROM jobs WHERE status <> 'deleted' ORDER BY seq DESC LIMIT ?", (limit,)
@@ -182,7 +188,7 @@ def ids(registry: Registry, prefix: str, limit: int) -> tuple[list[str], int]:
         return [row[0] for row in rows], sum(count.values()) - count[states.DELETED]
     if JOB_ID.fullmatch(prefix) is None:
         return [], 0
-    # '~' stands behind every character of an id. The signs keep the planner on the index of ids.
+    # '~' sorts after all characters of ids. The plus signs make SQLite use the index of ids.
     where, bounds = "job_id >= ? AND job_id < ? AND +status <> 'deleted'", (prefix, prefix + "~")
     rows = registry.rows(
         f"SELECT job_id FROM jobs WHERE {where} ORDER BY +seq DESC LIMIT ?", (*bounds, limit)
@@ -192,7 +198,7 @@ def ids(registry: Registry, prefix: str, limit: int) -> tuple[list[str], int]:
 
 
 def with_position(registry: Registry, record: JobRecord, start_order: Any) -> JobRecord:
-    """The record with its place among the waiting, when it waits."""
+    """The record, with its position in the queue if it waits for a slot."""
     if not record.queued:
         return record
     ahead = registry.value(
@@ -205,12 +211,12 @@ def with_position(registry: Registry, record: JobRecord, start_order: Any) -> Jo
 
 
 def totals(registry: Registry) -> dict[str, int]:
-    """The count of jobs by status; tombstones under ``deleted``."""
+    """The number of jobs by status; tombstones have the status ``deleted``."""
     return dict(registry.rows("SELECT status, n FROM totals"))
 
 
 def unfinished(registry: Registry) -> bool:
-    """Whether a supervisor has work: a started job, or a run that may live."""
+    """Whether a supervisor has work: a started job, or a run that may be alive."""
     return bool(
         registry.value(
             "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0)"

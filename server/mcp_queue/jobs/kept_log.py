@@ -1,9 +1,12 @@
-"""A log file of which the middle may be left out: what is kept of it, and where that stands.
+"""A log file whose middle may have been removed: reads what remains.
 
-What is left out is written down beside the log (``stdout.log.gap``), before it goes: a reader that
-looked for holes would take a job's own NUL bytes for one where a file system stores them as such.
-Three ways to count: *offsets* are bytes as the run wrote them and never change their meaning,
-*positions* count the kept bytes alone, and only this module knows places in the file.
+The removed range (the gap) is recorded in a file beside the log (``stdout.log.gap``) before it is
+removed. A reader cannot look for holes instead, since some file systems store a job's own NUL bytes
+as a hole.
+
+There are three ways to count. *Offsets* count all bytes that the run wrote and never change their
+meaning. *Positions* count only the remaining bytes. *Places* are positions in the file, which only
+this module uses.
 """
 
 from __future__ import annotations
@@ -23,16 +26,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The bytes from ``start`` up to ``end`` (offsets) are left out."""
+    """The bytes from offset ``start`` up to ``end`` were removed."""
 
     start: int
     end: int
     cut: bool = False
-    """They were cut out, so the file is shorter by them; else a hole stands in their place."""
+    """The file is shorter by these bytes; otherwise it has a hole in their place."""
 
     @property
     def length(self) -> int:
-        """How many bytes are left out."""
+        """The number of removed bytes."""
         return self.end - self.start
 
 
@@ -40,7 +43,7 @@ NOTHING = Gap(0, 0)
 
 
 def read_gap(path: str) -> Gap:
-    """What is left out of the log at ``path``; `NOTHING` when it is whole."""
+    """The gap of the log at ``path``; `NOTHING` if the log is complete."""
     try:
         start, end, cut = json.loads(ours.read_ours(_beside(path)))
         return Gap(int(start), max(int(start), int(end)), bool(cut))
@@ -49,7 +52,7 @@ def read_gap(path: str) -> Gap:
 
 
 def write_gap(path: str, gap: Gap) -> None:
-    """Write down what is left out, at once for every reader. Raises `OSError`."""
+    """Record the gap, atomically for all readers. Raises `OSError`."""
     new = _beside(path) + ".new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     with open(ours.open_ours(new, flags), "w", encoding="ascii") as file:
@@ -62,7 +65,7 @@ def _beside(path: str) -> str:
 
 
 def torn_end(data: bytes) -> int:
-    """How many bytes at the end begin a character of UTF-8 without ending it: 0 to 3."""
+    """The number of bytes at the end that are an incomplete UTF-8 character: 0 to 3."""
     for size, byte in enumerate(reversed(data[-3:]), 1):
         if byte < 0x80 or byte > 0xF4:
             break
@@ -72,7 +75,7 @@ def torn_end(data: bytes) -> int:
 
 
 def torn_start(data: bytes) -> int:
-    """How many bytes at the start go on with a character that began before: 0 to 3."""
+    """The number of bytes at the start that belong to a character before them: 0 to 3."""
     size = 0
     while size < min(3, len(data)) and 0x80 <= data[size] < 0xC0:
         size += 1
@@ -80,7 +83,7 @@ def torn_start(data: bytes) -> int:
 
 
 class KeptLog:
-    """A log as it is at one moment; a missing file is an empty one."""
+    """A log at one moment; a missing file counts as an empty log."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -89,18 +92,18 @@ class KeptLog:
             self._in_file = os.lstat(path).st_size
         except FileNotFoundError:
             self._in_file = 0
-        if not self.gap.cut and self._in_file < self.gap.end:  # somebody emptied it
+        if not self.gap.cut and self._in_file < self.gap.end:  # the job emptied the file
             self.gap = NOTHING
-        self._hole = 0 if self.gap.cut else self.gap.length  # bytes in the file that are not kept
+        self._hole = 0 if self.gap.cut else self.gap.length  # bytes in the file to skip
         if self.gap.length:
-            self._leave_out_torn()
+            self._widen_gap()
 
-    def _leave_out_torn(self) -> None:
-        """What the gap left of the characters at its two ends is left out as well."""
+    def _widen_gap(self) -> None:
+        """Include the rests of characters at both ends of the gap."""
         start, end = self.gap.start, self.gap.end
-        behind = start + self._hole
+        after = start + self._hole
         start -= torn_end(self._read(max(0, start - 3), min(3, start)))
-        end += torn_start(self._read(behind, 3))
+        end += torn_start(self._read(after, 3))
         self._hole += end - start - self.gap.length
         self.gap = Gap(start, end, self.gap.cut)
 
@@ -113,21 +116,21 @@ class KeptLog:
 
     @property
     def size(self) -> int:
-        """The offset of the end: bytes that the run wrote."""
+        """The offset of the end: the number of bytes that the run wrote."""
         return self.offset(self.kept)
 
     def position(self, offset: int) -> int:
-        """Where an offset is among the kept bytes; one that is left out is where the gap is."""
+        """The position of an offset; for an offset in the gap, the position of the gap."""
         if offset <= self.gap.start:
             return offset
         return max(self.gap.start, offset - self.gap.length)
 
     def offset(self, position: int) -> int:
-        """The offset of a position; at the gap, the one behind it."""
+        """The offset of a position; at the gap, the offset after it."""
         return position if position < self.gap.start else position + self.gap.length
 
     def read(self, position: int, length: int) -> bytes:
-        """The kept bytes from a position on, at most ``length``."""
+        """The remaining bytes from a position on, at most ``length``."""
         before = max(0, min(length, self.gap.start - position))
         data = self._read(position, before)
         if len(data) < before:
@@ -136,7 +139,7 @@ class KeptLog:
         return data + self._read(place, length - before)
 
     def is_current(self) -> bool:
-        """Whether what was read since is what it seems: nothing more was left out meanwhile."""
+        """Whether the gap has not changed, so that data read since then is valid."""
         return read_gap(self._path) == self._stored
 
     def _read(self, place: int, length: int) -> bytes:
@@ -151,9 +154,9 @@ class KeptLog:
 
 
 def consistent(path: str, read: Callable[[KeptLog], T]) -> T:
-    """What ``read`` finds in the log at ``path``, read again if more was left out meanwhile."""
+    """The result of ``read`` on the log at ``path``; repeated if the gap changed meanwhile."""
     while True:
         log = KeptLog(path)
-        found = read(log)
+        result = read(log)
         if log.is_current():
-            return found
+            return result

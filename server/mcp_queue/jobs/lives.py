@@ -1,8 +1,9 @@
-"""Who of a registry lives, proved by what the kernel gives and never by a pid from elsewhere.
+"""Whether the supervisor and the servers of a registry are alive.
 
-In our own boot and pid namespace an identity tells (`system.identity`). Of a process elsewhere, in
-another container on the same volume say, what it holds tells: the supervisor its lock, a server its
-bell, a run the lock of its ``events.jsonl``. The kernel takes all three away at a death.
+In our own boot and pid namespace, the identity of a process decides (`system.identity`). The pid of
+a process elsewhere, for example in another container on the same volume, means nothing here. For
+such a process its lock or bell decides: a supervisor holds its lock, a server reads its bell, a run
+holds the lock of its ``events.jsonl``. The kernel releases all three when the process dies.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def supervisor(registry: Registry) -> Supervisor | None:
-    """The recorded supervisor if it lives; after a commit this sees a leaver's row gone."""
+    """The recorded supervisor, if it is alive; one that has left in order has no row any more."""
     found = member_rows.supervisor(registry)
     if found is None:
         return None
@@ -29,7 +30,7 @@ def supervisor(registry: Registry) -> Supervisor | None:
 
 
 def serves(server: Server) -> bool:
-    """Whether a recorded server lives and stays."""
+    """Whether a recorded server is alive and not leaving."""
     if server.leaving:
         return False
     if is_here(server.identity):

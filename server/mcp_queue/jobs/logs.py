@@ -1,8 +1,8 @@
-"""Read what a run wrote: the end of a stream, or what came since a cursor. Never the whole file.
+"""Read the output of a run: the end of a stream, or the part after a cursor; never the whole file.
 
-Offsets are bytes, so they stay right while a job writes and when the middle of a log is left out;
-no cursor of ours stands within a character of UTF-8.
-A cursor is opaque to callers and covers both streams: it names the run and the bytes read of each.
+Offsets count bytes, so they stay valid while a job writes, and when the middle of a log is removed.
+A cursor is opaque to callers and covers both streams: it contains the run and an offset in each
+stream. Cursors never point into a UTF-8 character.
 """
 
 from __future__ import annotations
@@ -17,39 +17,40 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.run_folder import RunFolder
 
 STREAMS = ("stdout", "stderr")
-START = "start"  # stands for the cursor before everything
+START = "start"  # the cursor of the beginning
 BLOCK = 64 * 1024  # bytes read at once
 PAGE = 256 * 1024  # bytes of a stream that one answer covers at most
-EMPTIED = "… the log was emptied, from its beginning: …"  # stands before what it holds now
+EMPTIED = "… the log was emptied, from its beginning: …"  # the line before its new content
 LINE = 16 * 1024  # characters of a line that one answer shows at most
 
 
 class BadCursorError(ValueError):
-    """The text is not a cursor of ours."""
+    """The text is no cursor of this program."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Lines of a run's output, and the cursor behind them."""
+    """Lines of a run's output, and the cursor after them."""
 
     stdout: list[str]
     stderr: list[str]
     cursor: str
     more: bool
-    """More is there already behind the cursor."""
+    """There is already more output after the cursor."""
 
 
 def sizes(folder: RunFolder | None) -> tuple[int, int]:
-    """Bytes that the run wrote to both streams, kept or not; 0 for what does not exist."""
+    """The bytes that the run wrote to each stream, including removed ones; 0 without a file."""
     if folder is None:
         return 0, 0
     return KeptLog(folder.stdout).size, KeptLog(folder.stderr).size
 
 
 def tail(folder: RunFolder | None, run_id: str, streams: tuple[str, ...], lines: int) -> LogPage:
-    """The last ``lines`` of each of ``streams``; the cursor stands at their end.
+    """The last ``lines`` of each of ``streams``, and the cursor of their end.
 
-    It stands before half a character at the end, whose other half a job may write later.
+    If a stream ends with an incomplete character, the cursor is before that character, because the
+    job may write the rest of it later.
     """
     pages: dict[str, list[str]] = {"stdout": [], "stderr": []}
     ends = dict.fromkeys(STREAMS, 0)
@@ -70,15 +71,15 @@ def since(
     ended: bool,
     page: int = PAGE,
 ) -> LogPage:
-    """What came behind ``cursor``, whole lines; the rest of a line too once the job has ended.
+    """The complete lines after ``cursor``; an incomplete last line, too, if the job has ended.
 
-    A line that says so stands for what is left out of a log (`Gap`). ``page``: bytes of a stream
-    that the answer covers at most; a longer line comes in pieces. A cursor of an earlier run of
-    the job starts this run from its beginning, and so does one behind the end of a log, which a
-    job can have emptied; a line says so. Raises `BadCursorError`.
+    A line in place of a gap (`Gap`) says how many bytes are missing. ``page``: the bytes of a
+    stream that one answer covers at most; a longer line comes in pieces. A cursor of an earlier run
+    of the job reads this run from its beginning. So does a cursor after the end of a log, because
+    the job may have emptied the log; then a line says that. Raises `BadCursorError`.
     """
-    of_run, *starts = _parse(cursor)
-    if of_run != run_id[:8]:
+    cursor_run, *starts = _parse(cursor)
+    if cursor_run != run_id[:8]:
         starts = [0, 0]
     pages: dict[str, list[str]] = {"stdout": [], "stderr": []}
     ends: list[int] = []
@@ -94,7 +95,7 @@ def since(
 
 
 def count_lines(folder: RunFolder | None, stream: str) -> int:
-    """The lines that are kept of a stream, an unfinished last one included."""
+    """The number of remaining lines of a stream, including an incomplete last line."""
     return consistent(_path(folder, stream), _count_lines) if folder is not None else 0
 
 
@@ -120,12 +121,12 @@ def _last_lines(log: KeptLog, wanted: int) -> tuple[list[str], int]:
 
 
 def _lines_from(log: KeptLog, start: int, ended: bool, page: int) -> tuple[list[str], int, int]:
-    """The lines behind the offset ``start``, the offset behind them and that of the end."""
+    """The lines after the offset ``start``, the offset after them, and the offset of the end."""
     shown: list[str] = []
     if start > log.size:
         shown, start = [EMPTIED], 0
     position = log.position(start)
-    page = max(page, 4)  # a character at least
+    page = max(page, 4)  # at least one character
     data = log.read(position, page)
     cut = len(data) == page
     if start < log.gap.end and position + len(data) >= log.gap.start:
@@ -152,7 +153,7 @@ def _count_lines(log: KeptLog) -> int:
 def _start_of_last(log: KeptLog, lines: int) -> int:
     """The position where the last ``lines`` begin, at most `PAGE` bytes before the end.
 
-    A line that is cut by this bound is left out, unless it is all there is.
+    A line that begins before this limit is left out, unless there is no other.
     """
     end = start = log.kept
     seen, first = 0, None
@@ -197,10 +198,10 @@ def _cursor(run_id: str, out: int, err: int) -> str:
 def _parse(cursor: str) -> tuple[str, int, int]:
     if cursor == START:
         return START, 0, 0
-    of_run, _, offsets = cursor.partition(".")
+    cursor_run, _, offsets = cursor.partition(".")
     out, _, err = offsets.partition(".")
     if not (out.isascii() and out.isdigit() and err.isascii() and err.isdigit()):
         raise BadCursorError(cursor)
     if len(out) > 18 or len(err) > 18:
         raise BadCursorError(cursor)
-    return of_run, int(out), int(err)
+    return cursor_run, int(out), int(err)

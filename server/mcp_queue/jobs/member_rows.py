@@ -1,4 +1,4 @@
-"""Who takes part in a registry: its servers and its one supervisor."""
+"""The members of a registry in the registry: its servers, its supervisor, and their settings."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Server:
     identity: str
     bell: str
     leaving: bool
-    """It said that it leaves; a server that is gone without saying so was killed."""
+    """It leaves in order; a server that ended without this mark was killed."""
     version: str = ""
-    """Of its package. The supervisor hands over when one that is newer than itself comes."""
+    """The version of its package. If it is newer than the supervisor's, a new supervisor starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Supervisor:
 
 
 def enter(registry: Registry, server: Server, settings: SharedSettings) -> None:
-    """Record a server and the settings that hold from now on."""
+    """Record a server and its settings, which are in force from now on."""
     row = (server.server_id, server.identity, server.bell, int(server.leaving), server.version)
     with registry.transaction(durable=False):
         registry.execute("INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?, ?)", row)
         setting_rows.write(registry, settings)
-        steady.now(registry)  # so that it goes on in this boot
+        steady.now(registry)  # anchors the steady clock in this boot
 
 
 def mark_leaving(registry: Registry, server_id: str) -> None:
@@ -52,20 +52,20 @@ def mark_leaving(registry: Registry, server_id: str) -> None:
 
 
 def forget(registry: Registry, server_id: str) -> None:
-    """Remove the row of a server that is gone."""
+    """Remove the row of a server that has ended."""
     with registry.transaction(durable=False):
         registry.execute("DELETE FROM servers WHERE server_id = ?", (server_id,))
 
 
 def servers(registry: Registry) -> list[Server]:
-    """All recorded servers, live or not."""
+    """All recorded servers, alive or not."""
     rows = registry.rows("SELECT server_id, identity, leaving, version FROM servers")
     folder = RegistryFolder(registry.path)
-    # Another container may know the registry under another path, so a bell is found by its name.
+    # In another container the registry may have another path, so a bell's path is made of its name.
     return [
-        Server(name, identity, folder.server_bell(name), bool(left), version)
-        for name, identity, left, version in rows
-        if trust.is_name(name)  # else no server of ours wrote it
+        Server(name, identity, folder.server_bell(name), bool(leaving), version)
+        for name, identity, leaving, version in rows
+        if trust.is_name(name)  # this program writes only such names
     ]
 
 
@@ -78,7 +78,7 @@ def supervisor(registry: Registry) -> Supervisor | None:
 
 
 def take_charge(registry: Registry, identity: str, version: str) -> None:
-    """Record the supervisor; the holder of the lock alone may."""
+    """Record the supervisor. Only the holder of the supervisor's lock may call this."""
     with registry.transaction(durable=False):
         registry.execute(
             "INSERT OR REPLACE INTO supervisor VALUES (1, ?, ?, ?)",
@@ -87,10 +87,10 @@ def take_charge(registry: Registry, identity: str, version: str) -> None:
 
 
 def leave_charge(registry: Registry, *, only_idle: bool) -> bool:
-    """Remove the supervisor's row; with ``only_idle`` only while there is no work.
+    """Remove the supervisor's row; with ``only_idle``, only if there is no work.
 
-    One transaction decides both, so a server that submits later finds the row gone and starts
-    another supervisor, and one that submitted before keeps this one.
+    One transaction checks and removes. So a server that submits a job later finds no row and starts
+    another supervisor, and a job submitted before keeps this supervisor running.
     """
     with registry.transaction("leave", durable=False):
         if only_idle and job_rows.unfinished(registry):

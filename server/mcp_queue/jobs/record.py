@@ -12,7 +12,7 @@ from mcp_queue.jobs import states
 from mcp_queue.questions import JobQuestion
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""What a job's id may be, wherever it comes from."""
+"""The form of job ids, wherever they come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,15 @@ class JobRecord:
     description: str
     """What the job says it is doing; at most 1,024 characters."""
     result: Any
-    """The outcome's value; None when there is none, or when it is too large to stand here."""
+    """The result; None if there is none, or if it is too large to be in the record."""
     result_size: int | None
-    """Bytes of the result as JSON; None when there is none."""
+    """Bytes of the result as JSON; None if there is none."""
     error: JobError | None
     attempt: int
     exit_code: int | None
-    """Of the worker, when it ended by itself without an outcome and a supervisor saw it."""
+    """The worker's exit code, if it exited without an outcome and a supervisor saw it."""
     signal: str | None
-    """The name of the signal that ended the worker, when a supervisor saw it."""
+    """The name of the signal that killed the worker, if a supervisor saw it."""
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -65,18 +65,18 @@ class JobRecord:
     reason: str | None
     """Why a deleted job was deleted."""
     run_id: str | None
-    """The latest run; its folder holds the logs."""
+    """The latest run; its folder contains the logs."""
     queued: bool
     """Pending and started: it waits for a slot."""
     stop_requested: bool
     queue_position: int | str | None = None
-    """Place among the jobs that wait for a slot, from 1; past 100, ``"100+"``."""
+    """The position among the jobs that wait for a slot, from 1; after 100, ``"100+"``."""
     stdout_size: int | None = None
     stderr_size: int | None = None
     questions: tuple[JobQuestion, ...] = ()
-    """What it asks and waits for, in the order of asking."""
+    """The open questions, in the order of asking."""
     artifact_count: int = 0
-    """Artifacts that it keeps, and contents that its result shows."""
+    """The number of its artifacts, including the contents of its result."""
 
     @property
     def terminal(self) -> bool:
@@ -85,17 +85,17 @@ class JobRecord:
 
     @property
     def needs_supervisor(self) -> bool:
-        """Whether nothing more becomes of it without a supervisor."""
+        """Whether it cannot go on without a supervisor."""
         return self.queued or self.status == states.RUNNING
 
     @property
     def open_to_agents(self) -> bool:
-        """Whether it asks something that is not for the person alone."""
+        """Whether it has an open question that an agent may answer."""
         return any(not question.person for question in self.questions)
 
     @property
     def elapsed(self) -> float:
-        """Seconds that it has run, or ran; 0 before it runs."""
+        """Seconds since it started, until its end if it has ended; 0 before it starts."""
         if self.started_at is None:
             return 0.0
         until = self.finished_at if self.finished_at is not None else clock.wall()
@@ -148,7 +148,7 @@ COLUMNS = """job_id, command, status, rev, progress, description, result, result
 
 
 def from_row(row: tuple[Any, ...]) -> JobRecord:
-    """The record of a row selected by ``COLUMNS``; position and log sizes are not in it."""
+    """The record of a row selected by ``COLUMNS``, without queue position and log sizes."""
     (
         job_id, command, status, rev, progress, description, result, result_size,
         error_code, error_message, attempt, exit_code, signal, created_at, started_at,

@@ -1,8 +1,8 @@
 """The registry file: one SQLite connection, its schema, its transactions and its errors.
 
-What is written in it is in ``job_rows``, ``run_rows`` and ``member_rows``. A connection belongs
-to one thread. The file is opened through SQLite alone, because closing any other descriptor on
-it would drop its locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+``job_rows``, ``run_rows`` and ``member_rows`` read and write its tables. A connection belongs to
+one thread. Only SQLite opens the file: closing another descriptor of it would release its locks
+(https://www.sqlite.org/howtocorrupt.html, section 2.2).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x6D637171  # "mcqq", in the file's header
 BUSY_TIMEOUT = 5.0  # seconds a write waits for another process's write
-BUSY_RETRY = 0.01  # seconds at most; only while several processes make one registry
+BUSY_RETRY = 0.01  # seconds at most between tries, while several processes make one registry
 
 NO_DATABASE = "it is not an SQLite database"
 NOT_OURS = (
@@ -54,11 +54,11 @@ UNTRUSTED_SCHEMA = (
 
 
 class Registry:
-    """One connection to a registry file, which is made with its folder when missing.
+    """One connection to a registry file. The file and its folder are made if they are missing.
 
-    Errors: `RegistryError` when the file is not a registry of ours, is newer or cannot be opened;
-    `RegistryDamagedError` when it is ours; `RegistryBusyError` when another process holds a write
-    too long.
+    Raises `RegistryError` if the file is no registry of ours, is newer or cannot be opened,
+    `RegistryDamagedError` if it is ours and damaged, and `RegistryBusyError` if another process
+    writes for too long.
     """
 
     def __init__(self, path: str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
@@ -68,7 +68,7 @@ class Registry:
         trust.check_registry(path)
         make_owner_only(path)
         with self._errors():
-            # apsw's stubs name types that Python 3.11 does not have.
+            # apsw's stubs use types that Python 3.11 does not have.
             self.connection = cast("Any", _connected(path))
             try:
                 self.wait_at_most(busy_timeout)
@@ -84,13 +84,13 @@ class Registry:
         self.connection.close()
 
     def wait_at_most(self, seconds: float) -> None:
-        """How long a write waits, from now on, for another process's write."""
+        """Set how long a write waits for another process's write."""
         self._busy_timeout = seconds
         self.connection.set_busy_handler(Turn(seconds).wait)
 
     @contextmanager
     def waiting_at_most(self, seconds: float) -> Generator[None]:
-        """The same within a block."""
+        """`wait_at_most` within a block."""
         before = self._busy_timeout
         self.wait_at_most(seconds)
         try:
@@ -110,11 +110,11 @@ class Registry:
 
     def value(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
         """The first column of the first row, or None."""
-        found = self.rows(sql, bindings)
-        return found[0][0] if found else None
+        rows = self.rows(sql, bindings)
+        return rows[0][0] if rows else None
 
     def changed(self, sql: str, bindings: tuple[Any, ...] = ()) -> int:
-        """Run one guarded update; the count of rows it changed (0: somebody else decided)."""
+        """Run one guarded update; the number of changed rows (0: another change came first)."""
         self.execute(sql, bindings)
         return self.connection.changes()
 
@@ -122,8 +122,9 @@ class Registry:
     def transaction(self, point: str = "", *, durable: bool = True) -> Generator[None]:
         """A write transaction (``BEGIN IMMEDIATE``), committed at the end of the block.
 
-        ``durable``: on disk before the block ends, for what a client was promised; otherwise a
-        power cut may lose it, a crash of a process may not. ``point`` names its crash points.
+        ``durable``: the data is on the disk when the block ends, as promised to clients. Without
+        it, a power cut may lose the data, but a crash of the process does not. ``point``: the name
+        of its crash points.
         """
         self.check_there()
         with self._errors():
@@ -147,7 +148,7 @@ class Registry:
         crash.point(f"{point}.after_commit")
 
     def check_there(self) -> None:
-        """`RegistryGoneError` when the file was removed or replaced: nobody would see a write."""
+        """Raise `RegistryGoneError` if the file was removed or replaced: writes would be lost."""
         if self._file is not None and file_identity(self.path) != self._file:
             raise RegistryGoneError(path=self.path, reason="its file was removed or replaced")
 
@@ -158,7 +159,7 @@ class Registry:
         )
 
     def _distrust(self) -> None:
-        """What is removed is overwritten, and no view or function of a stranger's schema runs."""
+        """Overwrite removed data, and run no views and functions of a foreign schema."""
         self.connection.pragma("secure_delete", True)
         self.connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
@@ -168,7 +169,7 @@ class Registry:
             return
         self._use_wal()
         with self.transaction():
-            version = self._version()  # another process may have been quicker
+            version = self._version()  # another process may have made it meanwhile
             if version == schema.VERSION:
                 return
             if version:
@@ -179,7 +180,7 @@ class Registry:
             self.connection.pragma("user_version", schema.VERSION)
 
     def _bring_up(self) -> None:
-        """Take over the rows of an older version; all of it or nothing."""
+        """Convert a registry of an older version, completely or not at all."""
         try:
             schema.bring_up(self.connection)
         except (apsw.SQLError, apsw.ConstraintError) as error:
@@ -189,9 +190,9 @@ class Registry:
             ) from error
 
     def _use_wal(self) -> None:
-        """Switch the journal, though two processes may make one file at once.
+        """Switch to a write-ahead log, also while two processes make the same file.
 
-        SQLite's own busy timeout will not do: here two may wait for each other.
+        SQLite's own busy timeout does not work here, because the two could wait for each other.
         """
         deadline = clock.monotonic() + self._busy_timeout
         self.connection.set_busy_handler(None)
@@ -206,12 +207,15 @@ class Registry:
         self.wait_at_most(self._busy_timeout)
 
     def _version(self) -> int:
-        """0 for an empty file; `RegistryError` for a stranger's, which is only read."""
-        with self.snapshot():  # should another process be making it
+        """The schema version; 0 for an empty file. Raises `RegistryError` for a foreign file.
+
+        A foreign file is only read, never written.
+        """
+        with self.snapshot():  # another process may be making it
             application = self.connection.pragma("application_id")
             version = self.connection.pragma("user_version")
             tables = self.value("SELECT count(*) FROM sqlite_schema")
-            strange = version == schema.VERSION and not schema.is_of_this_version(self.connection)
+            foreign = version == schema.VERSION and not schema.is_of_this_version(self.connection)
         if application == APPLICATION_ID and not 0 < version <= schema.VERSION:
             raise RegistryError(
                 path=self.path,
@@ -222,20 +226,20 @@ class Registry:
             raise RegistryError(
                 path=self.path, reason="it is a database of another program", advice=NOT_OURS
             )
-        if strange:
+        if foreign:
             self._check_undamaged()
             reason = "it has tables, triggers or defaults that this program did not make"
             raise RegistryUntrustedError(path=self.path, reason=reason, advice=UNTRUSTED_SCHEMA)
         return version
 
     def _check_undamaged(self) -> None:
-        found = self.value("PRAGMA quick_check(1)")
-        if found != "ok":
-            raise _damaged(self.path, apsw.CorruptError(found))
+        finding = self.value("PRAGMA quick_check(1)")
+        if finding != "ok":
+            raise _damaged(self.path, apsw.CorruptError(finding))
 
     @contextmanager
     def snapshot(self) -> Generator[None]:
-        """Read one state of the file; the one of the transaction that is open, if there is one."""
+        """Read one state of the file within the block: that of the open transaction, if any."""
         if self.connection.in_transaction:
             yield
             return
@@ -243,7 +247,7 @@ class Registry:
         try:
             yield
         finally:
-            if self.connection.in_transaction:  # an error of the disk ends it
+            if self.connection.in_transaction:  # a disk error has already ended it
                 self.connection.execute("ROLLBACK")
 
     @contextmanager
@@ -278,7 +282,11 @@ def _connected(path: str) -> apsw.Connection:
 
 
 def _damaged(path: str, error: apsw.Error) -> RegistryError:
-    """One of ours is marked too, so that the next server looks at all of it (`damage`)."""
+    """The error for a damaged file.
+
+    If it is a registry of ours, this also leaves a report, and the next server checks all of the
+    registry (`damage`).
+    """
     header = read_header(path)
     if header is None or header.application_id != APPLICATION_ID:
         is_database = isinstance(error, apsw.CorruptError)

@@ -1,4 +1,4 @@
-"""The registry's file apart from SQLite: made for its owner alone, and known by its inode."""
+"""Operations on the registry's file without SQLite: make it owner-only, identify it by inode."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mcp_queue.system.locks import folder_locked
 
 
 def make_owner_only(path: str) -> None:
-    """Make the folders (0700) and an empty file (0600) where they are missing."""
+    """Make the missing folders (0700), and an empty file (0600) if it is missing."""
     try:
         if not os.path.lexists(path):
             ours.make_folder(os.path.dirname(path))
-            trust.check_registry(path)  # another user may have been quicker with a folder
+            trust.check_registry(path)  # another user may have made a folder meanwhile
             with folder_locked(os.path.dirname(path)):
                 if not os.path.lexists(path):
                     _make_empty(path)
@@ -33,22 +33,24 @@ def make_owner_only(path: str) -> None:
 
 
 def _make_empty(path: str) -> None:
-    """Make the file; what is left beside it is of one that was removed, and maybe still in use.
+    """Make the file, and remove SQLite's files of an earlier registry with this name.
 
-    Whoever has that one open would share its index with the new one (``-shm``), to the harm of both
-    (https://www.sqlite.org/howtocorrupt.html, section 2.4).
+    A process may still have the removed registry open. Without this, both would share its index
+    (``-shm``), and be damaged (https://www.sqlite.org/howtocorrupt.html, section 2.4).
     """
     for suffix in ("-journal", "-wal", "-shm"):
         with suppress(OSError):
             os.unlink(path + suffix)
-    with suppress(FileExistsError):  # where no folder is locked, another may be quicker
-        # Only a file that nobody can have open yet is touched outside SQLite.
+    with suppress(FileExistsError):  # possible on file systems without locks of folders
+        # A new file cannot be open in another process, so it may be opened without SQLite.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def file_identity(path: str, *, follow: bool = True) -> tuple[int, int] | None:
-    """Which file or folder has this name; None when none has. ``follow``: of a link, what it
-    leads to."""
+    """The device and inode of a file or folder; None if it does not exist.
+
+    ``follow``: for a link, those of its target.
+    """
     try:
         status = os.stat(path, follow_symlinks=follow)
     except OSError:

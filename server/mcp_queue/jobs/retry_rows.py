@@ -1,4 +1,4 @@
-"""Attempts: a job whose worker was lost waits for another one, when its command allows that."""
+"""Attempts: a job that lost its worker waits for another attempt, if its command allows that."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 def attempts(registry: Registry, run_id: str) -> tuple[int, int]:
-    """The attempt that ``run_id`` is, and how many its job may make."""
+    """The number of the attempt ``run_id``, and the number of attempts that its job may have."""
     rows = registry.rows("SELECT attempt, max_attempts FROM jobs WHERE run_id = ?", (run_id,))
     return rows[0] if rows else (1, 1)
 
 
 def retry(registry: Registry, run_id: str, *, why: str, boot: str, due: float) -> bool:
-    """The whole run is gone: its job waits for the next attempt, durably.
+    """Let the job wait for its next attempt, durably; call this when the whole run has ended.
 
-    Its progress starts anew and ``why`` is its description until the next attempt says something;
-    the lost run stays the job's latest, so that its logs can be read, until then. ``due``:
-    monotonic seconds of the boot ``boot``. False, and nothing is changed, when the job has no
-    attempt left, was asked to stop, or has ended.
+    Progress starts from 0, and ``why`` is the description until the next attempt sets one. The lost
+    run stays the job's latest until then, so that its logs can be read. ``due``: the time of the
+    next attempt, in monotonic seconds of the boot ``boot``. False, without a change, if the job has
+    no attempt left, has a stop request, or has ended.
     """
     with registry.transaction():
         back = registry.changed(
@@ -38,7 +38,7 @@ def retry(registry: Registry, run_id: str, *, why: str, boot: str, due: float) -
 
 
 def next_due(registry: Registry, after: float) -> float | None:
-    """When the first of the jobs that rest beyond ``after`` is due, in monotonic seconds."""
+    """When the first of the jobs that rest until after ``after`` is due, in monotonic seconds."""
     return registry.value(
         "SELECT min(not_before) FROM jobs WHERE status = 'pending' AND not_before > max(?, 0)",
         (after,),
@@ -46,19 +46,20 @@ def next_due(registry: Registry, after: float) -> float | None:
 
 
 def deleted_at_rest(registry: Registry) -> list[str]:
-    """The lost runs of jobs that were deleted while they rested; each is told once."""
+    """The lost runs of jobs that were deleted between two attempts; each is returned only once."""
     where = "WHERE status = 'deleted' AND not_before > 0"
-    found = [row[0] for row in registry.rows(f"SELECT run_id FROM jobs {where}")]
-    if found:
+    run_ids = [row[0] for row in registry.rows(f"SELECT run_id FROM jobs {where}")]
+    if run_ids:
         with registry.transaction(durable=False):
             registry.execute(f"UPDATE jobs SET not_before = NULL, not_before_boot = NULL {where}")
-    return found
+    return run_ids
 
 
 def forget_other_boots(registry: Registry, boot: str, latest: float) -> None:
-    """What rested when the machine went down is due: its clock has started anew.
+    """Make jobs due that waited for their next attempt in an earlier boot.
 
-    Where boots have no id, what is due after ``latest`` was put to rest in another one.
+    The monotonic clock of that boot is gone. On systems without boot ids, a job that is due after
+    ``latest`` is from an earlier boot.
     """
     with registry.transaction(durable=False):
         registry.execute(

@@ -1,4 +1,4 @@
-"""What the supervisor does to jobs and runs in the registry: claim, record, progress, finish."""
+"""Operations of the supervisor on jobs and runs in the registry: claim, record, finish."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.questions import JobQuestion
 
-FALSE_STARTS = 3  # workers in a row that die before user code; then the job fails
+FALSE_STARTS = 3  # the job fails when so many workers in a row died before user code
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job bound to a new run, not yet spawned. ``params``, ``call``, ``origin``: JSON texts."""
+    """A job bound to a new run without a process. ``params``, ``call``, ``origin``: JSON texts."""
 
     run_id: str
     seq: int
@@ -33,7 +33,7 @@ class Claim:
     call: str
     origin: str
     previous_run_id: str | None
-    """The run of the attempt before, whose folder goes now; None for a first attempt."""
+    """The run of the previous attempt, whose folder can be removed; None for a first attempt."""
     max_attempts: int
     seal: str | None
 
@@ -46,7 +46,7 @@ class RunRow:
     seq: int
     attempt: int
     boot: str
-    """Of the machine: after another boot nobody knows how far the run came."""
+    """The boot of the machine. After another boot, the progress of the run is unknown."""
     identity: str | None
     started: bool
     events_offset: int
@@ -54,7 +54,7 @@ class RunRow:
     job_status: str
     job_run_id: str | None
     began: float
-    """When it was claimed, in monotonic seconds of the boot that it lives in."""
+    """When it was claimed, in monotonic seconds of its boot."""
     timeout: float | None
     memory_limit: int | None
     seal: str | None
@@ -62,7 +62,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ended. ``result`` is JSON text, None when it stands in the run's result.json."""
+    """How a job ended. ``result``: JSON text; None if the result is in the run's result.json."""
 
     status: str
     error_code: str | None = None
@@ -76,8 +76,8 @@ class Ending:
 def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> list[Claim]:
     """Bind the jobs that wait longest to the new ``run_ids``, one each, durably.
 
-    Durable, since a job that ran must not be found pending after a power cut. A job that rests
-    between two attempts waits until its time has come, ``due`` in monotonic seconds (now).
+    Durably, because a job that ran must not be pending after a power cut. A job between two
+    attempts is included if it is due at ``due``, in monotonic seconds (None: now).
     """
     boot = boot_of(own_identity())
     claims: list[Claim] = []
@@ -107,7 +107,7 @@ def claim(registry: Registry, run_ids: list[str], due: float | None = None) -> l
 
 
 def waiting(registry: Registry, due: float | None = None) -> bool:
-    """Whether `claim` would find a job; a look without a write."""
+    """Whether `claim` would find a job; this only reads."""
     return bool(
         registry.value(
             "SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order > 0"
@@ -118,7 +118,7 @@ def waiting(registry: Registry, due: float | None = None) -> bool:
 
 
 def record_spawn(registry: Registry, run_id: str, identity: str, seal: str | None = None) -> None:
-    """Record the worker's identity, with its seal (`seals.of_run`); then may its gate open."""
+    """Record the worker's identity and its seal (`seals.of_run`), before its gate is opened."""
     with registry.transaction(durable=False):
         registry.execute(
             "UPDATE runs SET identity = ?, seal = ? WHERE run_id = ?", (identity, seal, run_id)
@@ -137,9 +137,9 @@ def record_events(
     withdrawn: Sequence[str] = (),
     artifacts: Sequence[dict[str, Any]] = (),
 ) -> list[str]:
-    """Store what a run said up to byte ``offset`` of its events; None leaves the offset.
+    """Store the content of a run's events up to byte ``offset`` (None: the offset stays).
 
-    The answer are the files of artifacts that were replaced.
+    Returns the files of artifacts that were replaced.
     """
     with registry.transaction(durable=False):
         registry.execute(
@@ -163,17 +163,16 @@ def record_events(
 
 
 def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bool:
-    """End the job that is bound to ``run_id``, durably, unless it has ended otherwise.
+    """End the job that is bound to ``run_id``, durably, unless it has already ended.
 
-    ``gone``: the run's whole tree is dead, so its slot is free. Whatever a job ends with once a
-    stop was asked, it is stopped, and keeps its result. The answer tells whether this call ended
-    the job.
+    ``gone``: all processes of the run are dead, so its slot is free. A job with a stop request
+    always ends as stopped, and keeps its result. Returns whether this call ended the job.
     """
     with registry.transaction("settle"):
         now = clock.wall()
         if registry.value("SELECT stop_requested FROM jobs WHERE run_id = ?", (run_id,)):
             ending = replace(ending, status=states.STOPPED, error_code=None, error_message=None)
-        decided = registry.changed(
+        ended = registry.changed(
             "UPDATE jobs SET status = ?, error_code = ?, error_message = ?, exit_code = ?,"
             " signal = ?, result = ?, result_size = ?, finished_at = ?, kept_since = ?,"
             " updated_at = ?, rev = ?,"
@@ -188,20 +187,20 @@ def finish(registry: Registry, run_id: str, ending: Ending, *, gone: bool) -> bo
         )  # fmt: skip
         if gone:
             registry.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
-    return bool(decided)
+    return bool(ended)
 
 
 def forget(registry: Registry, run_id: str) -> None:
-    """Remove a run whose whole tree is dead and whose job has ended: its slot is free."""
+    """Remove a run whose processes are all dead and whose job has ended: its slot is free."""
     with registry.transaction(durable=False):
         registry.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
 
 
 def put_back(registry: Registry, run_id: str, *, counted: bool = True) -> bool:
-    """A run died before any user code: its job waits again, same attempt and place.
+    """Let a job wait again, in the same attempt and position, after a run without user code.
 
-    ``counted``: the worker is to blame, not a supervisor that died. False when the job has done so
-    `FALSE_STARTS` times in a row, or has ended meanwhile; then nothing is changed.
+    ``counted``: this counts as a false start, because the worker and not a supervisor failed.
+    False, without a change, after `FALSE_STARTS` false starts in a row, or if the job has ended.
     """
     with registry.transaction():
         now = clock.wall()
@@ -217,7 +216,7 @@ def put_back(registry: Registry, run_id: str, *, counted: bool = True) -> bool:
 
 
 def without_run(registry: Registry) -> list[str]:
-    """Runs of running jobs that have no record; none of ours is ever so."""
+    """Run ids of running jobs without a row in ``runs``; this program never leaves such jobs."""
     rows = registry.rows(
         "SELECT run_id FROM jobs WHERE finished_at IS NULL AND status = 'running'"
         " AND run_id NOT IN (SELECT run_id FROM runs)"
@@ -226,7 +225,7 @@ def without_run(registry: Registry) -> list[str]:
 
 
 def all_runs(registry: Registry) -> list[RunRow]:
-    """Every run that may have a living process, with what its job says."""
+    """Every run that may have a living process, with fields of its job."""
     rows = registry.rows(
         "SELECT r.run_id, r.seq, r.attempt, r.boot, r.identity, r.started, r.events_offset,"
         " j.job_id, j.status, j.run_id, r.began, j.timeout, j.memory_limit,"
@@ -237,7 +236,7 @@ def all_runs(registry: Registry) -> list[RunRow]:
 
 
 def to_end(registry: Registry) -> list[tuple[str, bool]]:
-    """Runs whose jobs somebody asked to stop or deleted, and whether it was deleted."""
+    """The runs whose jobs have a stop request or are deleted, and whether they are deleted."""
     rows = registry.rows(
         "SELECT r.run_id, j.status = 'deleted' FROM runs r JOIN jobs j USING (seq)"
         " WHERE (j.status = 'running' AND j.stop_requested) OR j.status = 'deleted'"
@@ -246,7 +245,7 @@ def to_end(registry: Registry) -> list[tuple[str, bool]]:
 
 
 def is_needed(registry: Registry, run_id: str) -> bool:
-    """Whether the folder of a run that has ended belongs to a job that is kept."""
+    """Whether the folder of an ended run belongs to a job that is not deleted."""
     return bool(
         registry.value(
             "SELECT EXISTS (SELECT 1 FROM jobs WHERE run_id = ? AND status <> 'deleted')", (run_id,)
@@ -255,7 +254,7 @@ def is_needed(registry: Registry, run_id: str) -> bool:
 
 
 def known_run_ids(registry: Registry) -> set[str]:
-    """The runs whose folders are needed: living ones, and the latest of each job kept."""
+    """The runs whose folders are needed: all in ``runs``, and the latest of each stored job."""
     return {
         row[0]
         for row in registry.rows(

@@ -1,8 +1,8 @@
-"""The schema of a registry: `schema.sql`, its version, and how an older registry is brought up.
+"""The schema of a registry: `schema.sql`, its version, and the conversion of older registries.
 
-A schema is code: triggers and defaults of somebody else's would answer questions, or keep what was
-removed. So a registry of this version is used only if it has this very schema, and of an older one
-the rows alone are taken over.
+A schema is code: foreign triggers and defaults could answer questions, or keep removed data. So a
+registry of this version is used only if its schema is exactly this one, and only the rows of an
+older registry are copied.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 VERSION = 2
 DIGEST = "3bfd4da1861348fa79c876a09a28558257600d29ff6523d4d6957a3a869eb40e"
-"""Of the schema of this version, as `digest` finds it. A change of it is a new version."""
+"""The `digest` of the schema of this version. A change of it needs a new version."""
 
 TEST_SCHEMA = "MCP_QUEUE_TEST_SCHEMA"
-"""The variable in which tests give the digest of a schema that has triggers of theirs."""
+"""The variable with the digest of a schema that has additional triggers of the tests."""
 
 _OBJECTS = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name"
-_OLD = "of_an_older_version_"  # begins the names of tables whose rows are taken over
+_OLD = "of_an_older_version_"  # prefix of the names of tables whose rows are copied
 
 
 def is_of_this_version(connection: Any) -> bool:
-    """Whether a registry has the schema of this version, and nothing else."""
+    """Whether a registry has exactly the schema of this version."""
     return digest(connection) in (DIGEST, os.environ.get(TEST_SCHEMA))
 
 
 def digest(connection: Any) -> str:
-    """A digest of all that a database's schema says."""
+    """A digest of the whole schema of a database."""
     from hashlib import sha256
 
     return sha256(repr(connection.execute(_OBJECTS).fetchall()).encode()).hexdigest()
@@ -43,16 +43,16 @@ def make(connection: Any) -> None:
 
 
 def bring_up(connection: Any) -> None:
-    """Make an older registry one of this version, within the open transaction.
+    """Convert an older registry to this version, within the open transaction.
 
-    The tables are made anew, and get the rows of the old ones with the columns that both have.
+    New tables are made, and filled with the rows of the old ones, in the columns that both have.
     """
     text = _text()
     tables = re.findall(r"^CREATE TABLE (\w+)", text, re.MULTILINE)
     older = _clear(connection, tables)
     connection.execute(text)
     triggers = [sql for kind, _, _, sql in connection.execute(_OBJECTS) if kind == "trigger"]
-    for name in _names(connection, "trigger"):  # what they count is copied, too
+    for name in _names(connection, "trigger"):  # the tables that triggers fill are copied, too
         connection.execute(f"DROP TRIGGER {_quoted(name)}")
     for table in older:
         _copy(connection, table)
@@ -61,7 +61,7 @@ def bring_up(connection: Any) -> None:
 
 
 def _clear(connection: Any, tables: Iterable[str]) -> list[str]:
-    """Drop all but our tables, and give these other names; which of them were there."""
+    """Drop everything except our tables, and rename these. Returns those that existed."""
     for kind in ("trigger", "view", "index"):
         for name in _names(connection, kind):
             connection.execute(f"DROP {kind} {_quoted(name)}")
@@ -81,7 +81,7 @@ def _copy(connection: Any, table: str) -> None:
     connection.execute(
         f"INSERT OR REPLACE INTO {table} ({names}) SELECT {names} FROM {_OLD}{table}"
     )
-    # No number of a job is given twice, also if the job is forgotten.
+    # The number of a job is never used again, even after the job is past its retention.
     connection.execute(
         "UPDATE sqlite_sequence SET seq = max(seq, (SELECT max(seq) FROM sqlite_sequence"
         " WHERE name IN (?, ?))) WHERE name = ?",
@@ -91,7 +91,7 @@ def _copy(connection: Any, table: str) -> None:
 
 
 def _names(connection: Any, kind: str) -> list[str]:
-    """The objects of a kind that SQLite has not made by itself."""
+    """The objects of a kind, without those that SQLite makes itself."""
     found = connection.execute("SELECT name FROM sqlite_schema WHERE type = ?", (kind,)).fetchall()
     return [name for (name,) in found if not name.startswith("sqlite_")]
 

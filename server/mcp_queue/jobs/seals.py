@@ -1,7 +1,8 @@
-"""Seals: what a worker will run was written by this user, and so was which process it became.
+"""Seals prove that this user wrote a job, and the record of its worker's process.
 
-A seal is an HMAC-SHA256 with a key that lies outside of every registry, in a file for its owner
-alone. A job that a repository brought along has none, and neither has one that was changed.
+A seal is an HMAC-SHA256. Its key is outside of all registries, in a file that only its owner can
+read. A job from a registry in a foreign repository has no valid seal, and neither has a job that
+was changed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _WAY = f"You alone may write to its folder. Close that to others if it is yours,
 
 
 def of_job(key: bytes, job: NewJob | Claim) -> str:
-    """The seal of a job: of all that decides what a worker does."""
+    """The seal of a job: it covers all fields that determine what a worker does."""
     return _seal(
         key, "job", job.job_id, job.command, job.params, job.call, job.origin, job.timeout,
         job.max_attempts, job.memory_limit,
@@ -45,42 +46,43 @@ def of_job(key: bytes, job: NewJob | Claim) -> str:
 
 
 def of_run(key: bytes, run_id: str, identity: str) -> str:
-    """The seal of a run: it is this process."""
+    """The seal of a run: it covers the identity of its process."""
     return _seal(key, "run", run_id, identity)
 
 
 def holds_for_job(key: bytes, claim: Claim) -> bool:
-    """Whether a job that was claimed bears its seal."""
+    """Whether the seal of a claimed job is valid."""
     return _equal(claim.seal, of_job(key, claim))
 
 
 def holds_for_run(key: bytes, run: RunRow) -> bool:
-    """Whether the record of a run's process bears its seal."""
+    """Whether the seal of a run's process is valid."""
     return run.identity is not None and _equal(run.seal, of_run(key, run.run_id, run.identity))
 
 
 def read_key(path: str) -> bytes:
-    """The key in this file, which is made when missing, by one process of several.
+    """The key in this file. A missing file is made, by only one of several processes.
 
-    `KeyFileError` when it cannot be had, or when others may read it, or change it or its folder.
+    Raises `KeyFileError` if there is no key, or if others may read or change the file or its
+    folder.
     """
     folder = os.path.dirname(path)
     try:
-        ours.check_way(folder)
+        ours.check_with_parents(folder)
         try:
             return _read(path)
         except FileNotFoundError:
             _make(path)
-            ours.check_way(folder)
+            ours.check_with_parents(folder)
             return _read(path)
     except OSError as error:
         raise _refusal(path, error) from error
 
 
 def fault_of(path: str) -> KeyFileError | None:
-    """Why the key in this file cannot be used; a missing one is made when it is needed."""
+    """Why the key in this file cannot be used; None if it can, or if the file is missing."""
     try:
-        ours.check_way(os.path.dirname(path))
+        ours.check_with_parents(os.path.dirname(path))
         _read(path)
     except FileNotFoundError:
         return None
@@ -112,7 +114,7 @@ def _read(path: str) -> bytes:
 
 
 def _make(path: str) -> None:
-    """Under a name of its own, then by a link, so that nobody ever sees a part of it."""
+    """Write the key to a file with a unique name, then link it, so that it is never incomplete."""
     ours.make_folder(os.path.dirname(path))
     new = f"{path}.{os.urandom(8).hex()}"
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -125,8 +127,8 @@ def _make(path: str) -> None:
         try:
             os.link(new, path)
         except FileExistsError:
-            pass  # another was quicker
-        except OSError:  # a file system without links
+            pass  # another process has made it
+        except OSError:  # the file system has no links
             os.replace(new, path)
     finally:
         try:
@@ -136,7 +138,7 @@ def _make(path: str) -> None:
 
 
 def _seal(key: bytes, *fields: object) -> str:
-    import hmac  # what starts needs no seal
+    import hmac  # not needed at the start of a process
     import json
 
     return hmac.digest(key, json.dumps(fields).encode(), "sha256").hex()

@@ -1,8 +1,8 @@
-"""Room for an outcome that cannot be appended: a job lowered its limit of file sizes for good.
+"""Reserved room for an outcome that cannot be appended, because the job limited its file sizes.
 
-``result.json`` is given this size, without taking any of the disk, before user code runs, and the
-outcome is then written through a memory map, which no limit of file sizes binds. First comes the
-line of the outcome, then the result, if it is too large for that.
+Before user code runs, ``result.json`` is extended to this size, without using disk space. The
+outcome is then written through a memory map, to which limits of file sizes do not apply. First
+comes the line of the outcome, then the result, if it is too large for the line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SIZE = 64 * 1024  # bytes
 
 
 def fits(line: bytes, result: bytes) -> bool:
-    """Whether there is room for both."""
+    """Whether both fit into the reserved room."""
     return len(line) + len(result) <= SIZE
 
 
@@ -30,7 +30,7 @@ def write(descriptor: int, line: bytes, result: bytes) -> None:
 
 
 def take(path: str) -> dict[str, object] | None:
-    """The outcome in ``result.json``, which then holds the result alone; None if none is there."""
+    """The outcome in ``result.json``; None if there is none. The file then has only the result."""
     try:
         content = ours.read_ours(path, SIZE)
     except OSError:

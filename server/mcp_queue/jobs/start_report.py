@@ -1,4 +1,4 @@
-"""What a supervisor tells who started it, on its standard output, until it has taken charge."""
+"""A supervisor's report, on its standard output, to the process that started it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NOT_NEEDED = b"mcp-queue: not needed\n"
 
 
 def report(what: bytes) -> None:
-    """Say ``what``, and from now on write standard output to the log, as standard error is."""
-    with suppress(OSError):  # who started it may be gone
+    """Write ``what``, and then redirect standard output to the log, like standard error."""
+    with suppress(OSError):  # the process that started this one may have ended
         os.write(1, what)
     os.dup2(2, 1)

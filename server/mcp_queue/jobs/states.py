@@ -1,4 +1,4 @@
-"""The states of a job and the transitions between them; nothing else decides what may follow what.
+"""The states of a job, and the allowed transitions between them.
 
 ``pending``    added; waits for a start, or started and waiting for a slot
 ``running``    a run is bound to it

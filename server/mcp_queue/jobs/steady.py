@@ -1,7 +1,7 @@
-"""A clock of the registry that nobody can set: by it jobs grow old for their retention.
+"""The steady clock of a registry, which measures the age of jobs for their retention.
 
-Within a boot it goes with monotonic time, so setting the wall clock ages no job. Over a boot it
-goes with wall time, and never back. While the machine sleeps it stands where monotonic time does.
+Within a boot it follows monotonic time, so setting the wall clock has no effect. Across boots it
+follows wall time, but never goes back. While the machine sleeps, it behaves like monotonic time.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ def now(registry: Registry) -> float:
 
 
 def look(registry: Registry) -> float:
-    """Steady seconds, for who only reads."""
+    """Steady seconds, without a write."""
     return _reckon(registry)[0]
 
 
 def keep(registry: Registry) -> float:
-    """Like `now`, and after the next boot it goes on from here if the wall clock is behind."""
+    """Like `now`; also store the value, so that after the next boot the clock is not behind it."""
     seconds, _ = _reckon(registry)
     _anchor(registry, seconds)
     return seconds
 
 
 def _reckon(registry: Registry) -> tuple[float, bool]:
-    """Steady seconds, and whether they are counted from an anchor of this boot."""
-    found = registry.rows("SELECT boot, monotonic, seconds FROM steady")
-    if not found:
+    """Steady seconds, and whether they are counted from an anchor in this boot."""
+    rows = registry.rows("SELECT boot, monotonic, seconds FROM steady")
+    if not rows:
         return clock.wall(), False
-    boot, monotonic, seconds = found[0]
+    boot, monotonic, seconds = rows[0]
     passed = clock.monotonic() - monotonic
-    # Where boots have no id, monotonic time that went back tells of one.
+    # On systems without boot ids, monotonic time that went back shows a new boot.
     if boot == boot_id() and passed >= 0:
         return seconds + passed, True
     return max(clock.wall(), seconds), False

@@ -1,4 +1,4 @@
-"""Deletion: of a job stays a tombstone that says why, until its retention ends."""
+"""Deletion: a deleted job becomes a tombstone with the reason, until its retention ends."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def bury(registry: Registry, job_id: str, reason: str) -> bool:
-    """Turn a job into a tombstone, inside a transaction; False when it is one, or is unknown.
+    """Turn a job into a tombstone, inside a transaction; False if it is one, or does not exist.
 
-    Its run, if it has one, is ended by the supervisor.
+    The supervisor ends its run, if it has one.
     """
     now = clock.wall()
     return bool(

@@ -1,8 +1,8 @@
-"""A registry says what is to be run, so it has to be its user's own: its file, folder and way.
+"""Checks that a registry's file, its folder and the folders above it belong to the user.
 
-Other users cannot put anything in the place of what was found to be ours. What a repository or an
-archive brings along is ours as well, so its links are not followed (`system.ours`) and its jobs
-are not run (`seals`).
+A registry determines what is run. After the check, other users cannot replace the files. Files from
+a repository or an archive belong to the user, too. So links in them are not followed
+(`system.ours`), and their jobs are not run (`seals`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from mcp_queue.errors import RegistryUntrustedError
 from mcp_queue.system import ours
 
-COMPANIONS = ("-wal", "-shm", "-journal")  # of the file, by SQLite
+COMPANIONS = ("-wal", "-shm", "-journal")  # suffixes of files that SQLite makes beside the registry
 _OWN = "A registry says what is run, so it has to be yours alone. "
 _OTHER = "Choose another registry_path (in memory: another TMPDIR), in a folder of yours."
 _MAKE = (
@@ -29,13 +29,13 @@ _SIDECAR = (
 
 
 def check_registry(path: str) -> None:
-    """Raise `RegistryUntrustedError` unless the file is ours alone, or is missing.
+    """Raise `RegistryUntrustedError` unless the file is only ours, or is missing.
 
-    One that others may read is closed to them.
+    If others may read the file, that right is removed.
     """
     with _Refusals(path):
-        real = os.path.realpath(path)  # SQLite follows links, too, and its files lie beside that
-        ours.check_way(os.path.dirname(real))
+        real = os.path.realpath(path)  # SQLite follows links, too, and makes its files beside it
+        ours.check_with_parents(os.path.dirname(real))
         for file in (real, *(real + suffix for suffix in COMPANIONS)):
             if os.path.lexists(file) and not os.path.isdir(file):
                 ours.check_file(file)
@@ -55,7 +55,7 @@ def is_name(name: str) -> bool:
 
 
 def check_name(registry_path: str, name: str) -> None:
-    """Raise `RegistryUntrustedError` for what is no name of a file but leads elsewhere."""
+    """Raise `RegistryUntrustedError` for a name that could lead out of the folder."""
     if not is_name(name):
         raise RegistryUntrustedError(
             path=registry_path,
@@ -65,13 +65,13 @@ def check_name(registry_path: str, name: str) -> None:
 
 
 def _close(path: str, mode: int) -> None:
-    """Take away what others may do; the file itself is not opened."""
+    """Remove the rights of others, without opening the file."""
     if sys.platform != "win32" and os.stat(path).st_mode & 0o077:
         os.chmod(path, mode)
 
 
 class _Refusals:
-    """Turns what is not ours into the error that says so."""
+    """Turns `NotOursError` in a block into `RegistryUntrustedError`."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -89,7 +89,7 @@ class _Refusals:
 
 
 def _advice(path: str, place: str) -> str:
-    """What to do about what is found at ``place``; it must be harmless when root does it."""
+    """Advice about the file or folder ``place``; it must be harmless if root follows it."""
     real = os.path.realpath(path)
     if place in {real + suffix for suffix in COMPANIONS}:
         return _SIDECAR

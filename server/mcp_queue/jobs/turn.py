@@ -1,7 +1,7 @@
-"""Waiting for another process's write, so that nobody waits for long beside one who writes much.
+"""Waiting for another process's write, with short waits also beside a process that writes much.
 
-SQLite's own wait looks less and less often, ten times a second in the end. A process that writes
-without end leaves the lock free for a moment between two writes, which such a wait rarely finds.
+SQLite's own wait tries less and less often, down to ten times a second. A process that writes all
+the time leaves the lock free only for moments between two writes, which such a wait rarely meets.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from random import uniform
 
 from mcp_queue import clock
 
-SHORT = 0.001  # seconds between two looks, at most, at first
-LONG = 0.01  # the same in the end
-PATIENT = 20  # looks after which the time has doubled
+SHORT = 0.001  # seconds between two tries, at most, at first
+LONG = 0.01  # the same later
+PATIENT = 20  # tries after which the time has doubled
 
 
 class Turn:
@@ -23,13 +23,13 @@ class Turn:
         self._seconds = seconds
         self._begun = 0.0
 
-    def wait(self, looks: int) -> bool:
-        """Sleep for a moment; False when the time is over. ``looks``: how often it was called."""
+    def wait(self, tries: int) -> bool:
+        """Sleep for a moment; False if the time is over. ``tries``: the number of earlier calls."""
         now = clock.monotonic()
-        if looks == 0:
+        if tries == 0:
             self._begun = now
         elif now - self._begun > self._seconds:
             return False
-        # By chance, so that two who wait do not always come at the same moment.
-        time.sleep(uniform(SHORT / 2, min(LONG, SHORT * (1 + looks / PATIENT))))
+        # Random, so that two waiting processes do not always try at the same moment.
+        time.sleep(uniform(SHORT / 2, min(LONG, SHORT * (1 + tries / PATIENT))))
         return True

@@ -1,4 +1,4 @@
-"""The server: its handlers, and one connection over standard input and output, start to end."""
+"""The server: its handlers, and one connection over standard input and output."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
 
 from mcp_queue import builtin
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.manager import QueueManager
 from mcp_queue.server import event_loop
-from mcp_queue.server.authored.containment import note, passes_handlers
+from mcp_queue.server.authored.containment import ends_request, log_exception
 from mcp_queue.server.features.resources import Resources
 from mcp_queue.server.features.subscriptions import Subscriptions
 from mcp_queue.server.features.tasks import TaskParams, Tasks, UpdateParams
 from mcp_queue.server.features.tools import Tools, catch_no_object
-from mcp_queue.server.following.hub import Hub
+from mcp_queue.server.following.notifier import Notifier
 from mcp_queue.server.icon import ICON
 from mcp_queue.server.instructions import INSTRUCTIONS
 from mcp_queue.server.protocol.bounds import bounded
 from mcp_queue.server.protocol.eras import TASKS
 from mcp_queue.server.protocol.lean import LeanServer
-from mcp_queue.server.state import State
-from mcp_queue.server.transport.claim import claim
+from mcp_queue.server.services import Services
 from mcp_queue.server.transport.lifetime import (
-    Ending,
+    Shutdown,
     Watchdog,
     end_on_signals,
     end_with_parent,
     ignore_signals,
 )
+from mcp_queue.server.transport.standard_streams import take_standard_streams
 from mcp_queue.server.transport.stdio import stdio_streams
 from mcp_queue.version import __version__
 
@@ -48,18 +48,18 @@ if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.config import Settings
     from mcp_queue.server.protocol.eras import Context
-    from mcp_queue.server.transport.claim import Claimed
+    from mcp_queue.server.transport.standard_streams import StandardStreams
 
-CLOSE = 0.4  # seconds for the manager to leave in order, within the limit of the whole end
+CLOSE = 0.4  # seconds for the queue manager to close, within the limit for the whole shutdown
 
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, claimed: Claimed, status: int = 0) -> None:
-    """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
-    builtin.register(registry)
+def run(settings: Settings, descriptors: StandardStreams, status: int = 0) -> None:
+    """Add the built-in commands to the global catalog and serve all commands; see ``serve``."""
+    builtin.register(catalog)
     try:
-        event_loop.run(partial(serve, settings, registry, claimed=claimed, status=status))
+        event_loop.run(partial(serve, settings, catalog, descriptors=descriptors, status=status))
     finally:
         ignore_signals()
 
@@ -68,30 +68,30 @@ async def serve(
     settings: Settings,
     catalog: Catalog,
     *,
-    claimed: Claimed | None = None,
+    descriptors: StandardStreams | None = None,
     status: int = 0,
 ) -> None:
     """Serve one client over standard input and output until it, its process or a signal ends it.
 
-    ``claimed`` are the streams that ``claim`` took before any user code was imported.
-    This process is over within one second after the end has begun, and signals that ask for it
-    do nothing any more. ``status`` is its exit status where it has to be ended by force.
+    ``descriptors``: the result of `take_standard_streams`, called before any user code was
+    imported. The process exits within one second after the shutdown begins; further signals have
+    no effect. ``status``: the exit status if the process has to be ended by force.
     """
-    ending = Ending(Watchdog(status))
-    end_on_signals(ending)
-    async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
-        tasks.start_soon(end_with_parent, ending)
-        tasks.start_soon(state.hub.end_with, ending)
-        async with stdio_streams(claimed or claim(), ending) as streams:
-            server = build(state)
+    shutdown = Shutdown(Watchdog(status))
+    end_on_signals(shutdown)
+    async with open_services(settings, catalog) as services, anyio.create_task_group() as tasks:
+        tasks.start_soon(end_with_parent, shutdown)
+        tasks.start_soon(services.notifier.end_with, shutdown)
+        async with stdio_streams(descriptors or take_standard_streams(), shutdown) as streams:
+            server = build(services)
             await server.run(streams.read, streams.write, server.create_initialization_options())
         tasks.cancel_scope.cancel()
 
 
-def build(state: State) -> LeanServer:
+def build(services: Services) -> LeanServer:
     """The MCP server with all its handlers, for any number of connections."""
-    tools, resources = Tools(state), Resources(state)
-    subscriptions, tasks = Subscriptions(state), Tasks(state)
+    tools, resources = Tools(services), Resources(services)
+    subscriptions, tasks = Subscriptions(services), Tasks(services)
     server = LeanServer(
         "mcp-queue",
         version=__version__,
@@ -107,54 +107,53 @@ def build(state: State) -> LeanServer:
         on_subscribe_resource=subscriptions.subscribe,
         on_unsubscribe_resource=subscriptions.unsubscribe,
         on_subscriptions_listen=subscriptions.listen,
-        on_list_prompts=_late("prompts", "listed", state),
-        on_get_prompt=_late("prompts", "got", state),
-        on_completion=_late("completion", "complete", state),
+        on_list_prompts=_lazy("features.prompts", "list_prompts", services),
+        on_get_prompt=_lazy("features.prompts", "get_prompt", services),
+        on_completion=_lazy("features.completion", "complete", services),
     )
     server.extensions = {TASKS: {}}
     server.add_request_handler("tasks/get", TaskParams, tasks.get)
     server.add_request_handler("tasks/update", UpdateParams, tasks.update)
     server.add_request_handler("tasks/cancel", TaskParams, tasks.cancel)
-    # Without OpenTelemetry's, a cost per message.
+    # This drops the SDK's OpenTelemetry middleware, which costs time for each message.
     server.middleware[:] = [contain, bounded, catch_no_object]
     return server
 
 
-def _late(module: str, function: str, state: State) -> Any:
-    """A handler whose module is imported when it is first needed."""
+def _lazy(module: str, function: str, services: Services) -> Any:
+    """A handler that imports its module at the first call."""
 
     async def handler(context: Context, params: object) -> Any:
         handlers = import_module(f"mcp_queue.server.features.{module}")
-        return await getattr(handlers, function)(state, context, params)
+        return await getattr(handlers, function)(services, context, params)
 
     return handler
 
 
 async def contain(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Middleware: no exception leaves a handler, whatever it is, and nothing internal reaches the
-    client."""
+    """Middleware: turn any other exception of a handler into an error without internal details."""
     try:
         return await call_next(ctx)
     except (MCPError, ValidationError):
         raise
     except BaseException as error:
-        if passes_handlers(error):
+        if ends_request(error):
             raise
-        note(ctx.method, error)
+        log_exception(ctx.method, error)
         raise MCPError(INTERNAL_ERROR, "Internal error; the server's log says more") from None
 
 
 @asynccontextmanager
-async def opened(settings: Settings, catalog: Catalog) -> AsyncGenerator[State]:
-    """What the handlers share, at work until the end of the block."""
+async def open_services(settings: Settings, catalog: Catalog) -> AsyncGenerator[Services]:
+    """The services that the handlers share. They run until the end of the block."""
     queue = await QueueManager.open(settings)
     try:
         async with anyio.create_task_group() as tasks:
-            state = State(catalog, queue, Hub(queue))
-            tasks.start_soon(state.hub.run)
-            yield state
+            services = Services(catalog, queue, Notifier(queue))
+            tasks.start_soon(services.notifier.run)
+            yield services
             tasks.cancel_scope.cancel()
     finally:
-        # In-memory jobs end without us waiting: their supervisor sees to it.
+        # The supervisor ends in-memory jobs, so there is no need to wait for them.
         with anyio.move_on_after(CLOSE, shield=True):
             await queue.close(wait=False)

@@ -1,8 +1,8 @@
-"""The server's event loop, which ends with the server alone.
+"""The server's event loop, which runs until the server ends, whatever an author's code does.
 
-A task or callback that an author's code leaves in it may raise `SystemExit` or `KeyboardInterrupt`,
-which asyncio lets through to whoever runs the loop, or may stop the loop, or cancel every task that
-it finds. Each would end the server, with all its clients.
+An author's code may leave a task or callback in the loop that raises `SystemExit` or
+`KeyboardInterrupt` (asyncio passes both to the caller of the loop), stops the loop, or cancels all
+tasks that it finds. Each of these would end the server for all clients.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from mcp_queue.server.authored.containment import CALLER, note
+from mcp_queue.server.authored.containment import CALLER, log_exception
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ else:
 
 
 class ServerTask(asyncio.Task[Any]):
-    """Code of an author cancels the tasks that it started, and its request's, but no others."""
+    """A task that an author's code can cancel only if it started it, or if it is its request's."""
 
     def __init__(self, coro: Any, **options: Any) -> None:
         self._is_authors = CALLER.get() is not None
@@ -45,7 +45,7 @@ def _task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> ServerT
 
 
 class ServerLoop(_Base):
-    """Goes on until what it runs is done, whatever else happens in it."""
+    """A loop that runs until its main task is done, whatever else is raised in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class ServerLoop(_Base):
             except BaseException as error:
                 if main.done():
                     raise
-                note("What runs beside the calls", error)
+                log_exception("What runs beside the calls", error)
 
 
 def run(serve: Callable[[], Awaitable[T]]) -> T:
-    """Run ``serve()`` in a loop of its own, until it returns or raises."""
+    """Run ``serve()`` in a new loop until it returns or raises."""
     return anyio.run(serve, backend_options={"loop_factory": ServerLoop})

@@ -1,9 +1,9 @@
 """Streamable HTTP on loopback: the same handlers for any number of clients, at ``/mcp``.
 
-Clients of the handshake era have sessions, each with a loop and streams of its own; a request of
-2026-07-28 stands alone. Who may come in is decided for each request, before it is read
-(`entrance`). Standard input and the process that started this one mean nothing here: a signal ends
-the server.
+Clients of the handshake era have sessions, each with its own loop and streams. Requests of
+2026-07-28 are independent of each other. Each request is checked before its body is read
+(`request_checks`). Only a signal ends the server; the end of standard input or of the parent
+process does not.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types import CONNECTION_CLOSED, HEADER_MISMATCH
 
 from mcp_queue import builtin
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.printable import as_message
 from mcp_queue.server import event_loop
-from mcp_queue.server.app import build, opened
+from mcp_queue.server.app import build, open_services
 from mcp_queue.server.protocol.eras import is_modern
-from mcp_queue.server.transport import bearer
-from mcp_queue.server.transport.entrance import Entrance
-from mcp_queue.server.transport.lifetime import Ending, Watchdog, end_on_signals, ignore_signals
-from mcp_queue.server.transport.listening import BACKLOG, bound_to, place_of
-from mcp_queue.server.transport.resumption import RETRY, Sessions
-from mcp_queue.server.transport.strangers import Strangers
+from mcp_queue.server.transport import bearer_token
+from mcp_queue.server.transport.connection_limit import ConnectionLimit
+from mcp_queue.server.transport.lifetime import Shutdown, Watchdog, end_on_signals, ignore_signals
+from mcp_queue.server.transport.listening import BACKLOG, address_of, location_of
+from mcp_queue.server.transport.request_checks import RequestChecks
+from mcp_queue.server.transport.resumption import RETRY, ResumableSessions
 from mcp_queue.system import ours
 
 if TYPE_CHECKING:
@@ -46,69 +46,70 @@ if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.config import Settings
     from mcp_queue.server.protocol.eras import Context
-    from mcp_queue.server.transport.listening import Door
+    from mcp_queue.server.transport.listening import Endpoint
 
-WITHOUT = "every user and program of this machine can run its commands, with your rights"
-LET_GO = 0.3  # seconds for open requests to end when the end has begun
-ANSWER = 0.05  # seconds for their answers to be written
-FLUSH = 0.2  # seconds for clients to read what is on its way after that
+NO_TOKEN_RISK = "every user and program of this machine can run its commands, with your rights"
+CANCEL = 0.3  # seconds for open requests to end after they were cancelled
+ANSWER = 0.05  # seconds to write their answers
+FLUSH = 0.2  # seconds for clients to read data that is already sent
 DATE = 1.0  # seconds between two updates of the header ``Date``
 TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 
 
-def run(settings: Settings, door: Door, status: int = 0) -> None:
-    """Serve all commands of the registry, the built-in ones added, until the end; see ``serve``."""
-    builtin.register(registry)
+def run(settings: Settings, endpoint: Endpoint, status: int = 0) -> None:
+    """Add the built-in commands to the global catalog and serve all commands; see ``serve``."""
+    builtin.register(catalog)
     try:
-        event_loop.run(partial(serve, settings, registry, door, status))
+        event_loop.run(partial(serve, settings, catalog, endpoint, status))
     finally:
         ignore_signals()
 
 
-async def serve(settings: Settings, catalog: Catalog, door: Door, status: int = 0) -> None:
-    """Serve clients that come through ``door`` until a signal ends it, within one second."""
-    ending = Ending(Watchdog(status))
-    end_on_signals(ending, nohup=True)
-    with open_for(door) as token:
-        async with opened(settings, catalog) as state, anyio.create_task_group() as tasks:
-            tasks.start_soon(state.hub.end_with, ending)
-            server, requests = build(state), OpenRequests()
+async def serve(settings: Settings, catalog: Catalog, endpoint: Endpoint, status: int = 0) -> None:
+    """Serve HTTP clients at ``endpoint`` until a signal; then end within one second."""
+    shutdown = Shutdown(Watchdog(status))
+    end_on_signals(shutdown, nohup=True)
+    with access_token(endpoint) as token:
+        async with open_services(settings, catalog) as services, anyio.create_task_group() as tasks:
+            tasks.start_soon(services.notifier.end_with, shutdown)
+            server, requests = build(services), OpenRequests()
             server.middleware[:0] = [requests.serve, compare_task_name]
-            # Without security settings, the SDK leaves names and pages to the entrance.
-            sessions = Sessions(server, retry_interval=RETRY)
+            # RequestChecks checks hosts and origins, so the SDK gets no security settings.
+            sessions = ResumableSessions(server, retry_interval=RETRY)
             secret = None if token is None else token.value
-            app = Entrance(StreamableHTTPASGIApp(sessions), bound_to(door.listener), secret)
+            address = address_of(endpoint.listener)
+            app = RequestChecks(StreamableHTTPASGIApp(sessions), address, secret)
             async with sessions.run():
-                announce(door, token)
-                await _Web(app, ending, requests).serve([door.listener])
+                announce(endpoint, token)
+                await _HttpServer(app, shutdown, requests).serve([endpoint.listener])
 
 
 @contextmanager
-def open_for(door: Door) -> Generator[bearer.Token | None]:
-    """The token that clients show. Its file, or the socket, goes at the end of the block."""
-    bound = bound_to(door.listener)
-    with ExitStack() as ends:
-        if bound is None:
-            path = door.listener.getsockname()
-            ends.callback(ours.remove_made, path, os.lstat(path))
-        if door.asks and door.given is None:
-            assert bound is not None
-            yield ends.enter_context(bearer.in_file(bound))
+def access_token(endpoint: Endpoint) -> Generator[bearer_token.Token | None]:
+    """The token that clients need. The end of the block removes its file, or the Unix socket."""
+    address = address_of(endpoint.listener)
+    with ExitStack() as cleanup:
+        if address is None:
+            path = endpoint.listener.getsockname()
+            cleanup.callback(ours.remove_made, path, os.lstat(path))
+        if endpoint.needs_token and endpoint.token is None:
+            assert address is not None
+            yield cleanup.enter_context(bearer_token.stored_in_file(address))
         else:
-            yield door.given
+            yield endpoint.token
 
 
-def announce(door: Door, token: bearer.Token | None) -> None:
-    """Say where the server is, and where its token."""
+def announce(endpoint: Endpoint, token: bearer_token.Token | None) -> None:
+    """Print where the server listens, and where its token is."""
     if token is not None:
         _say(f"clients send the token of {token.where} as 'Authorization: Bearer TOKEN'")
-        if sys.stderr.isatty() and door.given is None:
+        if sys.stderr.isatty() and endpoint.token is None:
             _say(f"the token is {token.value}")
-    elif bound_to(door.listener) is None:
+    elif address_of(endpoint.listener) is None:
         _say("the socket is for you alone, so no token is asked for")
     else:
-        _say(f"no token is asked for: {WITHOUT}")
-    _say(f"serving on {place_of(door.listener)}")
+        _say(f"no token is asked for: {NO_TOKEN_RISK}")
+    _say(f"serving on {location_of(endpoint.listener)}")
 
 
 def _say(line: str) -> None:
@@ -116,9 +117,9 @@ def _say(line: str) -> None:
 
 
 async def compare_task_name(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Middleware: ``Mcp-Name`` names the task (SEP-2663), or the request is refused.
+    """Middleware: refuse a task request whose header ``Mcp-Name`` names another task (SEP-2663).
 
-    The SDK compares the header for the methods of the core protocol alone.
+    The SDK compares this header only for the methods of the core protocol.
     """
     task_id = (ctx.params or {}).get("taskId")
     http: Request | None = ctx.request
@@ -131,16 +132,17 @@ async def compare_task_name(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 class OpenRequests:
-    """The requests that are being served, to be ended all at once."""
+    """The requests that are being served; `end` ends all of them."""
 
     def __init__(self) -> None:
         self._scopes: dict[anyio.CancelScope, str] = {}
-        self._fewer = anyio.Event()
+        self._closed_one = anyio.Event()
 
     async def serve(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """Middleware: an error for what is ended first. The hub ends subscriptions, with a result.
+        """Middleware: answer a request that `end` cancelled with an error.
 
-        A handler that the SDK itself cancels, at the end of a session, takes a second for that.
+        `end` leaves subscriptions alone: the notifier ends them, and they answer with a result.
+        Without this, the SDK would cancel handlers at the end of a session, which takes a second.
         """
         with anyio.CancelScope() as scope:
             self._scopes[scope] = ctx.method
@@ -148,40 +150,40 @@ class OpenRequests:
                 return await call_next(ctx)
             finally:
                 del self._scopes[scope]
-                self._fewer.set()
+                self._closed_one.set()
         raise MCPError(CONNECTION_CLOSED, "The server has ended")
 
     async def end(self) -> None:
-        """End all that are open now, and give their answers time to be written."""
+        """Cancel all open requests, and give their answers time to be written."""
         for scope, method in self._scopes.items():
             if method != "subscriptions/listen":
                 scope.cancel()
-        with anyio.move_on_after(LET_GO):
+        with anyio.move_on_after(CANCEL):
             while self._scopes:
-                self._fewer = anyio.Event()
-                await self._fewer.wait()
+                self._closed_one = anyio.Event()
+                await self._closed_one.wait()
         await anyio.sleep(ANSWER)
 
 
-class _Web(uvicorn.Server):
-    """Uvicorn, ended by our ``ending`` instead of its own signal handlers."""
+class _HttpServer(uvicorn.Server):
+    """Uvicorn without its own signal handlers: our ``shutdown`` ends it."""
 
-    def __init__(self, app: Any, ending: Ending, requests: OpenRequests) -> None:
+    def __init__(self, app: Any, shutdown: Shutdown, requests: OpenRequests) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Strangers().protocol,  # pyright: ignore[reportArgumentType]
+                http=ConnectionLimit().protocol,  # pyright: ignore[reportArgumentType]
                 ws="none",
                 lifespan="off",
                 backlog=BACKLOG,
                 log_config=None,
-                log_level="error",  # what is no HTTP is no news, and anybody can send it
+                log_level="error",  # below that, any program could fill the log with invalid HTTP
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
             )
         )
-        self._ending = ending
+        self._shutdown = shutdown
         self._requests = requests
 
     @contextmanager
@@ -189,15 +191,15 @@ class _Web(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        ended = False
-        while not ended:
+        stopping = False
+        while not stopping:
             await self.on_tick(0)
             with anyio.move_on_after(DATE):
-                await self._ending.wait()
-                ended = True
+                await self._shutdown.wait()
+                stopping = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what is open, then let go of the clients as if they had gone."""
+        """Answer the open requests, then close all connections."""
         for server in self.servers:
             server.close()
         await self._requests.end()

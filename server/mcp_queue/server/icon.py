@@ -1,4 +1,4 @@
-"""The server's icon: bars of progress, drawn without a script, a font or another file."""
+"""The server's icon: progress bars as SVG, without a script, a font or another file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every model reads of this server, even where tools are deferred: the way of working."""
+"""The server's instructions. Every model reads them, also where the host defers the tools."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The operating system: processes, their identity, death and descendants. Knows nothing of jobs."""
+"""The operating system: processes, their identity, death and descendants; independent of jobs."""

@@ -1,10 +1,10 @@
-"""Places in the code where a test may kill this process, as a crash there would.
+"""Crash points: places in the code where a test can kill this process.
 
-``MCP_QUEUE_CRASH_POINT`` names the point; unset, as it is for everyone but the tests, nothing
-happens. Each point is passed by one kind of process alone, so it does not matter that a
-supervisor and its workers inherit the variable. ``MCP_QUEUE_CRASH_ONCE`` names a file that the
-first to crash makes; who finds it made goes on, so that a successor does not die as well.
-``MCP_QUEUE_CRASH_SIGNAL`` is the number of another signal than SIGKILL.
+The variable ``MCP_QUEUE_CRASH_POINT`` names the point. Only the tests set it. Each point is in the
+code of one kind of process, so it does no harm that a supervisor and its workers inherit the
+variable. ``MCP_QUEUE_CRASH_ONCE`` names a file: a process makes it before it crashes, and a process
+that finds it does not crash. ``MCP_QUEUE_CRASH_SIGNAL`` is the number of the signal, by default
+SIGKILL.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ POINT = "MCP_QUEUE_CRASH_POINT"
 ONCE = "MCP_QUEUE_CRASH_ONCE"
 SIGNAL = "MCP_QUEUE_CRASH_SIGNAL"
 
-KILL = 15 if sys.platform == "win32" else 9  # the module signal costs a worker's start
+KILL = 15 if sys.platform == "win32" else 9  # to import signal would slow down a worker's start
 
 IN_SERVER = (
     "submit.before_commit",
@@ -57,12 +57,12 @@ ALL = (*IN_SERVER, *IN_SUPERVISOR, *IN_WORKER)
 
 
 def point(name: str) -> None:
-    """Die here if the environment says so."""
+    """Crash here if the environment names this point."""
     if os.environ.get(POINT) == name and _is_first():
         number = int(os.environ.get(SIGNAL) or KILL)
         if sys.platform == "win32" or number == KILL:
             os.kill(os.getpid(), number)
-        else:  # a stop that another thread takes would let this one go on for a moment
+        else:  # os.kill may deliver it to another thread, and this one would go on for a moment
             signal.pthread_kill(_thread.get_ident(), number)
 
 

@@ -1,4 +1,4 @@
-"""Give the disk back what the middle of a file takes, while another process appends to it."""
+"""Free the disk space of the middle of a file, while another process appends to the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CANNOT = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 def punch(descriptor: int, start: int, length: int) -> bool:
     """Make a hole in a file that is open for writing; its size and all offsets stay.
 
-    False where the system or the file system has no holes. Raises `OSError` for other reasons.
+    False if the system or the file system does not support holes. Raises `OSError` otherwise.
     """
     if sys.platform != "linux":
         return False

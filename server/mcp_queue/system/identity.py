@@ -1,8 +1,9 @@
-"""Which process a pid means: boot id, pid namespace, pid and start ticks, as one string.
+"""Identities of processes: boot id, pid namespace, pid and start ticks, as one string.
 
-A pid alone is reused; psutil's ``create_time`` moves with the wall clock, raw start ticks do not.
-Outside Linux the raw start time that psutil knows stands in for the ticks; the time of the boot,
-which moves when the clock is set, is in the identity and does not count when two are compared.
+The system reuses pids, so a pid alone does not identify a process. psutil's ``create_time`` changes
+when the wall clock is set; raw start ticks do not. Outside Linux, psutil's raw start time replaces
+the ticks. There the identity contains the time of the boot, which changes when the clock is set, so
+it is ignored when two identities are compared.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _places: list[tuple[str, str]] = []
 
 
 def identity_of(pid: int) -> str | None:
-    """The identity of the living process ``pid``; None when there is none (a zombie is dead)."""
+    """The identity of the process ``pid``; None if it is dead or a zombie."""
     if sys.platform == "linux":
         ticks = _start_ticks(pid)
         if ticks is None:
@@ -53,24 +54,24 @@ def pid_of(identity: str) -> int:
 
 
 def boot_of(identity: str) -> str:
-    """The boot of the machine in an identity; outside Linux a set clock looks like another one."""
+    """The boot in an identity. Outside Linux it changes when the clock is set."""
     return identity.split("|")[0]
 
 
 def boot_id() -> str:
-    """Which boot of the machine this is; empty where only the wall clock could tell."""
+    """The id of the current boot; empty on systems that have none."""
     return _place()[0] if sys.platform == "linux" else ""
 
 
 def is_here(identity: str) -> bool:
-    """Whether it is of this boot and pid namespace, so that its pid means something here."""
+    """Whether it is of this boot and pid namespace, so that its pid is valid here."""
     if sys.platform != "linux":
         return True
     return tuple(identity.split("|")[:2]) == _place()
 
 
 def state_of(identity: str) -> str:
-    """``alive``, ``dead``, or ``unknown`` when it lives, if at all, in another namespace."""
+    """``alive``, ``dead``, or ``unknown`` for a process of another pid namespace."""
     boot, namespace, pid, _ = identity.split("|")
     if sys.platform == "linux":
         own_boot, own_namespace = _place()
@@ -78,27 +79,27 @@ def state_of(identity: str) -> str:
             return DEAD
         if namespace != own_namespace:
             return UNKNOWN
-    now = identity_of(int(pid))
-    return ALIVE if now is not None and _same(now, identity) else DEAD
+    current = identity_of(int(pid))
+    return ALIVE if current is not None and _same(current, identity) else DEAD
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two identities of one machine mean the same process."""
+    """Whether two identities of one machine belong to the same process."""
     if sys.platform == "linux":
         return one == other
     return one.split("|")[2:] == other.split("|")[2:]
 
 
 def _start_time(process: Any) -> float:
-    """When it started, as it was written down then: psutil's public answer follows a set clock."""
+    """The recorded start time. psutil's public function would adapt it when the clock is set."""
     try:
         return process._proc.create_time(monotonic=True)
-    except TypeError:  # Windows, whose answer does not, and psutil before 7.1
+    except TypeError:  # on Windows, which does not adapt it, and with psutil before 7.1
         return process.create_time()
 
 
 def _place() -> tuple[str, str]:
-    """The boot id and the pid namespace of this process, which do not change in its life."""
+    """The boot id and the pid namespace of this process; they never change."""
     if not _places:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             _places.append((file.read().strip(), os.readlink("/proc/self/ns/pid")))
@@ -108,7 +109,7 @@ def _place() -> tuple[str, str]:
 def _start_ticks(pid: int) -> str | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name in parentheses may hold anything; the fields count from the last one.
+            # The process name in parentheses may contain parentheses; split after the last one.
             fields = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None

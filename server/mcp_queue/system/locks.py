@@ -1,7 +1,7 @@
-"""Locks of files and folders, such as the one that makes a supervisor its registry's only one.
+"""Locks of files and folders. One of them ensures that a registry has one supervisor.
 
-The kernel releases them at the holder's death, so there is nothing stale to clean. A descriptor
-of theirs never crosses a spawn (descriptors are not inherited, PEP 446).
+The kernel releases a lock when its holder dies, so no stale locks remain. Children do not inherit
+the descriptors of locks (PEP 446).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # the last two on Windows
 
 
 class FileLock:
-    """An exclusive lock on a file that is made when missing and never removed."""
+    """An exclusive lock on a file. The file is made if it is missing, and never removed."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -35,7 +35,7 @@ class FileLock:
     def try_acquire(self) -> bool:
         """Take the lock if it is free; never waits.
 
-        Raises `OSError` where there are none, or where it is not ours.
+        Raises `OSError` if the file system has no locks or the file is not ours.
         """
         descriptor = open_ours(self._path, os.O_RDWR | os.O_CREAT)
         try:
@@ -52,17 +52,18 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def lock_if_free(descriptor: int) -> bool:
-    """Take the exclusive lock of an open file; it is held until the last copy is closed.
+    """Take the exclusive lock of an open file.
 
-    A copy is one that a child has inherited, so the lock lives as long as who was given it.
-    False when another holds it, and where files cannot be locked so (Windows, some file systems).
+    The lock is held until all copies of the descriptor are closed, including those that children
+    inherited. False if another process holds it, or if the system has no such locks (Windows, some
+    file systems).
     """
     if sys.platform == "win32":
         return False
@@ -74,11 +75,11 @@ def lock_if_free(descriptor: int) -> bool:
 
 
 def is_held(path: str) -> bool:
-    """Whether a living process, in whatever container, holds the lock of the file.
+    """Whether a living process, in any container, holds the lock of the file.
 
-    It asks the kernel for a shared lock and gives it back, so that those who ask at the same
-    time do not hinder each other; who takes the lock just then has to try again. True when
-    the file cannot be opened now, for want of descriptors say: nobody is dead on that account.
+    This takes a shared lock and releases it, so several processes can check at the same time. A
+    process that tries to take the lock in this moment has to try again. True if the file cannot be
+    opened, for example because no descriptor is free: that does not prove that the holder is dead.
     """
     try:
         descriptor = open_ours(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
@@ -99,7 +100,7 @@ def is_held(path: str) -> bool:
 
 
 def wait_until_free(path: str) -> None:
-    """Block until nobody holds the lock of the file. Raises `OSError`; not for Windows."""
+    """Block until no process holds the lock of the file. Raises `OSError`. Not for Windows."""
     assert sys.platform != "win32"
     descriptor = open_ours(path, os.O_RDONLY)
     try:
@@ -110,9 +111,9 @@ def wait_until_free(path: str) -> None:
 
 @contextmanager
 def folder_locked(path: str) -> Generator[None]:
-    """One process at a time in this block, for a folder that exists; the others wait.
+    """Only one process at a time runs this block for an existing folder; others wait.
 
-    Not on Windows, nor on a file system that locks no folders.
+    There is no lock on Windows and on file systems that cannot lock folders.
     """
     if sys.platform == "win32":
         yield

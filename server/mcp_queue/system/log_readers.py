@@ -1,9 +1,9 @@
-"""Processes that carry a run's output from pipes into its log files: a ``cat`` for each log.
+"""Log readers: processes that copy a run's output from pipes into its log files, a ``cat`` per log.
 
-They begin as a run's first child does, and end by themselves once every process that could write
-is gone. So they outlive the worker that started them: what it had written just before its death
-is stored. Nobody waits for them by accident: a shell starts them and leaves, so that they are no
-children of the run, and they stand in a session of their own, out of reach of what ends groups.
+They start when the run starts its first child, and end when all processes that could write are
+gone. So they outlive the worker, and its last output is stored. A shell starts them and exits, so
+they are no children of the run, and no code of the job waits for them by accident. They have their
+own session, so signals to the run's process group do not reach them.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import os
 import signal
 import sys
 
-NAME = "mcp-queue-log"  # stands in the command line of the shell
-_ARGUMENTS = ("-u", "-", "/dev/null")  # an odd way to say "copy", hence one to be known by
+NAME = "mcp-queue-log"  # an argument in the command line of the shell
+_ARGUMENTS = ("-u", "-", "/dev/null")  # an unusual way to copy, which identifies a reader
 _LINE = '"$1" {arguments} <&{source} >&{log} 2>/dev/null 3<&- 4>&- 5<&- 6>&- 7>&- & echo $! >&7\n'
-FOLDERS = ("/bin", "/usr/bin")  # where a cat is, if it is not on the PATH alone
-_PIDS = 7  # descriptor; a shell may know of ten only
-_ABOVE = 10  # descriptors of ours begin here, out of the way of those that the shell gets
-_KEPT = "MCP_QUEUE_"  # what a reader gets of the environment begins so
+FOLDERS = ("/bin", "/usr/bin")  # searched for cat before the PATH
+_PIDS = 7  # the descriptor for the pids; a shell may support only 0 to 9
+_ABOVE = 10  # our descriptors have at least this number, so the shell's do not collide with them
+_PREFIX = "MCP_QUEUE_"  # a reader gets only the variables that begin so
 
 
 class NoReaderError(Exception):
-    """What would carry the output into the log could not be started."""
+    """No process could be started to copy the output into the log."""
 
 
 def pipe() -> tuple[int, int]:
-    """The two ends of a pipe, closed in every program that is started, with high numbers."""
+    """The two ends of a pipe, closed on exec, with numbers from `_ABOVE` on."""
     if sys.platform == "win32":
         raise NoReaderError("not on Windows")
     import fcntl
@@ -45,31 +45,31 @@ def pipe() -> tuple[int, int]:
     return moved[0], moved[1]
 
 
-def start(ways: list[tuple[int, int]], mark: tuple[str, str]) -> list[int]:
-    """Start a reader for each of at most two ways: the read end of a `pipe`, and which of
-    descriptors 1 and 2 is the log, open for append. Their pids come in the same order.
+def start(copies: list[tuple[int, int]], mark: tuple[str, str]) -> list[int]:
+    """Start a reader for each of at most two copies; their pids in the same order.
 
-    ``mark``: name and value of the variable that tells the run. Raises `NoReaderError` or
-    `OSError`; what was started then ends as soon as the pipes are closed.
+    A copy is the read end of a `pipe`, and the descriptor of the log (1 or 2), open for append.
+    ``mark``: name and value of the variable that identifies the run. Raises `NoReaderError` or
+    `OSError`; readers that were started then end as soon as the pipes are closed.
     """
     cat = _find_cat()
-    told, tell = pipe()
+    source, target = pipe()
     try:
         try:
-            shell = _spawn_shell(cat, ways, tell, mark)
+            shell = _spawn_shell(cat, copies, target, mark)
         finally:
-            os.close(tell)
-        pids = _read_all(told)
+            os.close(target)
+        pids = _read_pids(source)
         _reap(shell)
     finally:
-        os.close(told)
-    if len(pids) != len(ways):
+        os.close(source)
+    if len(pids) != len(copies):
         raise NoReaderError("no process could be started")
     return pids
 
 
 def is_reader(pid: int) -> bool:
-    """Whether a process is a reader, or the shell that is about to become one."""
+    """Whether a process is a reader, or the shell that starts one."""
     words = _command_line(pid)
     return words[1:] == list(_ARGUMENTS) or (len(words) > 3 and words[3] == NAME)
 
@@ -98,23 +98,23 @@ def _find_cat() -> str:
     raise NoReaderError("there is no cat on this machine")
 
 
-def _spawn_shell(cat: str, ways: list[tuple[int, int]], tell: int, mark: tuple[str, str]) -> int:
+def _spawn_shell(cat: str, copies: list[tuple[int, int]], pids: int, mark: tuple[str, str]) -> int:
     if sys.platform == "win32":
         return 0
     script = "cd /\nexec 2>/dev/null\ntrap '' HUP INT TERM\n"
     actions: list[tuple[int, ...]] = [
         (os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()
     ]
-    for number, (source, log) in enumerate(ways):
-        there = 3 + 2 * number
-        actions += [(os.POSIX_SPAWN_DUP2, source, there), (os.POSIX_SPAWN_DUP2, log, there + 1)]
-        script += _LINE.format(arguments=" ".join(_ARGUMENTS), source=there, log=there + 1)
-    actions.append((os.POSIX_SPAWN_DUP2, tell, _PIDS))
-    kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
+    for number, (source, log) in enumerate(copies):
+        first = 3 + 2 * number
+        actions += [(os.POSIX_SPAWN_DUP2, source, first), (os.POSIX_SPAWN_DUP2, log, first + 1)]
+        script += _LINE.format(arguments=" ".join(_ARGUMENTS), source=first, log=first + 1)
+    actions.append((os.POSIX_SPAWN_DUP2, pids, _PIDS))
+    own = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
     return os.posix_spawn(
         "/bin/sh",
         ["sh", "-c", script, NAME, cat],
-        {**kept, mark[0]: mark[1]},
+        {**own, mark[0]: mark[1]},
         file_actions=actions,
         setsid=True,
         setsigmask=(),
@@ -123,7 +123,7 @@ def _spawn_shell(cat: str, ways: list[tuple[int, int]], tell: int, mark: tuple[s
 
 
 def _inheritable() -> list[int]:
-    """What the job lets its children inherit, beside the three that they always do."""
+    """The descriptors that children of this process inherit, except the standard streams."""
     try:
         numbers = [int(name) for name in os.listdir("/dev/fd")]
     except OSError:
@@ -133,12 +133,12 @@ def _inheritable() -> list[int]:
         try:
             if number > 2 and os.get_inheritable(number):
                 found.append(number)
-        except OSError:  # the one of the listing
+        except OSError:  # the descriptor of the listing itself
             continue
     return found
 
 
-def _read_all(descriptor: int) -> list[int]:
+def _read_pids(descriptor: int) -> list[int]:
     text = b""
     while block := os.read(descriptor, 64):
         text += block
@@ -148,5 +148,5 @@ def _read_all(descriptor: int) -> list[int]:
 def _reap(pid: int) -> None:
     try:
         os.waitpid(pid, 0)
-    except ChildProcessError:  # the job itself waits for every child, or ignores them
+    except ChildProcessError:  # the job's code waits for all children, or ignores them
         pass

@@ -1,8 +1,9 @@
-"""Which run a process belongs to, by two marks that whatever it starts inherits.
+"""The run that a process belongs to, by two marks that its children inherit.
 
-One stands in the environment (`MARK`), where a process may clear it. The other, on Linux, is the
-soft limit RLIMIT_RTTIME, which binds real-time threads alone: it holds the beginning of the run's
-id, far above any time that such a thread could take, and outlives a cleared environment.
+The first mark is a variable (`MARK`), which a process may remove from its environment. The second,
+on Linux, is the soft limit RLIMIT_RTTIME, which only limits real-time threads. Its value contains
+the beginning of the run's id, and is far above any time that such a thread can use. It remains when
+the environment is cleared.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import sys
 from mcp_queue.system.identity import identity_of
 
 MARK = "MCP_QUEUE_RUN"
-DIGITS = 12  # of a run's id, which are hexadecimal, that the limit has room for
+DIGITS = 12  # hexadecimal digits of a run's id that fit into the limit
 _BASE = 1 << 62
 
 
 def mark(pid: int, run_id: str) -> None:
-    """Mark a process by its limit, before it starts others; without effect where that cannot be."""
+    """Mark a process by its limit, before it starts others; no effect where that is impossible."""
     if sys.platform != "linux":
         return
     import resource
@@ -33,12 +34,12 @@ def mark(pid: int, run_id: str) -> None:
 
 
 def short(run_id: str) -> str:
-    """The part of a run's id that both marks tell."""
+    """The part of a run's id that both marks contain."""
     return run_id[:DIGITS]
 
 
 def run_of(pid: int) -> str | None:
-    """The run (`short`) that a process of ours belongs to; None when no mark is to be seen."""
+    """The run (`short`) that a process of this user belongs to; None if it has no mark."""
     in_environment = _from_environment(pid)
     return short(in_environment) if in_environment is not None else _from_limit(pid)
 
@@ -52,13 +53,13 @@ def belongs(pid: int, run_id: str) -> bool:
 
 
 def marks() -> dict[int, str]:
-    """Every process of ours with a mark, and its run (`short`)."""
+    """Every process of this user with a mark, and its run (`short`)."""
     found = ((pid, run_of(pid)) for pid in _pids())
     return {pid: run for pid, run in found if run is not None}
 
 
 def marked(run_id: str) -> list[int]:
-    """All processes of ours that carry a mark of a run."""
+    """All processes of this user that carry a mark of the run."""
     return [pid for pid in _pids() if belongs(pid, run_id)]
 
 
@@ -106,5 +107,5 @@ def _from_limit(pid: int) -> str | None:
     except (OSError, ValueError, OverflowError):
         return None
     if not 0 <= limit - _BASE < 1 << 4 * DIGITS or identity_of(pid) is None:
-        return None  # a zombie has its limits still, and is dead
+        return None  # a zombie still has its limits, but is dead
     return f"{limit - _BASE:0{DIGITS}x}"

@@ -1,8 +1,8 @@
-"""How much memory a process and all below it have in use: pages in memory, not address space.
+"""The memory that a process and its descendants use: pages in memory, not address space.
 
-What reserves address space without using it (CUDA does) is not counted, and a page that several
-processes share (a fork's, shared memory's) counts once where the kernel tells (Linux, by the
-*proportional set size* of proc_pid_smaps(5)), else once for each.
+Reserved address space that is not used (CUDA reserves much) does not count. On Linux, a page that
+several processes share (after a fork, or in shared memory) counts once, by the *proportional set
+size* of proc_pid_smaps(5). On other systems it counts for each process.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """Measures one process and its descendants again and again.
+    """Measures the memory of one process and its descendants repeatedly.
 
-    To tell shared pages apart takes the kernel a walk over all pages (40 ms for a GiB), so it is
-    asked only when what has grown since it last said might be too much.
+    To find shared pages, the kernel visits all pages, which takes 40 ms for a GiB. So this exact
+    value is read only if the growth since the last exact value could exceed the limit.
     """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._exact: int | None = None
-        self._base = 0  # the least in use since, shared pages counted for each process
+        self._base = 0  # the lowest resident size since then; counts shared pages repeatedly
 
     def read(self, enough: int, orphans: Iterable[int] = ()) -> int:
-        """Bytes in use, never more than ``enough`` if that is not so; what is gone counts nothing.
+        """Bytes in use. A value above ``enough`` is exact; below, it may be slightly wrong.
 
-        ``orphans`` and what is below them count, too. Below ``enough`` it may be a little off.
+        ``orphans`` and their descendants count, too. Processes that have ended count nothing.
         """
         pids = [each for pid in (self._pid, *orphans) for each in (pid, *descendants_of(pid))]
         resident = sum(map(_resident, pids))
@@ -40,7 +40,7 @@ class Meter:
         if resident <= enough or sys.platform != "linux":
             return resident
         if self._exact is None or self._exact + resident - self._base > enough:
-            self._exact, self._base = sum(map(_shared_out, pids)), resident
+            self._exact, self._base = sum(map(_proportional, pids)), resident
         return self._exact + resident - self._base
 
 
@@ -59,13 +59,13 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _shared_out(pid: int) -> int:
-    """The bytes of a process, each divided by the number of those that share it."""
+def _proportional(pid: int) -> int:
+    """The bytes of a process; each page is divided by the number of processes that share it."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
             for line in file:
                 if line.startswith("Pss:"):
                     return int(line.split()[1]) * 1024
-    except (OSError, ValueError):  # gone, of another user, or a kernel that has none
+    except (OSError, ValueError):  # the process has ended, or the kernel does not have this file
         pass
     return _resident(pid)

@@ -1,7 +1,7 @@
-"""Whose a file is. What another user owns or may change is not used, and no link is followed.
+"""Ownership of files. Files that another user owns or may change are refused, and so are links.
 
-Another user is any but the effective one of this process; for root, too, any but root. On Windows,
-where files have no such owner and mode, the profile's access rights stand in for all of this.
+Another user is any user but the effective user of this process, also if that is root. On Windows,
+files have no such owner and mode; there the access rights of the user's profile protect them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
-# Of a folder no more than to pass through it, where that can be had.
+# O_PATH, where it exists, needs no right to list the folder.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
-_IDS = 2**32  # in a user namespace that maps fewer, some owners cannot be told
+_IDS = 2**32  # a user namespace that maps fewer ids hides some owners
 
 
 class NotOursError(PermissionError):
@@ -29,7 +29,7 @@ class NotOursError(PermissionError):
 
 
 def fault_of(status: os.stat_result) -> str | None:
-    """Why this file or folder is not ours alone, as ``another user (uid 7) owns it``."""
+    """Why this file or folder is not only ours, such as ``another user (uid 7) owns it``."""
     if sys.platform == "win32":
         return None
     if status.st_uid != os.geteuid():
@@ -40,7 +40,7 @@ def fault_of(status: os.stat_result) -> str | None:
 
 
 def check_folder(path: str) -> None:
-    """Raise `NotOursError` unless this is a folder of ours, and no link to one; or `OSError`."""
+    """Raise `NotOursError` unless this is our folder and no link. Raises `OSError`."""
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
         raise NotOursError(path, _kind(status, "folder"))
@@ -49,24 +49,25 @@ def check_folder(path: str) -> None:
 
 
 def check_file(path: str) -> None:
-    """Raise `NotOursError` unless this is a file of ours, and no link to one; or `OSError`."""
+    """Raise `NotOursError` unless this is our file and no link. Raises `OSError`."""
     _check_file(path, os.lstat(path))
 
 
-def check_way(folder: str) -> None:
-    """Raise `NotOursError` if another user can put something into ``folder``, or in its place.
+def check_with_parents(folder: str) -> None:
+    """Raise `NotOursError` if another user can add files to ``folder``, or replace it.
 
-    Each folder that leads there has to be ours or root's, and others may write into one above it
-    only where they cannot take away what is not theirs (the sticky bit, as ``/tmp`` has it).
+    ``folder`` and each folder above it must belong to us or to root. Others may write only into a
+    folder above it, and only if that has the sticky bit, like ``/tmp``: then they can remove only
+    their own files.
     """
     if sys.platform == "win32":
         return
     folder = os.path.realpath(folder)
-    for path in _way(folder):
+    for path in _with_parents(folder):
         try:
             status = os.lstat(path)
         except OSError:
-            continue  # what is missing will be made, or it will be said why not
+            continue  # a missing folder is made later, or that raises an error
         if status.st_uid not in (os.geteuid(), 0) and not _is_hidden(status.st_uid):
             raise NotOursError(path, f"another user (uid {status.st_uid}) owns it")
         if not stat.S_ISDIR(status.st_mode):
@@ -77,20 +78,22 @@ def check_way(folder: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make the folder, and those above it, where they are missing: 0700, whatever the umask."""
-    missing = [each for each in _way(os.path.abspath(path)) if not os.path.lexists(each)]
+    """Make the folder and its missing parents with mode 0700, whatever the umask."""
+    missing = [each for each in _with_parents(os.path.abspath(path)) if not os.path.lexists(each)]
     for each in reversed(missing):
         try:
             os.mkdir(each, 0o700)
         except FileExistsError:
-            continue  # another was quicker; whose it is has to be checked
+            continue  # another process made it; the caller checks its owner
         if os.lstat(each).st_mode & 0o700 != 0o700:
             os.chmod(each, 0o700)
 
 
 def open_ours(path: str, flags: int, mode: int = 0o600, *, deep: int = 1) -> int:
-    """`os.open` of a plain file of ours, relative to its folder; the last ``deep`` folders and the
-    file itself may be no links. Raises `NotOursError`, and `OSError` as ever.
+    """Open our plain file with `os.open`, relative to its folder.
+
+    Neither the file nor the last ``deep`` folders of the path may be links. Raises `NotOursError`,
+    and `OSError`.
     """
     if sys.platform == "win32":
         return os.open(path, flags | getattr(os, "O_BINARY", 0), mode)
@@ -99,18 +102,18 @@ def open_ours(path: str, flags: int, mode: int = 0o600, *, deep: int = 1) -> int
     for _ in range(deep):
         base, folder = os.path.split(base)
         folders.insert(0, folder)
-    entered = [os.open(base, _ENTER)]  # the way to it may have links
+    opened = [os.open(base, _ENTER)]  # the path of the base may contain links
     try:
         for folder in folders:
-            entered.append(_open_at(entered[-1], folder, _ENTER, 0, path))
-        # Not blocking: a fifo in its place must hold up nobody.
-        descriptor = _open_at(entered[-1], name, flags | os.O_NONBLOCK, mode, path)
+            opened.append(_open_at(opened[-1], folder, _ENTER, 0, path))
+        # Non-blocking: to open a fifo in its place would block otherwise.
+        descriptor = _open_at(opened[-1], name, flags | os.O_NONBLOCK, mode, path)
     finally:
-        for each in entered:
+        for each in opened:
             os.close(each)
     try:
         _check_file(path, os.fstat(descriptor))
-        os.set_blocking(descriptor, True)  # as who is handed it expects
+        os.set_blocking(descriptor, True)  # as callers expect
     except BaseException:
         os.close(descriptor)
         raise
@@ -118,11 +121,11 @@ def open_ours(path: str, flags: int, mode: int = 0o600, *, deep: int = 1) -> int
 
 
 def remove_made(path: str, made: os.stat_result) -> None:
-    """Remove what we made under this name, unless another file is there by now."""
+    """Remove the file that we made, unless another file has its name in the meantime."""
     try:
         if os.path.samestat(os.lstat(path), made):
             os.unlink(path)
-    except OSError:  # it is gone, or who comes next replaces it
+    except OSError:  # it is gone, or the next server replaces it
         pass
 
 
@@ -132,14 +135,14 @@ def read_ours(path: str, limit: int = -1, *, deep: int = 1) -> bytes:
         return file.read(limit)
 
 
-def _open_at(at: int, name: str, flags: int, mode: int, path: str) -> int:
+def _open_at(folder: int, name: str, flags: int, mode: int, path: str) -> int:
     assert sys.platform != "win32"
     try:
-        return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=at)
+        return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=folder)
     except OSError as error:
-        # A link: ELOOP, and ENOTDIR where a folder was asked for, EMLINK and EFTYPE elsewhere.
+        # For a link, Linux raises ELOOP, or ENOTDIR if a folder is opened; others EMLINK, EFTYPE.
         try:
-            status = os.stat(name, dir_fd=at, follow_symlinks=False)
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except OSError:
             pass
         else:
@@ -162,8 +165,8 @@ def _kind(status: os.stat_result, wanted: str) -> str:
     return f"it is no {wanted}"
 
 
-def _way(folder: str) -> Iterator[str]:
-    """The folder, and those above it."""
+def _with_parents(folder: str) -> Iterator[str]:
+    """The folder and all folders above it."""
     while True:
         yield folder
         above = os.path.dirname(folder)
@@ -173,7 +176,7 @@ def _way(folder: str) -> Iterator[str]:
 
 
 def _is_open(status: os.stat_result) -> bool:
-    """Whether another user may write; that of a group with nobody else in it is none."""
+    """Whether another user may write. A group right does not count if the group has only us."""
     assert sys.platform != "win32"
     if status.st_mode & stat.S_IWOTH:
         return True
@@ -181,7 +184,7 @@ def _is_open(status: os.stat_result) -> bool:
 
 
 def _is_private(gid: int) -> bool:
-    """Whether a group is root's, or ours alone: of our own name, or of a container, without one."""
+    """Whether a group is root's or only ours: it has our name, or no name (in containers)."""
     assert sys.platform != "win32"
     import grp
     import pwd
@@ -200,7 +203,7 @@ def _is_private(gid: int) -> bool:
 
 
 def _is_hidden(uid: int) -> bool:
-    """Whether it stands for users that this user namespace does not show, such as its root's."""
+    """Whether this id replaces ids that are not mapped in this user namespace, such as root's."""
     try:
         with open("/proc/sys/fs/overflowuid", encoding="ascii") as file:
             if uid != int(file.read()):

@@ -1,4 +1,4 @@
-"""How far a process stands back for others, in the scale of ``nice``."""
+"""The CPU priority of a process, as a value of ``nice``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import sys
 
 
 def stand_back(pid: int, niceness: int) -> bool:
-    """Give a process, which leads a session of its own, this niceness; False: try again later.
+    """Set the niceness of a process that leads its own session; False: try again later.
 
-    Linux divides its processors among sessions, each with a niceness of its own (``autogroup``,
-    sched(7)), and only within one by the niceness of processes; so both are set. Best effort:
-    where it cannot be, the process stays as it is.
+    Linux distributes processor time among sessions, by the niceness of each session (``autogroup``,
+    sched(7)). The niceness of processes counts only within a session. So both are set. This is best
+    effort: if it is not possible, the process stays as it is.
     """
     if sys.platform == "win32" or niceness == 0:
         return True
     try:
         os.setpriority(os.PRIO_PROCESS, pid, niceness)
-    except OSError:  # it is gone, or stands back further already
+    except OSError:  # it has ended, or already has a higher niceness
         pass
     if sys.platform != "linux":
         return True

@@ -1,7 +1,8 @@
-"""Signals as a program that is started from a shell has them: none blocked, none ignored.
+"""Reset signals to the state of a program started from a shell: none blocked, none ignored.
 
-Both cross ``exec``, so without this a host's own habits would reach the programs of users: with
-SIGCHLD ignored no exit status is known, with SIGTERM blocked nothing can be asked to stop.
+Blocked and ignored signals are inherited through ``exec``. Without the reset, settings of a host
+would affect users' programs: with SIGCHLD ignored, exit statuses are lost; with SIGTERM blocked, a
+program cannot be asked to stop.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import signal
 import sys
 
 HANGUP = frozenset({signal.SIGHUP}) if sys.platform != "win32" else frozenset[int]()
-"""Ignored on purpose by who starts a program with nohup."""
+"""The signal that nohup lets a program ignore."""
 
 
 def make_ordinary(*, keep: frozenset[int] = frozenset()) -> None:
-    """Unblock every signal, and give those that are ignored their default action.
+    """Unblock all signals, and reset ignored signals to their default action.
 
-    Except those in ``keep``, and SIGPIPE and SIGXFSZ, which Python ignores and resets in children.
+    Signals in ``keep`` stay ignored, and so do SIGPIPE and SIGXFSZ: Python itself ignores these and
+    resets them in children.
     """
     if sys.platform == "win32":
         return

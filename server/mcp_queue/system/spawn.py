@@ -1,4 +1,4 @@
-"""Start processes: a run's worker behind its gate, and the supervisor out of everyone's tree."""
+"""Start processes: a worker that waits at its gate, and a supervisor without a parent."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _FLAGS = 0x00000008 | 0x00000200 if sys.platform == "win32" else 0
 def spawn_gated(
     argv: list[str], *, cwd: str, env: dict[str, str], stdout: str, stderr: str, held: str
 ) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own that waits for a byte on its standard input.
+    """Start a process, in its own session, that waits for a byte on its standard input (the gate).
 
-    Descriptors 1 and 2 are the two files, opened for append: no process stands in between.
-    ``held``: a third file, open for append, whose lock the process holds from its birth to its
-    death (`locks.is_held`). Its descriptor is the last argument, except on Windows, and the
-    process must not pass it on. Close ``stdin`` of the answer unwritten and the process leaves.
-    Raises `OSError` when it cannot be started. Call it from the main thread (see
+    Its descriptors 1 and 2 are the two files, opened for append, without a process in between.
+    ``held``: a third file, opened for append; the process holds its lock until it dies
+    (`locks.is_held`). The descriptor of that file is the last argument, except on Windows, and the
+    process must not pass it on. If ``stdin`` of the returned process is closed without a byte, the
+    process exits. Raises `OSError` if it cannot be started. Call this from the main thread (see
     `tree.die_with_parent`).
     """
     with _appending(stdout) as out, _appending(stderr) as err, _appending(held) as lock:
@@ -41,9 +41,9 @@ def spawn_gated(
 
 
 def without_relative_paths(env: dict[str, str]) -> dict[str, str]:
-    """``env`` for a start of Python that imports nothing from where it happens to run.
+    """``env`` without the entries of ``PYTHONPATH`` that depend on the working folder.
 
-    Empty and relative entries of ``PYTHONPATH`` mean the working folder, or what lies in it.
+    Empty and relative entries mean the working folder or a folder in it.
     """
     if "PYTHONPATH" not in env:
         return env
@@ -52,9 +52,9 @@ def without_relative_paths(env: dict[str, str]) -> dict[str, str]:
 
 
 def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subprocess.Popen[bytes]:
-    """Start a process that leaves this one's tree by itself (`detach`), its errors to ``log``.
+    """Start a process that detaches itself from this one (`detach`); its errors go to ``log``.
 
-    Its standard output is the pipe ``stdout`` of the answer. Raises `OSError`.
+    Its standard output is the pipe ``stdout`` of the returned process. Raises `OSError`.
     """
     with _appending(log) as out:
         return subprocess.Popen(
@@ -65,7 +65,7 @@ def spawn_detached(argv: list[str], *, env: dict[str, str], log: str) -> subproc
 
 @contextmanager
 def _appending(path: str) -> Generator[int]:
-    """A descriptor of a file of the owner's alone, made when missing."""
+    """A descriptor of a file that only its owner can use; the file is made if it is missing."""
     descriptor = open_ours(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         yield descriptor
@@ -74,10 +74,10 @@ def _appending(path: str) -> Generator[int]:
 
 
 def detach() -> None:
-    """Give this process to another parent: fork, and leave from the first of the two.
+    """Detach this process from its parent: fork, and exit in the parent of the two.
 
-    Call it first thing in a fresh process, before any thread. Windows has no process tree that
-    outlives a parent, so nothing is to be done there.
+    Call this first in a new process, before it has threads. On Windows a process does not depend on
+    its parent, so nothing is done there.
     """
     if sys.platform != "win32" and os.fork():
         os._exit(0)

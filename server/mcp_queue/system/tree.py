@@ -1,8 +1,9 @@
-"""All that a run started: find it, end it.
+"""Find and end all processes that a run started.
 
-On Linux the supervisor is a subreaper: what loses its parent, a daemon say, falls to it, and the
-marks tell which run it belongs to (`marks`). A worker is none, so that inside a job orphans go
-their way as in any program. Runs of a dead supervisor, and other systems, have the marks alone.
+On Linux the supervisor is a subreaper: it becomes the parent of orphans, such as daemons, and the
+marks tell which run they belong to (`marks`). A worker is no subreaper, so orphans within a job
+behave as in any program. For the runs of a dead supervisor, and on other systems, only the marks
+are left.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ if TYPE_CHECKING:
     from mcp_queue.system.watch import Watch
 
     Handles = list[tuple[int, int]]
-    """Pids, each with a descriptor that keeps meaning its process (-1 where there are none)."""
+    """Pids, each with a pidfd, which never refers to another process (-1 outside Linux)."""
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
-REAP_SECONDS = 2.0  # for a killed process to be gone; only an unkillable one takes so long
-LAST_WORDS = 1.0  # seconds for what ends by itself, and clears up, once all else is gone
-BUSY_WORDS = 10.0  # the same at most for what is at work, on a busy machine say
-TRACKER = b"resource_tracker import main"  # in the command line of those of multiprocessing
+REAP_SECONDS = 2.0  # for a killed process to end; only an unkillable one takes so long
+LAST_WORDS = 1.0  # seconds for helper processes that clean up and end after all others
+BUSY_WORDS = 10.0  # the same, at most, for helpers that still work, for example on a busy machine
+TRACKER = b"resource_tracker import main"  # in the command lines of multiprocessing's trackers
 
 
 def become_subreaper(whether: bool = True) -> None:
-    """Adopt orphaned descendants instead of pid 1; does nothing where that does not exist."""
+    """Let this process, instead of pid 1, adopt orphaned descendants; Linux only."""
     _prctl(PR_SET_CHILD_SUBREAPER, int(whether))
 
 
 def is_subreaper() -> bool:
-    """Whether orphaned descendants fall to this process."""
+    """Whether this process adopts orphaned descendants."""
     if sys.platform != "linux":
         return False
     import ctypes
@@ -52,7 +53,8 @@ def is_subreaper() -> bool:
 def die_with_parent(parent: int) -> None:
     """Get SIGKILL when the thread that spawned this process ends; Linux only.
 
-    ``parent``: the pid that ``os.getppid`` gave at first; when it is gone already, leave at once.
+    ``parent``: the first result of ``os.getppid``. If that process has already ended, this one
+    exits at once.
     """
     _prctl(PR_SET_PDEATHSIG, 9)
     if sys.platform == "linux" and os.getppid() != parent:
@@ -102,9 +104,9 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def strays(own: set[int], run_id: str | None) -> list[int]:
-    """Children of this process that are not in ``own``: orphans of runs, which fell to it.
+    """Children of this process that are not in ``own``: adopted orphans of runs.
 
-    Those of one run, or of all (None). One without a mark may be of any run.
+    ``run_id``: only those of one run; None: all, also those without a mark.
     """
     if sys.platform != "linux":
         return []
@@ -113,7 +115,7 @@ def strays(own: set[int], run_id: str | None) -> list[int]:
 
 
 def reap_strays(own: set[int]) -> None:
-    """Take leave of the orphans that have ended, so that none stays as a zombie."""
+    """Reap the orphans that have ended, so that no zombies remain."""
     if sys.platform == "win32":
         return
     for pid in strays(own, None):
@@ -124,22 +126,22 @@ def reap_strays(own: set[int]) -> None:
 
 
 def kill_run(root: Watch, run_id: str) -> None:
-    """Kill the worker under ``root`` and all that is found of its run.
+    """Kill the worker ``root`` and all processes of its run.
 
-    A process below it is signalled only when it is seen there both before and after its handle
-    was taken, so a pid that changes hands meanwhile is left alone.
+    A descendant is killed only if it was found both before and after its handle was opened. So a
+    pid that the system reused meanwhile is left alone.
     """
     pid = pid_of(root.identity)
-    below = _handles(descendants_of(pid))
-    still = set(descendants_of(pid)) if state_of(root.identity) == ALIVE else set[int]()
+    handles = _handles(descendants_of(pid))
+    confirmed = set(descendants_of(pid)) if state_of(root.identity) == ALIVE else set[int]()
     root.send(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-    _end([each for each in below if _keep(each, each[0] in still)])
+    _end([each for each in handles if _keep(each, each[0] in confirmed)])
     kill_marked(run_id)
 
 
 def kill_marked(run_id: str) -> None:
     """End every process that carries a mark of a run, until none is left."""
-    while found := [each for each in _handles(marks.marked(run_id)) if _is_left(each, run_id)]:
+    while found := [each for each in _handles(marks.marked(run_id)) if _is_of_run(each, run_id)]:
         if not _end(found):
             return
 
@@ -147,7 +149,7 @@ def kill_marked(run_id: str) -> None:
 def kill_strays(own: set[int], run_id: str | None = None) -> bool:
     """End and reap the orphans of a run, or all (`strays`); True when none is left.
 
-    Their own children fall to us when they die, hence the loop.
+    It loops because this process adopts the children of each orphan that dies.
     """
     if sys.platform == "win32":
         return True
@@ -162,8 +164,8 @@ def kill_strays(own: set[int], run_id: str | None = None) -> bool:
     return True
 
 
-def _is_left(handle: tuple[int, int], run_id: str) -> bool:
-    """Whether it still is what it seemed to be when its handle was taken."""
+def _is_of_run(handle: tuple[int, int], run_id: str) -> bool:
+    """Whether the process, now that its handle is open, still belongs to the run; else close it."""
     pid, _ = handle
     return _keep(handle, not _is_zombie(pid) and marks.belongs(pid, run_id))
 
@@ -179,7 +181,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _state_of(pid: int) -> str:
-    """The letter that Linux has for what a process does; ``X`` for one that is gone."""
+    """The letter of the process state on Linux; ``X`` for a process that has ended."""
     if sys.platform != "linux":
         return "S"
     try:
@@ -190,7 +192,7 @@ def _state_of(pid: int) -> str:
 
 
 def _ends_by_itself(pid: int) -> bool:
-    """Whether it clears up and leaves once the processes that it serves are gone."""
+    """Whether it is a helper that cleans up and ends when the processes that it serves are gone."""
     if log_readers.is_reader(pid):
         return True
     if sys.platform != "linux":
@@ -203,7 +205,7 @@ def _ends_by_itself(pid: int) -> bool:
 
 
 def _handles(pids: Iterable[int]) -> Handles:
-    """Handles of those that are there."""
+    """The handles of those processes that exist."""
     if sys.platform != "linux":
         return [(pid, -1) for pid in pids]
     found: Handles = []
@@ -221,9 +223,9 @@ def _close(descriptor: int) -> None:
 
 
 def _end(handles: Handles) -> bool:
-    """End these and close their handles; True when they are gone.
+    """End these processes and close their handles; True when all have ended.
 
-    What clears up behind the others is ended last, by itself if it does so in time.
+    Helpers that clean up come last, and are killed only if they do not end in time.
     """
     last = [each for each in handles if _ends_by_itself(each[0])]
     first = [each for each in handles if each not in last]
@@ -236,7 +238,7 @@ def _end(handles: Handles) -> bool:
 
 
 def _have_ended(handles: Handles) -> bool:
-    """Let these end by themselves; False when they wait for what is out of reach."""
+    """Wait for helpers to end by themselves; False if they wait for processes outside the run."""
     deadline = clock.monotonic() + BUSY_WORDS
     while not _are_gone(handles, LAST_WORDS):
         if clock.monotonic() > deadline or all(_state_of(pid) in "SZX" for pid, _ in handles):
@@ -263,20 +265,20 @@ def _send_kill(descriptor: int) -> bool:
 
 
 def _are_gone(handles: Handles, seconds: float) -> bool:
-    """Wait for their ends; False when one is still there after ``seconds``."""
+    """Wait until all have ended; False if one still exists after ``seconds``."""
     if sys.platform != "linux":
         return not handles
     import select
 
-    waiting, left = select.poll(), {descriptor for _, descriptor in handles}
-    for descriptor in left:
-        waiting.register(descriptor, select.POLLIN)
+    poll, living = select.poll(), {descriptor for _, descriptor in handles}
+    for descriptor in living:
+        poll.register(descriptor, select.POLLIN)
     deadline = clock.monotonic() + seconds
-    while left and (patience := deadline - clock.monotonic()) > 0:
-        for descriptor, _ in waiting.poll(patience * 1000):
-            waiting.unregister(descriptor)
-            left.discard(descriptor)
-    return not left
+    while living and (remaining := deadline - clock.monotonic()) > 0:
+        for descriptor, _ in poll.poll(remaining * 1000):
+            poll.unregister(descriptor)
+            living.discard(descriptor)
+    return not living
 
 
 def _kill_by_psutil(pid: int) -> bool:

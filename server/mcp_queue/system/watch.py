@@ -1,8 +1,8 @@
-"""One way to learn that a process died, our child or not: a descriptor that becomes readable.
+"""Watch the death of any process, child or not, with a descriptor that becomes readable.
 
-On Linux it is a pidfd; elsewhere a thread waits (kqueue or a process handle, through psutil) and
-closes its end of a socket pair. A zombie is dead. A process of another pid namespace is watched by
-a lock that it holds.
+On Linux it is a pidfd. Elsewhere a thread waits (kqueue or a process handle, through psutil) and
+then closes its end of a socket pair. A zombie counts as dead. A process of another pid namespace is
+watched through a lock that it holds.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """A watch over one process. ``fileno()`` is readable once the process is dead."""
+    """A watch over one process. ``fileno()`` is readable when the process is dead."""
 
-    def __init__(self, identity: str, descriptor: int, keep: socket.socket | None) -> None:
+    def __init__(self, identity: str, descriptor: int, owner: socket.socket | None) -> None:
+        """``owner``: the socket that owns the descriptor; None for a pidfd."""
         self.identity = identity
         self._descriptor = descriptor
-        self._keep = keep
-        self._is_pidfd = keep is None
+        self._socket = owner
+        self._is_pidfd = owner is None
 
     def fileno(self) -> int:
         """The descriptor to wait on."""
         return self._descriptor
 
     def send(self, number: int) -> bool:
-        """Send a signal to this very process; False when it is gone. Never hits a stranger."""
+        """Send a signal to this process, never to another one with its pid; False if it is dead."""
         try:
             if sys.platform == "linux" and self._is_pidfd:
                 signal.pidfd_send_signal(self._descriptor, number)
@@ -51,16 +52,16 @@ class Watch:
 
     def close(self) -> None:
         """Stop watching."""
-        if self._keep is not None:
-            self._keep.close()
+        if self._socket is not None:
+            self._socket.close()
         else:
             os.close(self._descriptor)
 
 
 def watch(identity: str) -> Watch | None:
-    """Watch a process; one that is dead already reads as dead at once.
+    """Watch a process; the watch of a dead process is readable at once.
 
-    None when it lives, if at all, in another pid namespace: it can never be known dead here.
+    None for a process of another pid namespace, whose death cannot be seen from here.
     """
     state = state_of(identity)
     if state == UNKNOWN:
@@ -72,7 +73,7 @@ def watch(identity: str) -> Watch | None:
             descriptor = os.pidfd_open(pid_of(identity))
         except ProcessLookupError:
             return _dead(identity)
-        if state_of(identity) == DEAD:  # it died, and the pidfd may be a successor's
+        if state_of(identity) == DEAD:  # the pidfd may be that of a new process with this pid
             os.close(descriptor)
             return _dead(identity)
         return Watch(identity, descriptor, None)
@@ -80,7 +81,7 @@ def watch(identity: str) -> Watch | None:
 
 
 def watch_holder(identity: str, held: str) -> Watch:
-    """`watch`; a process from elsewhere is dead once nobody holds the lock of the file ``held``."""
+    """`watch`, also for other namespaces: dead when the lock of the file ``held`` is free."""
     if is_here(identity):
         watching = watch(identity)
         if watching is not None:
@@ -112,16 +113,16 @@ def _by_thread(identity: str) -> Watch:
 
 
 def _in_thread(identity: str, wait: Callable[[], None]) -> Watch:
-    """Readable once ``wait`` has returned; a thread of no use any more hinders no exit."""
+    """A watch that is readable when ``wait`` has returned. Its thread does not delay the exit."""
     ours, theirs = socket.socketpair()
 
-    def wait_and_tell() -> None:
+    def wait_and_close() -> None:
         wait()
         theirs.close()
 
     name = f"watch-{pid_of(identity)}"
     try:
-        threading.Thread(target=wait_and_tell, name=name, daemon=True).start()
+        threading.Thread(target=wait_and_close, name=name, daemon=True).start()
     except RuntimeError as error:
         ours.close()
         theirs.close()

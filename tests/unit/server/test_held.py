@@ -22,15 +22,15 @@ from mcp_queue.config import Settings
 from mcp_queue.manager import hub as manager_hub
 from mcp_queue.manager.queue_manager import QueueManager
 from mcp_queue.server.app import build
-from mcp_queue.server.authored.progress import Reporter
-from mcp_queue.server.following.hub import Hub, Listener
-from mcp_queue.server.state import State
+from mcp_queue.server.authored.progress import ProgressSink
+from mcp_queue.server.following.notifier import Follower, Notifier
+from mcp_queue.server.services import Services
 from support.processes import GUARD
 from support.queues import opened
 from support.serving import ENVELOPE, HANDSHAKE
 
 CROWD = 40
-HELD = (Listener, manager_hub.Listener, Reporter)
+HELD = (Follower, manager_hub.Listener, ProgressSink)
 
 
 class Connection:
@@ -105,13 +105,13 @@ async def connected(queue: QueueManager, *, modern: bool) -> AsyncIterator[Conne
     catalog = Catalog()
     builtin.register(catalog)
     catalog.register(registry.get("steered"))
-    state = State(catalog, queue, Hub(queue))
-    server = build(state)
+    services = Services(catalog, queue, Notifier(queue))
+    server = build(services)
     to_server, read = anyio.create_memory_object_stream[Any](0)
     write, from_server = anyio.create_memory_object_stream[Any](0)
     connection = Connection(to_server, from_server, modern=modern)
     async with to_server, from_server, anyio.create_task_group() as tasks:
-        tasks.start_soon(state.hub.run)
+        tasks.start_soon(services.notifier.run)
         tasks.start_soon(server.run, read, write, server.create_initialization_options())
         tasks.start_soon(connection.read)
         if not modern:

@@ -15,7 +15,7 @@ from support.queues import becomes_true
 
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_growth, "LOOK", 0.01)
+    monkeypatch.setattr(log_growth, "INTERVAL", 0.01)
 
 
 class CountingQueue(FakeQueue):

@@ -10,8 +10,8 @@ import pytest
 IMPORT = """
 import sys
 from mcp_queue.server.protocol import sdk
-sdk.put_in_place()
-sdk.put_in_place()
+sdk.install()
+sdk.install()
 import mcp.server.lowlevel
 assert "mcp.client" not in sys.modules, "the client was imported"
 """

@@ -19,8 +19,8 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
 from mcp_queue.server.transport import stdio
-from mcp_queue.server.transport.claim import Claimed
-from mcp_queue.server.transport.lifetime import Ending
+from mcp_queue.server.transport.lifetime import Shutdown
+from mcp_queue.server.transport.standard_streams import StandardStreams
 from mcp_queue.server.transport.stdio import Streams, stdio_streams
 from support.guards import GUARD
 
@@ -33,7 +33,7 @@ class Peer:
 
     write_to: int
     read_from: int
-    ending: Ending
+    shutdown: Shutdown
     streams: Streams
     buffer: bytes = b""
     _closed: set[int] = field(default_factory=set)
@@ -58,10 +58,10 @@ class Peer:
 async def connected() -> AsyncGenerator[Peer]:
     inward, write_to = os.pipe()
     read_from, outward = os.pipe()
-    ending = Ending()
+    shutdown = Shutdown()
     with anyio.fail_after(GUARD):
-        async with stdio_streams(Claimed(inward, outward), ending) as streams:
-            peer = Peer(write_to, read_from, ending, streams)
+        async with stdio_streams(StandardStreams(inward, outward), shutdown) as streams:
+            peer = Peer(write_to, read_from, shutdown, streams)
             try:
                 async with streams.read, streams.write:
                     yield peer
@@ -141,7 +141,7 @@ async def test_the_end_of_input_waits_for_answers_that_come_soon() -> None:
         peer.send(request(1))
         await receive(peer)
         peer.close(peer.write_to)
-        await peer.ending.wait()
+        await peer.shutdown.wait()
         await peer.streams.write.send(answer(1))
         assert (await peer.read())["id"] == 1
         with pytest.raises(anyio.EndOfStream):
@@ -164,7 +164,7 @@ async def test_a_client_that_does_not_read_hides_no_end_of_input() -> None:
             while True:
                 await peer.streams.write.send(answer(1, size=65536))
         peer.close(peer.write_to)
-        await peer.ending.wait()
+        await peer.shutdown.wait()
         with pytest.raises(anyio.BrokenResourceError):
             await send_forever(peer)
         assert anyio.current_time() - started < 5 * (stdio.PATIENCE + stdio.FLUSH)
@@ -179,13 +179,13 @@ async def test_a_client_that_closed_its_end_ends_the_server() -> None:
     async with connected() as peer:
         peer.close(peer.read_from)
         await peer.streams.write.send(answer(1))
-        await peer.ending.wait()
+        await peer.shutdown.wait()
 
 
 async def test_an_end_from_elsewhere_ends_the_streams() -> None:
     async with connected() as peer:
-        peer.ending.begin()
-        peer.ending.begin()
+        peer.shutdown.begin()
+        peer.shutdown.begin()
         with pytest.raises(anyio.EndOfStream):
             await peer.streams.read.receive()
 
@@ -194,14 +194,14 @@ async def test_files_are_read_by_a_thread(tmp_path: Path) -> None:
     source, target = tmp_path / "in", tmp_path / "out"
     source.write_bytes(request(1) + b"\nno json\n")
     target.touch()
-    claimed = Claimed(os.open(source, os.O_RDONLY), os.open(target, os.O_WRONLY))
+    descriptors = StandardStreams(os.open(source, os.O_RDONLY), os.open(target, os.O_WRONLY))
     with anyio.fail_after(GUARD):
-        async with stdio_streams(claimed, Ending()) as streams, streams.read, streams.write:
+        async with stdio_streams(descriptors, Shutdown()) as streams, streams.read, streams.write:
             await streams.read.receive()
             await streams.write.send(answer(1))
             with pytest.raises(anyio.EndOfStream):
                 await streams.read.receive()
-    for descriptor in claimed:
+    for descriptor in descriptors:
         os.close(descriptor)
     answers = [json.loads(line) for line in target.read_text().splitlines()]
     assert {"result", "error"} == {key for each in answers for key in each} & {"result", "error"}
@@ -210,14 +210,14 @@ async def test_files_are_read_by_a_thread(tmp_path: Path) -> None:
 STRAY = """
 import os, subprocess, sys
 print("before", end="")
-from mcp_queue.server.transport.claim import claim
-claimed = claim()
-assert min(claimed) > 2 and not any(map(os.get_inheritable, claimed))
+from mcp_queue.server.transport.standard_streams import take_standard_streams
+descriptors = take_standard_streams()
+assert min(descriptors) > 2 and not any(map(os.get_inheritable, descriptors))
 print("python")
 os.write(1, b"descriptor\\n")
 subprocess.run(["sh", "-c", "echo child; cat"])
 assert sys.stdin.read() == ""
-os.write(claimed.output, os.read(claimed.input, 100))
+os.write(descriptors.output, os.read(descriptors.input, 100))
 """
 
 

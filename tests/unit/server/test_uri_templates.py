@@ -89,7 +89,7 @@ def test_an_address_is_divided_as_by_a_pattern(parts: list[str], rest: str) -> N
         for part in named
     )
     wanted = re.fullmatch(pattern, f"x:{rest}")
-    found = uri_templates._divided(uri_templates._pieces("".join(named)), f"x:{rest}")
+    found = uri_templates._split(uri_templates._pieces("".join(named)), f"x:{rest}")
     assert found == (wanted and wanted.groupdict())
 
 

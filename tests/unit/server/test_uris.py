@@ -6,23 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_queue.server.features.uris import Address, parse
+from mcp_queue.server.features.uris import QueueUri, parse
 
 
 @pytest.mark.parametrize(
     ("uri", "address"),
     [
-        ("queue://jobs", Address("jobs")),
-        ("queue://health", Address("health")),
-        ("queue://commands", Address("commands")),
-        ("queue://jobs/a.B-1_", Address("job", "a.B-1_")),
-        ("queue://jobs/a%2Eb", Address("job", "a.b")),
-        ("queue://jobs/a/logs", Address("job", "a", "logs")),
-        ("queue://jobs/a/logs/stderr", Address("job", "a", "logs/stderr")),
-        ("queue://jobs/a/result", Address("job", "a", "result")),
+        ("queue://jobs", QueueUri("jobs")),
+        ("queue://health", QueueUri("health")),
+        ("queue://commands", QueueUri("commands")),
+        ("queue://jobs/a.B-1_", QueueUri("job", "a.B-1_")),
+        ("queue://jobs/a%2Eb", QueueUri("job", "a.b")),
+        ("queue://jobs/a/logs", QueueUri("job", "a", "logs")),
+        ("queue://jobs/a/logs/stderr", QueueUri("job", "a", "logs/stderr")),
+        ("queue://jobs/a/result", QueueUri("job", "a", "result")),
     ],
 )
-def test_addresses(uri: str, address: Address) -> None:
+def test_addresses(uri: str, address: QueueUri) -> None:
     assert parse(uri) == address
 
 

@@ -85,7 +85,7 @@ def test_the_kernel_is_asked_only_for_what_has_grown(monkeypatch: pytest.MonkeyP
     resident, exact, asked = 0, 0, list[int]()
     monkeypatch.setattr(memory, "descendants_of", lambda pid: [])
     monkeypatch.setattr(memory, "_resident", lambda pid: resident)
-    monkeypatch.setattr(memory, "_shared_out", lambda pid: asked.append(1) or exact)
+    monkeypatch.setattr(memory, "_proportional", lambda pid: asked.append(1) or exact)
     meter = Meter(1)
 
     def read(now: int, shared_out: int) -> tuple[int, int]:

@@ -1,9 +1,9 @@
-"""What an author's code raises ends its own call, and nothing else.
+"""Exceptions of an author's code end the call that raised them, and nothing else.
 
-Functions of authors, the checks of their types and the making of JSON from what they return may
-raise anything: `SystemExit`, `GeneratorExit`, an exception group, a panic of Rust code. All of it
-leaves `called`, `in_thread` and `attempt` as an `Exception`. What is ours passes as it is: the
-cancelling of the request, and `InputNeeded`.
+Authors' functions, the checks of their types and the conversion of their results to JSON may raise
+anything: `SystemExit`, `GeneratorExit`, an exception group, a panic of Rust code. `call`,
+`in_thread` and `contained` raise all of it as an `Exception`. Two exceptions pass unchanged, since
+they are the server's own: the cancellation of the request, and `InputNeeded`.
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 2000  # characters of an exception's text
 
 CALLER: ContextVar[asyncio.Task[Any] | None] = ContextVar("mcp_queue_caller", default=None)
-"""The task of the request within which an author's code runs, and whatever that starts."""
+"""The task of the request in which an author's code runs. Tasks that the code starts inherit it."""
 
 log = logging.getLogger(__name__)
 
 
 class AuthorError(Exception):
-    """Stands for an ``error`` that is no `Exception`, or that no coroutine may raise."""
+    """Replaces an ``error`` that is no `Exception`, or that a coroutine cannot raise."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
-        super().__init__(said(error))
+        super().__init__(error_text(error))
 
 
-async def called(
+async def call(
     function: Callable[..., Any], make: Callable[[], Any], threads: anyio.CapacityLimiter
 ) -> Any:
-    """The outcome of ``make()``, which calls ``function``: in the event loop if that is async,
-    else in a thread, which goes on by itself when the request is cancelled.
+    """The result of ``make()``, which calls ``function``.
 
-    Raises what it raises as an `Exception`; `InputNeeded` and cancellation pass.
+    An async function runs in the event loop, another one in a thread, which goes on when the
+    request is cancelled. Every exception is raised as an `Exception`; `InputNeeded` and the
+    cancellation of the request pass unchanged.
     """
     process, task = os.getpid(), asyncio.current_task()
     cancelled = task.cancelling() if task is not None else 0
@@ -63,10 +64,10 @@ async def called(
             value = await value
     except BaseException as error:
         _leave_fork(process, error)
-        if passes_handlers(error):
+        if ends_request(error):
             raise
         await _undo_cancel(task, cancelled)
-        if (outcome := contained(error)) is error:
+        if (outcome := as_exception(error)) is error:
             raise
         raise outcome from None
     finally:
@@ -77,54 +78,57 @@ async def called(
 
 
 async def in_thread(function: Callable[[], T], threads: anyio.CapacityLimiter) -> T:
-    """What ``function`` returns, in a thread that a cancelled request does not wait for.
+    """Run ``function`` in a thread; a cancelled request does not wait for it.
 
-    Raises what it raises as an `Exception`; `InputNeeded` passes.
+    Every exception is raised as an `Exception`; `InputNeeded` passes unchanged.
     """
     value, error = await anyio.to_thread.run_sync(
         lambda: _outcome(function), abandon_on_cancel=True, limiter=threads
     )
     if error is not None:
         raise error
-    return value  # pyright: ignore[reportReturnType] (there is one where there is no error)
+    return value  # pyright: ignore[reportReturnType] (without an error there is a value)
 
 
-def attempt(function: Callable[[], T]) -> T:
-    """What ``function`` returns, at once. Raises what it raises as an `Exception`."""
+def contained(function: Callable[[], T]) -> T:
+    """Run ``function`` in this thread. Every exception is raised as an `Exception`."""
     value, error = _outcome(function)
     if error is not None:
         raise error
     return value  # pyright: ignore[reportReturnType] (as above)
 
 
-def contained(error: BaseException) -> BaseException:
-    """``error`` as an `Exception` that may leave a coroutine; `InputNeeded` as it is, also out of
-    a group of nothing else (an author asked within a task group)."""
-    if (needed := _needed(error)) is not None:
+def as_exception(error: BaseException) -> BaseException:
+    """``error`` as an `Exception` that a coroutine can raise.
+
+    `InputNeeded` stays as it is, and replaces an exception group that contains nothing else (an
+    author asked within a task group).
+    """
+    if (needed := _input_needed(error)) is not None:
         return needed
-    # A coroutine that raises StopIteration raises a RuntimeError that says nothing (PEP 479).
+    # Python would replace a StopIteration from a coroutine by a RuntimeError (PEP 479).
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     return AuthorError(error)
 
 
-def _needed(error: BaseException) -> InputNeeded | None:
+def _input_needed(error: BaseException) -> InputNeeded | None:
     if isinstance(error, InputNeeded):
         return error
     if not isinstance(error, BaseExceptionGroup):
         return None
     parts: tuple[BaseException, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    found = [needed for part in parts if (needed := _needed(part)) is not None]
+    found = [needed for part in parts if (needed := _input_needed(part)) is not None]
     return found[0] if len(found) == len(parts) else None
 
 
-def passes_handlers(error: BaseException) -> bool:
-    """Whether the handlers of a request have to let it through: it ends the request itself."""
+def ends_request(error: BaseException) -> bool:
+    """Whether this exception ends the request itself, so that handlers must not catch it."""
     return _is_closing(error) or _is_cancelled(error)
 
 
-def said(error: BaseException) -> str:
-    """An exception of an author's as a text for the client."""
+def error_text(error: BaseException) -> str:
+    """The text of an author's exception for the client."""
     if isinstance(error, AuthorError):
         error = error.error
     if isinstance(error, asyncio.CancelledError) and not error.args:
@@ -132,43 +136,46 @@ def said(error: BaseException) -> str:
     return cause_of(error)[:MESSAGE_LIMIT]
 
 
-def note(what: str, error: BaseException) -> None:
-    """Write the traceback of an author's exception to the log, whatever the log is made of."""
+def log_exception(what: str, error: BaseException) -> None:
+    """Write the traceback of an author's exception to the log. Never raises."""
     cause = error.error if isinstance(error, AuthorError) else error
     try:
         log.error("%s failed", what, exc_info=cause)
-    except BaseException:  # noqa: BLE001 - handlers and streams may be an author's, too
+    except BaseException:  # noqa: BLE001 - an author may have replaced log handlers and streams
         return
 
 
-def note_check(info: Definition, error: QueueError) -> None:
-    """`note` what an author's check of parameters raised, if that is what ``error`` tells of."""
+def log_check_failure(info: Definition, error: QueueError) -> None:
+    """Log the exception behind ``error`` if an author's check of parameters raised it."""
     if isinstance(error, CheckFailedError) and error.__cause__ is not None:
-        note(f"Checking the parameters of {info.name!r}", error.__cause__)
+        log_exception(f"Checking the parameters of {info.name!r}", error.__cause__)
 
 
 def _outcome(function: Callable[[], T]) -> tuple[T | None, BaseException | None]:
-    """No exception crosses a thread's future: that takes some for its own, and refuses others."""
+    """The value or the exception, as a pair.
+
+    A thread's future cannot carry all exceptions: it reserves some and refuses others.
+    """
     process = os.getpid()
     try:
         value = function()
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is an outcome
+    except BaseException as error:  # noqa: BLE001 - every exception is an outcome
         _leave_fork(process, error)
-        return None, contained(error)
+        return None, as_exception(error)
     _leave_fork(process, None)
     return value, None
 
 
 def _is_closing(error: BaseException) -> bool:
-    """Whether the coroutine was closed where it waits, and nobody raised it."""
+    """Whether Python closed the coroutine while it waited, so that no code raised this."""
     trace = error.__traceback__
     return isinstance(error, GeneratorExit) and (trace is None or trace.tb_next is None)
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    """Whether it is the cancelling of the request, not a task's that an author cancelled.
+    """Whether the request was cancelled, and not a task that an author cancelled.
 
-    All that cancels requests are cancel scopes; the deadline of one that was cancelled is past.
+    Requests are cancelled by cancel scopes only, and a cancelled scope has a deadline in the past.
     """
     return (
         isinstance(error, asyncio.CancelledError)
@@ -177,13 +184,13 @@ def _is_cancelled(error: BaseException) -> bool:
 
 
 async def _undo_cancel(task: asyncio.Task[Any] | None, before: int) -> None:
-    """Undo what a function did that cancelled the task it runs in, which is the request's."""
+    """Undo the cancellations that a function requested of the request's task, in which it ran."""
     if task is None or task.cancelling() <= before:
         return
     if anyio.current_effective_deadline() == -math.inf:
         return
     try:
-        await asyncio.sleep(0)  # where a cancel that was not yet delivered arrives
+        await asyncio.sleep(0)  # receives a cancellation that was requested and not yet delivered
     except asyncio.CancelledError as error:
         if _is_cancelled(error):
             raise
@@ -192,9 +199,9 @@ async def _undo_cancel(task: asyncio.Task[Any] | None, before: int) -> None:
 
 
 def _leave_fork(process: int, error: BaseException | None) -> None:
-    """In a child that a function forked and that came back here: end, as a script would.
+    """End this process, as a script would end, if it is a child that the function forked.
 
-    It must not go on as a second server: it has the client's descriptors.
+    A child must not go on as a second server: it has the client's descriptors.
     """
     if os.getpid() != process:
         forked.leave(error)

@@ -1,4 +1,4 @@
-"""Calling a plain command: in this process, within the request."""
+"""Calls of plain commands: in this process, within the request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from pydantic_core import from_json
 
 from mcp_queue.commands.results import ErrorResult, SuccessResult
 from mcp_queue.errors import QueueError
-from mcp_queue.server.authored.containment import attempt, in_thread, note, note_check, said
+from mcp_queue.server.authored.containment import (
+    contained,
+    error_text,
+    in_thread,
+    log_check_failure,
+    log_exception,
+)
 from mcp_queue.server.authored.invoke import CONTENTS, invoke
 from mcp_queue.server.protocol.results import (
     error_shape,
     errors_are_text_only,
     failure,
+    json_result,
     success,
-    told,
 )
 from mcp_queue.values import NotJsonError, to_json
 from mcp_queue.views import Envelope
@@ -29,37 +35,37 @@ if TYPE_CHECKING:
     from mcp_queue.commands.contents import Shown
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol.eras import Context
-    from mcp_queue.server.state import State
+    from mcp_queue.server.services import Services
 
 RAISED = "{!r} raised it; the traceback is in the server's log (standard error)."
 
 
 class PlainCalls:
-    """Calls plain commands; whatever one raises becomes an error result."""
+    """Calls plain commands and turns their exceptions into error results."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def call(
         self, info: CommandInfo, arguments: dict[str, Any], context: Context
     ) -> CallToolResult:
-        """Validate, call, and answer with what the command returned.
+        """Validate the arguments, call the command and answer with its result.
 
-        Raises InputNeeded when it asks and the client has to call again.
+        Raises InputNeeded when it asks the person and the client has to call again.
         """
         try:
             value: Any = None
             with anyio.move_on_after(info.timeout) as limit:
-                value = await invoke(self._state, info, arguments, context)
+                value = await invoke(self._services, info, arguments, context)
             if limit.cancelled_caught:
                 return _failed(info, _timeout(info))
-            if issubclass(type(value), Envelope):  # isinstance asks the value, too
+            if issubclass(type(value), Envelope):  # isinstance would call code of the value
                 return await self._envelope(value, context)
-            if CONTENTS in sys.modules:  # it may hold files that are to be read
+            if CONTENTS in sys.modules:  # the value may contain files, which are read in a thread
                 return await self._with_contents(info, value, context)
-            return attempt(lambda: _answer(info, value))
+            return contained(lambda: _answer(info, value))
         except QueueError as error:
-            note_check(info, error)
+            log_check_failure(info, error)
             shape = error_shape(error.code, error.message, error.hint)
         except NotJsonError as error:
             shape = error_shape(
@@ -67,9 +73,9 @@ class PlainCalls:
                 f"The result of {info.name!r} cannot be written as JSON: {error}",
                 "The command returned it; its author has to return JSON values.",
             )
-        except Exception as error:  # noqa: BLE001 - whatever it raised
-            note(repr(info.name), error)
-            shape = error_shape("exception", said(error), RAISED.format(info.name))
+        except Exception as error:  # noqa: BLE001 - a command may raise anything
+            log_exception(repr(info.name), error)
+            shape = error_shape("exception", error_text(error), RAISED.format(info.name))
         return _failed(info, shape)
 
     async def _envelope(self, value: Envelope, context: Context) -> CallToolResult:
@@ -78,7 +84,7 @@ class PlainCalls:
         if value.record is not None and value.record.artifact_count:
             from mcp_queue.server.protocol import contents
 
-            result.content += await contents.of_job(context, self._state.queue, value.record)
+            result.content += await contents.job_blocks(context, self._services.queue, value.record)
         return result
 
     async def _with_contents(
@@ -87,8 +93,8 @@ class PlainCalls:
         from mcp_queue.server.protocol import contents
 
         blocks: list[ContentBlock] = []
-        shown = contents.of_value(context, blocks)
-        result = await in_thread(lambda: _answer(info, value, shown), self._state.threads)
+        shown = contents.value_blocks(context, blocks)
+        result = await in_thread(lambda: _answer(info, value, shown), self._services.threads)
         result.content += blocks
         return result
 
@@ -99,8 +105,8 @@ def _answer(info: CommandInfo, value: Any, shown: Shown | None = None) -> CallTo
     if isinstance(value, ErrorResult):
         return _failed(info, from_json(to_json(value.to_dict(), "result", shown)))
     if isinstance(value, SuccessResult):
-        return told(to_json(value.to_dict(), "result", shown))
-    return told(f'{{"result":{to_json(value, "result", shown)}}}')
+        return json_result(to_json(value.to_dict(), "result", shown))
+    return json_result(f'{{"result":{to_json(value, "result", shown)}}}')
 
 
 def _failed(info: CommandInfo, shape: dict[str, Any]) -> CallToolResult:

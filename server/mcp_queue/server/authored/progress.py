@@ -1,4 +1,8 @@
-"""Progress of an open request: strictly increasing, coalesced, and alive while a job is silent."""
+"""Progress notifications of an open request.
+
+Their values strictly increase, changes of a short time are sent as one, and heartbeats go out while
+a job reports nothing.
+"""
 
 from __future__ import annotations
 
@@ -24,34 +28,34 @@ if TYPE_CHECKING:
     Send = Callable[[float, float, str], Awaitable[None]]
 
 TOTAL = 100.0  # progress is in percent
-STEP = 0.001  # a constant: a step that shrinks would stop growing in floating point
-GAP = 0.05  # seconds between two notifications at least
-SILENCE = 5.0  # seconds after which a heartbeat goes out
-LAST = 0.5  # seconds for the last state, when the client does not read
+STEP = 0.001  # constant, because a shrinking step would vanish in floating point
+GAP = 0.05  # seconds between two notifications, at least
+SILENCE = 5.0  # seconds without a notification after which a heartbeat is sent
+LAST = 0.5  # seconds for the last notification if the client does not read
 
 
 class Meter:
-    """Turns what a job reports into values that strictly increase, as the protocol demands."""
+    """Makes the reported values strictly increasing, as the protocol requires."""
 
     def __init__(self) -> None:
         self._sent = -STEP
 
     def next(self, percent: float) -> float:
-        """The value to send for ``percent``, which may have fallen."""
+        """The value to send for ``percent``, which may be lower than before."""
         self._sent = max(percent, self._sent + STEP)
         return self._sent
 
 
 def message(percent: float, description: str, elapsed: float | None = None) -> str:
-    """The true percent and what is being done; ``elapsed`` seconds make it a heartbeat."""
+    """The text of a notification: percent, description, and in a heartbeat ``elapsed`` seconds."""
     text = f"{percent:.1f}".removesuffix(".0") + "%"
     if description:
         text = f"{text} · {description}"
     return text if elapsed is None else f"{text} · {elapsed:.0f} s"
 
 
-class Reporter(Sink):
-    """The sink of a job that runs within a request. Its methods may be called in any thread."""
+class ProgressSink(Sink):
+    """The sink of a job that runs within a request. Any thread may call its methods."""
 
     def __init__(
         self,
@@ -68,32 +72,32 @@ class Reporter(Sink):
         self._started = clock.monotonic()
         self._percent, self._description = 0.0, ""
         self._changed = False
-        self._wake, self._over = anyio.Event(), anyio.Event()
+        self._wake, self._finished = anyio.Event(), anyio.Event()
         self._meter = Meter()
         self._stopping = False
         self._caller: Caller | None = None
 
     def progress(self, percent: float | None, description: str | None) -> None:
-        """Take what the job reports; the last of a burst is what goes out."""
+        """Store a report of the job. Of several within `GAP` seconds, the last one is sent."""
         before = self._percent, self._description
         if percent is not None:
             self._percent = percent
         if description is not None:
             self._description = description
         if self._send is not None and before != (self._percent, self._description):
-            with suppress(RuntimeError):  # raised for a thread that outlived the server
+            with suppress(RuntimeError):  # raised in a thread that runs longer than the server
                 self._loop.call_soon_threadsafe(self._mark)
 
     def log(self, line: str) -> None:
-        """A line to the server's standard error."""
+        """Print a line to the server's standard error."""
         print(as_message(line), file=sys.stderr)
 
     def stopping(self) -> bool:
-        """Whether the request was cancelled, which a command in a thread learns only here."""
+        """Whether the request was cancelled. A command in a thread has no other way to find out."""
         return self._stopping
 
     def person(self) -> Person | None:
-        """Who can be asked by forms (`builtin.asking.Person`); None where the client shows none."""
+        """The person as a `builtin.asking.Person`; None if the client cannot show forms."""
         if self._context is None or not shows_forms(self._context):
             return None
         from mcp_queue.server.asking.person import Person
@@ -101,7 +105,10 @@ class Reporter(Sink):
         return Person(self._context, self._leaves, self._tasks)
 
     def asking(self) -> Caller | None:
-        """Who asks for ``job.ask`` (`commands.asking.Asking`); None where no forms are shown."""
+        """The object behind ``job.ask`` (`commands.asking.Asking`).
+
+        None if the client cannot show forms.
+        """
         if self._caller is None and self._context is not None and shows_forms(self._context):
             from mcp_queue.server.asking.caller import Caller
 
@@ -109,28 +116,28 @@ class Reporter(Sink):
         return self._caller
 
     def stop(self) -> None:
-        """Say so to the command."""
+        """Set `stopping`, and end a question of the command that is open."""
         self._stopping = True
         if self._caller is not None:
             self._caller.stop()
 
     async def run(self) -> None:
-        """Send until `finish`, and the last state then."""
-        while not self._over.is_set():
+        """Send notifications until `finish`, and the last state then."""
+        while not self._finished.is_set():
             with anyio.move_on_after(SILENCE):
                 await self._wake.wait()
             self._wake = anyio.Event()
-            if self._changed or not self._over.is_set():
+            if self._changed or not self._finished.is_set():
                 await self._send_state()
             with anyio.move_on_after(GAP):
-                await self._over.wait()
+                await self._finished.wait()
         if self._changed:
             await self._send_state()
 
     async def finish(self, sender: asyncio.Task[None]) -> None:
-        """Let ``sender``, which runs `run`, come to its end, unless the client does not read."""
-        await asyncio.sleep(0)  # what was reported before this is marked after it
-        self._over.set()
+        """Let ``sender``, the task of `run`, send the last state; at most `LAST` seconds."""
+        await asyncio.sleep(0)  # callbacks of earlier reports run first
+        self._finished.set()
         self._wake.set()
         await asyncio.wait([sender], timeout=LAST)
 
@@ -153,22 +160,21 @@ async def reporting(
     leaves: Mapping[str, Any] | None = None,
     tasks: Container[str] | None = None,
 ) -> AsyncGenerator[Job]:
-    """The job of a command that runs within this request; its progress goes to the client.
+    """A `Job` for a command that runs within this request; its progress goes to the client.
 
-    ``leaves``, ``tasks``: see `Person`.
-
-    Nothing is sent after the block, and nothing at all without a progress token.
+    ``leaves``, ``tasks``: see `Person`. Nothing is sent after the block, and nothing at all if the
+    request has no progress token.
     """
-    asked = wants_progress(context)
-    reporter = Reporter(context.session.report_progress if asked else None, context, leaves, tasks)
-    # Not a task group: it would wrap what the command raises.
-    sender = asyncio.create_task(reporter.run()) if asked else None
+    send = context.session.report_progress if wants_progress(context) else None
+    sink = ProgressSink(send, context, leaves, tasks)
+    # Not a task group: that would wrap exceptions of the command in a group.
+    sender = asyncio.create_task(sink.run()) if send is not None else None
     try:
-        yield Job(str(context.request_id), 1, reporter)
+        yield Job(str(context.request_id), 1, sink)
         if sender is not None:
-            await reporter.finish(sender)
+            await sink.finish(sender)
     finally:
-        reporter.stop()
+        sink.stop()
         if sender is not None:
             sender.cancel()
             await asyncio.wait([sender])

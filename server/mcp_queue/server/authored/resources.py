@@ -1,6 +1,6 @@
-"""The resources that authors write (``@resource``): how they are listed and read.
+"""Authors' resources (``@resource``): how they are listed and read.
 
-Imported by a server that has some.
+Only a server that has such resources imports this module.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from mcp_queue.commands.contents import Content
     from mcp_queue.commands.resource_info import ResourceInfo
     from mcp_queue.server.protocol.eras import Context
-    from mcp_queue.server.state import State
+    from mcp_queue.server.services import Services
 
 JSON, TEXT = "application/json", "text/plain"
 
 
 def fixed(catalog: Catalog) -> list[Resource]:
-    """Those without parameters."""
+    """The resources without parameters."""
     return [
         Resource(uri=info.uri, **_about(info))
         for info in sound(catalog.resources.values(), fault_of_resource)
@@ -39,7 +39,7 @@ def fixed(catalog: Catalog) -> list[Resource]:
 
 
 def templates(catalog: Catalog) -> list[ResourceTemplate]:
-    """Those with parameters."""
+    """The resources with parameters."""
     return [
         ResourceTemplate(uri_template=info.uri, **_about(info))
         for info in sound(catalog.resources.values(), fault_of_resource)
@@ -48,17 +48,17 @@ def templates(catalog: Catalog) -> list[ResourceTemplate]:
 
 
 async def read(
-    state: State, info: ResourceInfo, values: dict[str, str], uri: str, context: Context
+    services: Services, info: ResourceInfo, values: dict[str, str], uri: str, context: Context
 ) -> ReadResourceResult | None:
-    """What the function returns for these parameters; None if it says that there is none.
+    """The contents of the resource for these parameters; None if the function returns None.
 
-    Raises InvalidParamsError, a protocol error for what the function raises, and InputNeeded.
+    Raises InvalidParamsError, InputNeeded, and a protocol error if the function raises.
     """
     with protocol_errors(info):
-        value = await invoke(state, info, values, context)
+        value = await invoke(services, info, values, context)
         if value is None or isinstance(value, ReadResourceResult):
             return value
-        content = await in_thread(lambda: _content(info, value, uri), state.threads)
+        content = await in_thread(lambda: _content(info, value, uri), services.threads)
     return ReadResourceResult(contents=[content], ttl_ms=0, cache_scope="private")
 
 

@@ -1,7 +1,7 @@
-"""Which of the authors' resources an address means, and the parameters in it.
+"""Find the author's resource that a URI names, and the parameters in the URI.
 
-An address is matched from its end to its beginning, so that each place in it is looked at once for
-each part of the template: a regular expression would try all ways to divide it.
+A URI is matched from its end to its beginning. So each position is visited once for each part of
+the template. A regular expression would try all ways to split the URI.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class _Piece(NamedTuple):
 
 
 def match(catalog: Catalog, uri: str) -> tuple[ResourceInfo, dict[str, str]] | None:
-    """The resource of this address and the parameters, decoded once; None if there is none.
+    """The resource that the URI names and its decoded parameters; None if there is none.
 
-    One without parameters comes first, then the templates in the order of their definition.
+    A resource without parameters wins; then the templates in the order of their definition.
     """
     info = catalog.resources.get(uri)
     if info is not None and not info.variables:
@@ -47,11 +47,11 @@ def match(catalog: Catalog, uri: str) -> tuple[ResourceInfo, dict[str, str]] | N
 
 def _values(template: str, uri: str) -> dict[str, str] | None:
     parts = _pieces(template)
-    found = _divided(parts, uri)
-    if found is None:
+    texts = _split(parts, uri)
+    if texts is None:
         return None
     many = {part.name for part in parts if part.many}
-    values = {name: unquote(value, errors="replace") for name, value in found.items()}
+    values = {name: unquote(text, errors="replace") for name, text in texts.items()}
     safe = all(_is_safe(value, name in many) for name, value in values.items())
     return values if safe else None
 
@@ -61,30 +61,33 @@ def _pieces(template: str) -> list[_Piece]:
     return [_Piece(*piece) for piece in pieces(template)]
 
 
-def _divided(parts: list[_Piece], uri: str) -> dict[str, str] | None:
-    """The text of each variable, the first as long as it can be, then the second, and so on."""
+def _split(parts: list[_Piece], uri: str) -> dict[str, str] | None:
+    """The text of each variable: the longest possible for the first, then for the second, ..."""
     if not uri.startswith(parts[0].literal):
         return None
-    goals = [len(uri)]  # where what follows can begin
-    ways: list[dict[int, int]] = []  # of each piece, the last first: its beginnings and its end
+    starts = [len(uri)]  # positions where the next piece can start
+    matches: list[dict[int, int]] = []  # for each piece, the last first: start positions and ends
     for part in reversed(parts):
-        ends = dict(_ways(part, uri, goals))
-        ways.append(ends)
-        goals = list(ends)
-    found: dict[str, str] = {}
+        ends = dict(_matches(part, uri, starts))
+        matches.append(ends)
+        starts = list(ends)
+    texts: dict[str, str] = {}
     position = 0
-    for part, ends in zip(parts, reversed(ways), strict=True):
+    for part, ends in zip(parts, reversed(matches), strict=True):
         if position not in ends:
             return None
         end = ends[position]
         if part.name is not None:
-            found[part.name] = uri[position + len(part.literal) : end]
+            texts[part.name] = uri[position + len(part.literal) : end]
         position = end
-    return found
+    return texts
 
 
-def _ways(part: _Piece, uri: str, goals: list[int]) -> Iterator[tuple[int, int]]:
-    """Each place where the piece can stand, in ascending order, and the furthest goal from it."""
+def _matches(part: _Piece, uri: str, next_starts: list[int]) -> Iterator[tuple[int, int]]:
+    """Each position where the piece can start, ascending, with the last end that it can have.
+
+    A piece ends where the next piece can start (``next_starts``).
+    """
     bound = _END_OF_MANY if part.many else _END_OF_ONE
     reach = -1
     start = uri.find(part.literal)
@@ -96,16 +99,16 @@ def _ways(part: _Piece, uri: str, goals: list[int]) -> Iterator[tuple[int, int]]
             if reach < begin and (stop := bound.search(uri, begin)) is not None:
                 reach = stop.start()
             end, shortest = reach, begin + 1
-        place = bisect_right(goals, end) - 1
-        if place >= 0 and goals[place] >= shortest:
-            yield start, goals[place]
+        index = bisect_right(next_starts, end) - 1
+        if index >= 0 and next_starts[index] >= shortest:
+            yield start, next_starts[index]
         start = uri.find(part.literal, start + 1)
 
 
 def _is_safe(value: str, many: bool, *, windows: bool = paths.WINDOWS) -> bool:
-    """Whether a function may make a path of it that stays below a folder of its own.
+    """Whether a path made from the value stays below the folder of the function that uses it.
 
-    Links in that folder are the function's concern (`mcp_queue.paths`).
+    The function has to handle links in that folder itself (`mcp_queue.paths`).
     """
     if windows and paths.fault_of(value, windows=True) is not None:
         return False

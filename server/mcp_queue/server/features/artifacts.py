@@ -1,4 +1,4 @@
-"""Artifacts as resources: text or a blob, whole, or a large one in parts."""
+"""Artifacts as resources: text or a blob. A large artifact is read in parts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LIMIT = 4 << 20  # bytes in one answer
 
 
 async def read(artifact: Artifact, uri: str, offset: int | None) -> ReadResourceResult:
-    """The artifact; from the byte ``offset`` on a part of it, which is always a blob.
+    """The whole artifact, or with ``offset`` a part of it from that byte on, always as a blob.
 
-    A part tells in its ``_meta`` the size of the whole and where the next part begins.
+    The ``_meta`` of a part has the size of the whole and the offset of the next part.
     """
     if offset is None:
         if artifact.size > LIMIT:

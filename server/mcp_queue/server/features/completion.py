@@ -1,4 +1,4 @@
-"""Completion: what may stand for an argument of a prompt or of a resource template."""
+"""Completion: the possible values of an argument of a prompt or a resource template."""
 
 from __future__ import annotations
 
@@ -21,43 +21,42 @@ if TYPE_CHECKING:
     from mcp_queue.commands.definition import Definition
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol.eras import Context
-    from mcp_queue.server.state import State
+    from mcp_queue.server.services import Services
 
-MOST = 100  # values in one answer, by the specification
+MAX_VALUES = 100  # in one answer, by the specification
 
 
 async def complete(
-    state: State, _context: Context, params: CompleteRequestParams
+    services: Services, _context: Context, params: CompleteRequestParams
 ) -> CompleteResult:
-    """``completion/complete``: job ids newest first, streams, states and artifacts by prefix; of
-    what authors wrote, the values of a ``Literal``, an enum or a bool.
+    """``completion/complete``: values that start with the given prefix.
 
-    An unknown prompt or template is a protocol error, as the specification wants it; an argument
-    that it does not have completes to nothing.
+    For the queue's prompts and resources: job ids (newest first), streams, states and artifacts.
+    For those of authors: the values of a ``Literal``, an enum or a bool. An unknown prompt or
+    template is a protocol error, as the specification requires; an unknown argument has no values.
     """
     name, prefix = params.argument.name, params.argument.value
-    if (info := _authored(state, params)) is not None:
+    if (info := _authored(services, params)) is not None:
         return _result([value for value in choices(info, name) if value.startswith(prefix)])
-    known = _arguments_of(params)
-    if name not in known:
+    if name not in _arguments_of(params):
         return _result([])
     if name == "job_id":
-        ids, total = await state.queue.find_ids(prefix, MOST)
+        ids, total = await services.queue.find_ids(prefix, MAX_VALUES)
         return _result(ids, total)
     if name == "stream":
         return _result([stream for stream in STREAMS if stream.startswith(prefix)])
     if name == "status":
         return _result([status for status in states.ALL if status.startswith(prefix)])
-    given = (params.context.arguments if params.context is not None else None) or {}
-    names = await _artifacts(state.queue, given.get("job_id", ""))
-    return _result([found for found in names if found.startswith(prefix)])
+    others = (params.context.arguments if params.context is not None else None) or {}
+    names = await _artifacts(services.queue, others.get("job_id", ""))
+    return _result([artifact for artifact in names if artifact.startswith(prefix)])
 
 
 def choices(info: Definition, argument: str) -> list[str]:
-    """The values that an argument of an author's prompt or resource may have, if they are known."""
+    """The possible values of an argument of an author's prompt or resource; empty if any."""
     try:
         schema = schema_of(info).input_schema
-    except QueueError:  # it is not offered, which the log says
+    except QueueError:  # the definition is not sound; it is not listed, and the log says why
         return []
     part = schema["properties"].get(argument, {})
     found: list[str] = []
@@ -72,11 +71,11 @@ def choices(info: Definition, argument: str) -> list[str]:
     return found
 
 
-def _authored(state: State, params: CompleteRequestParams) -> Definition | None:
+def _authored(services: Services, params: CompleteRequestParams) -> Definition | None:
     ref = params.ref
     if isinstance(ref, PromptReference):
-        return state.catalog.prompts.get(ref.name)
-    return state.catalog.resources.get(ref.uri)
+        return services.catalog.prompts.get(ref.name)
+    return services.catalog.resources.get(ref.uri)
 
 
 def _arguments_of(params: CompleteRequestParams) -> set[str]:
@@ -96,12 +95,12 @@ def _arguments_of(params: CompleteRequestParams) -> set[str]:
 async def _artifacts(queue: QueueManager, job_id: str) -> list[str]:
     try:
         return [artifact.name for artifact in await queue.list_artifacts(job_id)]
-    except QueueError:  # no such job, or no more
+    except QueueError:  # the job does not exist, or is deleted
         return []
 
 
 def _result(values: list[str], total: int | None = None) -> CompleteResult:
     total = len(values) if total is None else total
-    shown = values[:MOST]
+    shown = values[:MAX_VALUES]
     completion = Completion(values=shown, total=total, has_more=total > len(shown))
     return CompleteResult(completion=completion)

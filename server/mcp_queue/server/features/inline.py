@@ -1,4 +1,4 @@
-"""Calls of queued commands with ``inline_wait``: the result in time, else the handle."""
+"""Calls of queued commands with ``inline_wait``: wait, then answer with result or handle."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from mcp_queue.server.protocol.eras import Context
 
 
-async def answered(
+async def wait_inline(
     context: Context, queue: QueueManager, record: JobRecord, seconds: float
 ) -> CallToolResult:
-    """Wait for the job, at most ``seconds``, with progress; cancelling it leaves the job alone.
+    """Wait for the job at most ``seconds``, with progress. A cancelled wait does not stop the job.
 
-    The job is queued, so whatever hinders the wait, the answer is its handle, or what it asks.
-    Raises InputNeeded when the client has to call again with answers.
+    The job is queued, so an error during the wait is no error of the call: the answer is then the
+    job's handle, or its questions. Raises InputNeeded when the client has to call again with
+    answers.
     """
     try:
         async with reporting(context, {"job": record.job_id}) as job:
@@ -35,6 +36,6 @@ async def answered(
             return await finished(context, queue, record)
         if record.questions:
             return success(await job_view(queue, record), *job_links(context, record))
-    except QueueError:  # forgotten already, or a disk that fails
+    except QueueError:  # the job is past its retention, or the disk fails
         pass
     return success(handle(record), *job_links(context, record))

@@ -1,4 +1,4 @@
-"""Prompts: those of the queue, and those that authors write (``@prompt``)."""
+"""Prompts: those of the queue, and those of authors (``@prompt``)."""
 
 from __future__ import annotations
 
@@ -35,44 +35,44 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.definition import Definition
     from mcp_queue.server.protocol.eras import Context
-    from mcp_queue.server.state import State
+    from mcp_queue.server.services import Services
 
 
-async def listed(
-    state: State, _context: Context, params: PaginatedRequestParams | None
+async def list_prompts(
+    services: Services, _context: Context, params: PaginatedRequestParams | None
 ) -> ListPromptsResult:
     """``prompts/list``: the authors' prompts, then the queue's."""
-    shown, following = page_of(prompts(state), params, PAGE)
+    shown, following = page_of(prompts(services), params, PAGE)
     return ListPromptsResult(
         prompts=shown, next_cursor=following, ttl_ms=FRESH, cache_scope="public"
     )
 
 
-async def got(
-    state: State, context: Context, params: GetPromptRequestParams
+async def get_prompt(
+    services: Services, context: Context, params: GetPromptRequestParams
 ) -> GetPromptResult | InputRequiredResult:
-    """``prompts/get``. What is unknown, missing or wrong is a protocol error that says what it is.
+    """``prompts/get``. An unknown prompt, or a missing or wrong argument, is a protocol error.
 
     An author's prompt may ask the person, as plain commands do.
     """
     arguments = params.arguments or {}
-    info = state.catalog.prompts.get(params.name)
+    info = services.catalog.prompts.get(params.name)
     try:
         if info is not None:
-            return await _authored(state, info, arguments, context)
+            return await _authored(services, info, arguments, context)
         if any(prompt.name == params.name for prompt in queue_prompts.PROMPTS):
-            return await queue_prompts.got(state.queue, params.name, arguments)
+            return await queue_prompts.get_prompt(services.queue, params.name, arguments)
     except InputNeeded as needed:
         return needed.result
     except QueueError as error:
         raise invalid_params(f"{error.message} {error.hint}") from None
-    names = ", ".join(prompt.name for prompt in prompts(state))
+    names = ", ".join(prompt.name for prompt in prompts(services))
     raise invalid_params(f"Unknown prompt: {params.name[:200]!r}. There are {names}.")
 
 
-def prompts(state: State) -> list[Prompt]:
-    """All that can be offered; what cannot is said in the log."""
-    authored = sound(state.catalog.prompts.values(), fault_of_prompt)
+def prompts(services: Services) -> list[Prompt]:
+    """All sound prompts; the log names those that are not."""
+    authored = sound(services.catalog.prompts.values(), fault_of_prompt)
     return [describe(info) for info in authored] + queue_prompts.PROMPTS
 
 
@@ -96,18 +96,18 @@ def _about(part: dict[str, Any], schema: dict[str, Any]) -> str | None:
 
 
 async def _authored(
-    state: State, info: Definition, arguments: dict[str, str], context: Context
+    services: Services, info: Definition, arguments: dict[str, str], context: Context
 ) -> GetPromptResult:
     with protocol_errors(info):
-        value = await invoke(state, info, arguments, context)
+        value = await invoke(services, info, arguments, context)
         if isinstance(value, GetPromptResult):
             return value
-        messages = await in_thread(lambda: _messages(context, value), state.threads)
+        messages = await in_thread(lambda: _messages(context, value), services.threads)
     return GetPromptResult(description=schema_of(info).summary, messages=messages)
 
 
 def _messages(context: Context, value: Any) -> list[PromptMessage]:
-    """What an author's prompt returned, each item as one message of the user."""
+    """The result of an author's prompt; each item becomes one message of the user."""
     items = cast("list[Any]", value) if isinstance(value, list) else [value]
     messages: list[PromptMessage] = []
     for item in items:
@@ -120,11 +120,11 @@ def _messages(context: Context, value: Any) -> list[PromptMessage]:
 
 
 def _content(context: Context, item: Any) -> ContentBlock:
-    """A text, an image and the like as it is, anything else as JSON."""
+    """A text, an image or another content as it is, any other value as JSON."""
     if CONTENTS in sys.modules:
         from mcp_queue.server.protocol import contents
 
         blocks: list[ContentBlock] = []
-        if contents.of_value(context, blocks)(item) is not None:
+        if contents.value_blocks(context, blocks)(item) is not None:
             return blocks[0]
     return TextContent(text=item if isinstance(item, str) else to_json(item, "message"))

@@ -1,4 +1,4 @@
-"""The queue's own prompts: why did a job end as it did, and what happened altogether?"""
+"""The queue's own prompts: diagnose one job, and summarize all jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Arguments = dict[str, str]
 
 TAIL = 100  # lines of each stream that a prompt embeds
-TAIL_SIZE = 8 * 1024  # characters of each at most
+TAIL_SIZE = 8 * 1024  # characters of each stream, at most
 LATEST = 50  # jobs that a prompt embeds
 JSON, TEXT = "application/json", "text/plain"
 
@@ -70,8 +70,8 @@ cause (run it again) and a fault of the command (show the line and propose the c
 it again without asking me."""
 
 
-async def got(queue: QueueManager, name: str, arguments: Arguments) -> GetPromptResult:
-    """One of ``PROMPTS``. Raises QueueError, or a protocol error that says what is wrong."""
+async def get_prompt(queue: QueueManager, name: str, arguments: Arguments) -> GetPromptResult:
+    """One of ``PROMPTS``. Raises QueueError, or a protocol error for wrong arguments."""
     return await (_diagnosis if name == DIAGNOSE.name else _summary)(queue, arguments)
 
 
@@ -81,7 +81,7 @@ async def _diagnosis(queue: QueueManager, arguments: Arguments) -> GetPromptResu
         raise invalid_params("diagnose_job needs the argument job_id")
     record = await queue.record_of(job_id)
     parts = [
-        _text(_task_of(record)),
+        _text(_instructions(record)),
         _embedded(job_uri(record.job_id), JSON, compact(await job_view(queue, record))),
     ]
     if record.status != states.DELETED:
@@ -94,11 +94,11 @@ async def _diagnosis(queue: QueueManager, arguments: Arguments) -> GetPromptResu
 
 
 def _state_of(record: JobRecord) -> str:
-    """In our words alone: what the job says of itself stands in its record, as data."""
+    """The state in fixed words. Texts of the job itself appear only in its record, as data."""
     return f"Job {record.job_id} ({record.command}) is {record.status}."
 
 
-def _task_of(record: JobRecord) -> str:
+def _instructions(record: JobRecord) -> str:
     lines = [
         _state_of(record),
         "Find out what happened and tell me the cause and what to do next.",
@@ -112,7 +112,9 @@ def _task_of(record: JobRecord) -> str:
             "time with since set to cursor: if neither log nor progress moves, it hangs."
         )
     if record.status == states.PENDING:
-        lines.append("It waits: queue_health shows the slots and limits, queue_list_jobs who runs.")
+        lines.append(
+            "It waits: queue_health shows the slots and limits, queue_list_jobs the running jobs."
+        )
     lines.append(HOW)
     return "\n".join(lines)
 

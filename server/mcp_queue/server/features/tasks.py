@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mcp_queue.manager import QueueManager
     from mcp_queue.questions import JobQuestion
     from mcp_queue.server.protocol.eras import Context
-    from mcp_queue.server.state import State
+    from mcp_queue.server.services import Services
 
 POLLS = 20  # polls in a task's life so far, which bounds what a poll adds to the wait
 POLL_LIMITS = (250, 5000)  # milliseconds
@@ -75,17 +75,17 @@ class UpdateParams(TaskParams):
 class Tasks:
     """The handlers of ``tasks/get``, ``tasks/update`` and ``tasks/cancel``."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def get(self, context: Context, params: TaskParams) -> dict[str, Any]:
         """The task now, with the result when it has one."""
         record = await self._find(context, params.task_id)
         if record.terminal:
-            self._state.tasks.discard(record.job_id)
+            self._services.tasks.discard(record.job_id)
         else:
-            self._state.tasks.add(record.job_id)
-        return await detailed(context, self._state.queue, record)
+            self._services.tasks.add(record.job_id)
+        return await detailed(context, self._services.queue, record)
 
     async def update(self, context: Context, params: UpdateParams) -> dict[str, Any]:
         """Take answers to what the job asks; those to anything else are ignored.
@@ -102,7 +102,7 @@ class Tasks:
         try:
             for question, answer in answers:
                 with suppress(QuestionNotOpenError):  # another answer was quicker
-                    await self._state.queue.answer_job(
+                    await self._services.queue.answer_job(
                         record.job_id, question.key, answer.action, answer.content, person=shown
                     )
         except PersonAloneError as error:
@@ -114,7 +114,7 @@ class Tasks:
         record = await self._find(context, params.task_id)
         if not record.terminal and not record.stop_requested:
             done = anyio.Event()
-            self._state.hub.start_soon(_stop, self._state.queue, record.job_id, done)
+            self._services.notifier.start_soon(_stop, self._services.queue, record.job_id, done)
             with anyio.move_on_after(ACKNOWLEDGE):
                 await done.wait()
         return {}
@@ -124,9 +124,9 @@ class Tasks:
             raise no_such_method(context)
         if not declares_tasks(context):
             raise tasks_required()
-        record = await find(self._state.queue, task_id)
+        record = await find(self._services.queue, task_id)
         if record is None or record.status == states.DELETED:
-            self._state.tasks.discard(task_id)
+            self._services.tasks.discard(task_id)
         if record is None:
             raise invalid_params(f"Task not found: {task_id[:200]!r}")
         if record.status == states.DELETED:
@@ -218,7 +218,7 @@ async def finished(context: Context, queue: QueueManager, record: JobRecord) -> 
     if record.artifact_count:
         from mcp_queue.server.protocol import contents
 
-        links = [*await contents.of_job(context, queue, record), *links]
+        links = [*await contents.job_blocks(context, queue, record), *links]
     if record.error is None:
         return success(await job_view(queue, record), *links)
     shape = error_shape(record.error.code, record.error.message, next_step(record))

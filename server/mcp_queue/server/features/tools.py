@@ -1,4 +1,4 @@
-"""Tools: each command under its own name, answered at once, with a handle, or as a task."""
+"""Tools: each command is a tool. A call answers with the result, a job handle, or a task."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mcp_queue.builtin import NAMES, OPEN_WORLD
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.commands.soundness import fault, sound
 from mcp_queue.errors import CommandNotFoundError, QueueError
-from mcp_queue.server.authored.containment import note_check
+from mcp_queue.server.authored.containment import log_check_failure
 from mcp_queue.server.authored.plain import PlainCalls
-from mcp_queue.server.features.inline import answered
+from mcp_queue.server.features.inline import wait_inline
 from mcp_queue.server.features.tasks import created
-from mcp_queue.server.following.hub import ran
+from mcp_queue.server.following.notifier import command_ran
 from mcp_queue.server.protocol.eras import (
     FRESH,
     PAGE,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol.eras import Context
-    from mcp_queue.server.state import State
+    from mcp_queue.server.services import Services
 
 _no_object: ContextVar[object] = ContextVar("mcp_queue_no_object")
 
@@ -57,17 +57,17 @@ _no_object: ContextVar[object] = ContextVar("mcp_queue_no_object")
 class Tools:
     """The handlers of ``tools/list`` and ``tools/call``."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._plain = PlainCalls(state)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._plain = PlainCalls(services)
         self._list: list[Tool] | None = None
 
     async def list(
         self, context: Context, params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        """All commands that can be offered, in pages; the built-in ones come last."""
+        """All sound commands, in pages; the built-in commands come last."""
         if self._list is None:
-            infos = sorted(self._state.catalog, key=lambda info: info.name in NAMES)
+            infos = sorted(self._services.catalog, key=lambda info: info.name in NAMES)
             self._list = [describe(info) for info in sound(infos, fault)]
         shown, following = page_of(self._list, params, PAGE)
         return ListToolsResult(
@@ -77,15 +77,15 @@ class Tools:
     async def call(
         self, context: Context, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult | dict[str, Any]:
-        """Every error but an unknown tool is a result that says what to do."""
+        """Call a command. An unknown tool is a protocol error; every other error is a result."""
         try:
-            info = self._state.catalog.get(params.name)
+            info = self._services.catalog.get(params.name)
         except CommandNotFoundError as error:
             near = error.details["near"]
             raise invalid_params(f"Unknown tool: {params.name[:200]!r}.{near}") from None
-        given = _no_object.get(params.arguments or {})
-        if not isinstance(given, dict):
-            return _not_an_object(info, given)
+        arguments = _no_object.get(params.arguments or {})
+        if not isinstance(arguments, dict):
+            return _not_an_object(info, arguments)
         try:
             return await self._call(info, params, context)
         except InputNeeded as needed:
@@ -97,7 +97,7 @@ class Tools:
         as_task = info.use_queue and declares_tasks(context) and info.task != "never"
         if info.task == "required" and not as_task:
             raise tasks_required()
-        state = _left(context) if params.request_state is not None else {}
+        state = _request_state(context) if params.request_state is not None else {}
         arguments = {**(params.arguments or {}), **state.get("arguments", {})}
         if info.ask_for and "job" not in state:
             from mcp_queue.server.asking.ask_for import completed
@@ -105,12 +105,13 @@ class Tools:
             try:
                 arguments = await completed(info, arguments, context)
             except QueueError as error:
-                return _refused(info, error)
+                return _error_result(info, error)
         if not info.use_queue:
             result = await self._plain.call(info, arguments, context)
-            self._state.hub.mark({ran(info.name)})
+            self._services.notifier.notify({command_ran(info.name)})
             return result
-        return await self._queue(info, arguments, context, as_task=as_task, waits=state.get("job"))
+        existing = state.get("job")
+        return await self._queue(info, arguments, context, as_task=as_task, existing=existing)
 
     async def _queue(
         self,
@@ -119,38 +120,40 @@ class Tools:
         context: Context,
         *,
         as_task: bool,
-        waits: str | None,
+        existing: str | None,
     ) -> CallToolResult | dict[str, Any]:
-        """``waits``: the job that this call has made when it was made before."""
-        queue = self._state.queue
+        """``existing``: the job that an earlier request of this call has queued."""
+        queue = self._services.queue
         try:
-            again = waits is not None
-            record = await (queue.record_of(waits) if again else queue.submit(info, arguments))
+            if existing is None:
+                record = await queue.submit(info, arguments)
+            else:
+                record = await queue.record_of(existing)
         except QueueError as error:
-            return _refused(info, error)
+            return _error_result(info, error)
         problem = await queue.start_problem() if record.needs_supervisor else None
         if as_task:
-            self._state.tasks.add(record.job_id)
+            self._services.tasks.add(record.job_id)
             return created(record, queue.settings, problem)
         if problem is not None:
-            kept = {**handle(record), "success": False, "error": problem.to_dict()}
-            return failure(kept, *job_links(context, record))
+            shape = {**handle(record), "success": False, "error": problem.to_dict()}
+            return failure(shape, *job_links(context, record))
         if info.inline_wait is not None:
-            return await answered(context, queue, record, info.inline_wait)
+            return await wait_inline(context, queue, record, info.inline_wait)
         return success(handle(record), *job_links(context, record))
 
 
-def _left(context: Context) -> dict[str, Any]:
-    """What an earlier request left for this one. Refuses what is not ours."""
+def _request_state(context: Context) -> dict[str, Any]:
+    """The state that an earlier request passed on to this one; an error if it is not ours."""
     from mcp_queue.server.asking.request_state import opened
 
     return opened(context)
 
 
 async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Middleware: let ``arguments`` that are no object reach the tool, which says what is wrong.
+    """Middleware: pass ``arguments`` that are no object on to the tool, for an error result.
 
-    The SDK would refuse them with a protocol error, which models do not get to read.
+    The SDK would answer with a protocol error, which models do not see.
     """
     params = ctx.params
     if ctx.method != "tools/call" or params is None or "arguments" not in params:
@@ -158,7 +161,7 @@ async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
     arguments = params["arguments"]
     if isinstance(arguments, dict):
         return await call_next(ctx)
-    arguments = _read(arguments)
+    arguments = _parsed(arguments)
     if isinstance(arguments, dict):
         return await call_next(replace(ctx, params={**params, "arguments": arguments}))
     token = _no_object.set({} if arguments is None else arguments)
@@ -168,8 +171,8 @@ async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:
         _no_object.reset(token)
 
 
-def _read(arguments: object) -> object:
-    """What some hosts send as JSON text, of which an object is meant without a doubt."""
+def _parsed(arguments: object) -> object:
+    """The object in ``arguments`` that are JSON text, as some hosts send them; else unchanged."""
     if not isinstance(arguments, str):
         return arguments
     try:
@@ -179,17 +182,17 @@ def _read(arguments: object) -> object:
     return value if isinstance(value, dict) else arguments  # pyright: ignore[reportUnknownVariableType]
 
 
-def _refused(info: CommandInfo, error: QueueError) -> CallToolResult:
-    note_check(info, error)
+def _error_result(info: CommandInfo, error: QueueError) -> CallToolResult:
+    log_check_failure(info, error)
     shape = error_shape(error.code, error.message, error.hint)
     return failure(shape, text_only=errors_are_text_only(info))
 
 
-def _not_an_object(info: CommandInfo, given: object) -> CallToolResult:
+def _not_an_object(info: CommandInfo, arguments: object) -> CallToolResult:
     try:
-        schema_of(info).validate(given)
+        schema_of(info).validate(arguments)
     except QueueError as error:
-        return _refused(info, error)
+        return _error_result(info, error)
     shape = error_shape("invalid_params", f"The arguments of {info.name!r} are no object")
     return failure(shape, text_only=errors_are_text_only(info))
 
@@ -213,6 +216,6 @@ def _annotations(info: CommandInfo) -> ToolAnnotations | None:
     return ToolAnnotations(
         read_only_hint=info.read_only,
         destructive_hint=info.destructive,
-        # Most of ours know the queue alone.
+        # Most built-in commands act only on the queue.
         open_world_hint=info.name in OPEN_WORLD if info.name in NAMES else None,
     )

@@ -1,4 +1,4 @@
-"""The addresses of the queue's resources. A job id in one is data: checked before all else."""
+"""The URIs of the queue's resources. A job id in a URI is checked before it is used."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ _ARTIFACT = "artifacts/"
 _OFFSET = re.compile(r"offset=([0-9]{1,18})", re.ASCII)
 
 
-class Address(NamedTuple):
-    """What a URI means: one of ``FIXED``, or a job and one of ``PARTS``.
+class QueueUri(NamedTuple):
+    """A parsed URI: one of ``FIXED``, or a job and one of ``PARTS``.
 
-    With the part ``artifacts`` and a ``name`` it is one artifact, whole, or from the byte
-    ``offset`` on.
+    The part ``artifacts`` with a ``name`` is one artifact, whole or from the byte ``offset`` on.
     """
 
     kind: str
@@ -30,13 +29,13 @@ class Address(NamedTuple):
     offset: int | None = None
 
 
-def parse(uri: str) -> Address | None:
-    """The address of a URI; None if it cannot be one. Id and name are percent-decoded once."""
+def parse(uri: str) -> QueueUri | None:
+    """The parts of a URI, with percent-decoded id and name; None if it is no URI of the queue."""
     if not uri.startswith(_SCHEME):
         return None
     path = uri.removeprefix(_SCHEME)
     if path in FIXED:
-        return Address(path)
+        return QueueUri(path)
     kind, _, rest = path.partition("/")
     encoded, _, part = rest.partition("/")
     job_id = unquote(encoded, errors="replace")
@@ -46,13 +45,13 @@ def parse(uri: str) -> Address | None:
         return _artifact(job_id, part.removeprefix(_ARTIFACT))
     if part not in PARTS or rest == f"{encoded}/":
         return None
-    return Address("job", job_id, part)
+    return QueueUri("job", job_id, part)
 
 
-def _artifact(job_id: str, rest: str) -> Address | None:
+def _artifact(job_id: str, rest: str) -> QueueUri | None:
     encoded, _, query = rest.partition("?")
     name = unquote(encoded, errors="replace")
     offset = _OFFSET.fullmatch(query)
     if fault_of(name) is not None or (query and offset is None):
         return None
-    return Address("job", job_id, "artifacts", name, int(offset[1]) if offset else None)
+    return QueueUri("job", job_id, "artifacts", name, int(offset[1]) if offset else None)

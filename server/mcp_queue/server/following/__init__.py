@@ -1,1 +1,1 @@
-"""Changes of jobs, for those who follow them."""
+"""Notifications about changes of jobs, for clients that subscribed to them."""

@@ -1,7 +1,7 @@
-"""The growth of jobs' logs, for who subscribed to one.
+"""Growth of the logs of jobs, for clients that subscribed to a log.
 
-Nobody is told when a job prints: its output goes from the worker straight into files. So they are
-looked at while somebody wants to know, and not at all otherwise.
+The output of a job goes from the worker straight into files, so no process reports it. The sizes of
+the files are polled, but only while there is a subscription.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     Size = tuple[int, int] | None
 
-LOOK = 0.5  # seconds between two looks
-SHARE = 9  # times as long as a look took, at least, until the next
-_LOG = "/log"  # what no job id can hold
+INTERVAL = 0.5  # seconds between two polls
+SHARE = 9  # the pause after a poll is at least so many times as long as the poll
+_LOG = "/log"  # no job id contains a slash
 
 log = logging.getLogger(__name__)
 
@@ -34,60 +34,63 @@ def log_of(job_id: str) -> str:
 
 
 class LogGrowth:
-    """Looks at the logs that are of interest; ``run`` owns the looking."""
+    """Polls the sizes of the logs that are of interest, in ``run``."""
 
-    def __init__(self, queue: QueueManager, mark: Callable[[set[str]], None]) -> None:
-        """``mark`` is told of the interests whose logs have grown."""
+    def __init__(self, queue: QueueManager, notify: Callable[[set[str]], None]) -> None:
+        """``notify`` gets the interests whose logs have grown."""
         self._queue = queue
-        self._mark = mark
-        self._wanted: dict[str, int] = {}
+        self._notify = notify
+        self._subscriptions: dict[str, int] = {}
         self._sizes: dict[str, Size] = {}
-        self._any = anyio.Event()
+        self._has_logs = anyio.Event()
 
     async def add(self, interests: set[str]) -> None:
-        """Look at the logs among these interests from now on; `remove` is called in any case."""
+        """Poll the logs among these interests from now on.
+
+        The caller calls `remove` afterwards, also if this raises.
+        """
         for interest in filter(_is_log, interests):
-            self._wanted[interest] = self._wanted.get(interest, 0) + 1
+            self._subscriptions[interest] = self._subscriptions.get(interest, 0) + 1
             if interest not in self._sizes:
-                size, ended = await self._look(interest)
+                size, ended = await self._measure(interest)
                 if not ended:
                     self._sizes[interest] = size
-                    self._any.set()
+                    self._has_logs.set()
 
     def remove(self, interests: set[str]) -> None:
-        """Forget them, unless somebody else wants to know."""
+        """Stop polling these logs, except those with another subscription."""
         for interest in filter(_is_log, interests):
-            left = self._wanted.pop(interest, 0) - 1
-            if left > 0:
-                self._wanted[interest] = left
+            remaining = self._subscriptions.pop(interest, 0) - 1
+            if remaining > 0:
+                self._subscriptions[interest] = remaining
             else:
                 self._sizes.pop(interest, None)
 
     async def run(self) -> None:
-        """Look until cancelled, for a part of the time at most, however many logs there are."""
-        took = 0.0
+        """Poll until cancelled, at most a tenth of the time, however many logs there are."""
+        duration = 0.0
         while True:
-            await self._any.wait()
-            await anyio.sleep(max(LOOK, SHARE * took))
-            begun = clock.monotonic()
+            await self._has_logs.wait()
+            await anyio.sleep(max(INTERVAL, SHARE * duration))
+            start = clock.monotonic()
             for interest in list(self._sizes):
-                size, ended = await self._look(interest)
+                size, ended = await self._measure(interest)
                 if self._sizes.get(interest, size) != size:
                     self._sizes[interest] = size
-                    self._mark({interest})
+                    self._notify({interest})
                 if ended:
                     self._sizes.pop(interest, None)
-            took = clock.monotonic() - begun
+            duration = clock.monotonic() - start
             if not self._sizes:
-                self._any = anyio.Event()
+                self._has_logs = anyio.Event()
 
-    async def _look(self, interest: str) -> tuple[Size, bool]:
-        """The size of a log, and whether it grows no more."""
+    async def _measure(self, interest: str) -> tuple[Size, bool]:
+        """The size of a log, and whether the job has ended, so that it grows no more."""
         try:
             record = await self._queue.record_of(interest.removesuffix(_LOG))
         except JobNotFoundError:
             return None, True
-        except QueueError as error:  # told as a change, so that the client looks
+        except QueueError as error:  # counts as a change, so that the client reads and sees it
             log.warning("%s %s", error.message, error.hint)
             return None, False
         return (record.stdout_size or 0, record.stderr_size or 0), record.terminal

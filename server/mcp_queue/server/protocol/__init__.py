@@ -1,1 +1,1 @@
-"""What the protocol asks of every answer, and where its eras differ."""
+"""Parts of the protocol that all features share: eras, limits, pages and the form of results."""

@@ -1,6 +1,6 @@
-"""How long what a message names may be. Checked before anything looks for it.
+"""Limits for the length of names and URIs in requests, checked before they are looked up.
 
-To match an address or to find a near name costs more than its length, so both have a bound.
+The cost of matching a URI or finding a similar name grows faster than its length.
 """
 
 from __future__ import annotations
@@ -17,57 +17,57 @@ if TYPE_CHECKING:
 
     from mcp_queue.server.protocol.eras import Context
 
-ADDRESS = 8192  # bytes of a URI, and of what is to be completed
-MOST = 1000  # addresses, and tasks, that one subscription names
+URI_LIMIT = 8192  # bytes of a URI, and of a text to complete
+MAX_SUBSCRIBED = 1000  # URIs, and tasks, of one subscription
 
-_NAMED: dict[str, tuple[str, int]] = {
+_LIMITS: dict[str, tuple[str, int]] = {
     "tools/call": ("name", LONGEST),
     "prompts/get": ("name", LONGEST),
-    "resources/read": ("uri", ADDRESS),
-    "resources/subscribe": ("uri", ADDRESS),
-    "resources/unsubscribe": ("uri", ADDRESS),
+    "resources/read": ("uri", URI_LIMIT),
+    "resources/subscribe": ("uri", URI_LIMIT),
+    "resources/unsubscribe": ("uri", URI_LIMIT),
     "tasks/get": ("taskId", LONGEST),
     "tasks/update": ("taskId", LONGEST),
     "tasks/cancel": ("taskId", LONGEST),
 }
-_OF_A_SUBSCRIPTION = {"resourceSubscriptions": ADDRESS, "taskIds": LONGEST}
+_SUBSCRIPTION_LIMITS = {"resourceSubscriptions": URI_LIMIT, "taskIds": LONGEST}
 
 
 async def bounded(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Middleware: refuse names and addresses that are too long, and too many of them."""
-    for what, text, most in _named(ctx.method, ctx.params or {}):
-        # A character has a byte at least, so few are encoded in vain.
+    """Middleware: refuse names and URIs that are too long, and subscriptions with too many."""
+    for what, text, most in _limited_texts(ctx.method, ctx.params or {}):
+        # A character has at least one byte, so a text that is too long need not be encoded.
         size = len(text) if len(text) > most else len(text.encode("utf-8", "replace"))
         if size > most:
             raise invalid_params(f"{what} has {size:,} bytes or more; {most:,} are taken at most")
     return await call_next(ctx)
 
 
-def _named(method: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """What it is, the text, and how many bytes it may have."""
-    if method in _NAMED:
-        key, most = _NAMED[method]
+def _limited_texts(method: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """The name of each parameter that has a limit, its text, and its limit in bytes."""
+    if method in _LIMITS:
+        key, most = _LIMITS[method]
         yield from _texts(params, {key: most})
     elif method == "completion/complete":
-        yield from _texts(params.get("ref"), {"name": LONGEST, "uri": ADDRESS})
-        yield from _texts(params.get("argument"), {"name": LONGEST, "value": ADDRESS})
+        yield from _texts(params.get("ref"), {"name": LONGEST, "uri": URI_LIMIT})
+        yield from _texts(params.get("argument"), {"name": LONGEST, "value": URI_LIMIT})
     elif method == "subscriptions/listen":
-        asked = params.get("notifications")
-        for key, most in _OF_A_SUBSCRIPTION.items():
-            given: Any = asked.get(key) if isinstance(asked, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            if not isinstance(given, list):
+        filter_ = params.get("notifications")
+        for key, most in _SUBSCRIPTION_LIMITS.items():
+            texts: Any = filter_.get(key) if isinstance(filter_, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            if not isinstance(texts, list):
                 continue
-            if len(given) > MOST:  # pyright: ignore[reportUnknownArgumentType]
-                found = f"{len(given):,}"  # pyright: ignore[reportUnknownArgumentType]
-                raise invalid_params(f"{key} names {found}; {MOST:,} are taken at most")
-            for text in given:  # pyright: ignore[reportUnknownVariableType]
+            if len(texts) > MAX_SUBSCRIBED:  # pyright: ignore[reportUnknownArgumentType]
+                count = f"{len(texts):,}"  # pyright: ignore[reportUnknownArgumentType]
+                raise invalid_params(f"{key} names {count}; {MAX_SUBSCRIBED:,} are taken at most")
+            for text in texts:  # pyright: ignore[reportUnknownVariableType]
                 if isinstance(text, str):
                     yield f"one of {key}", text, most
 
 
-def _texts(given: Any, keys: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
-    if isinstance(given, dict):
+def _texts(values: Any, keys: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
+    if isinstance(values, dict):
         for key, most in keys.items():
-            text: Any = given.get(key)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            text: Any = values.get(key)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             if isinstance(text, str):
                 yield key, text, most

@@ -20,7 +20,7 @@ from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import InvalidContentError, QueueError
 from mcp_queue.jobs import artifact_names
 from mcp_queue.queue_uris import artifact_uri
-from mcp_queue.server.protocol.eras import knows_audio, knows_links
+from mcp_queue.server.protocol.eras import supports_audio, supports_links
 from mcp_queue.views import SHOWN
 
 if TYPE_CHECKING:
@@ -31,42 +31,47 @@ if TYPE_CHECKING:
     from mcp_queue.manager import QueueManager
     from mcp_queue.server.protocol.eras import Context
 
-BUDGET = 4 << 20  # bytes of contents that one answer of a job shows; what is beyond is linked
-INLINE = "queue://inline/"  # begins the address of a file that stands in its answer alone
+BUDGET = 4 << 20  # bytes of contents in one answer; further contents become links
+INLINE = "queue://inline/"  # prefix of the URI of a file that exists only in the answer
 
 
-async def of_job(context: Context, queue: QueueManager, record: JobRecord) -> list[ContentBlock]:
-    """The contents that a job's result shows, in its order, then links to what else it keeps.
+async def job_blocks(
+    context: Context, queue: QueueManager, record: JobRecord
+) -> list[ContentBlock]:
+    """The contents of a job's result, in their order, then links to its other artifacts.
 
-    What cannot be read any more is left out.
+    Contents that cannot be read any more are left out.
     """
     rows = await queue.kept_by(record)
     blocks: list[ContentBlock] = []
-    left = BUDGET
+    budget = BUDGET
     for row in sorted(
         (row for row in rows if row.place is not None), key=lambda row: row.place or 0
     ):
         size = row.size or 0
-        if row.kind == "link" or size > left:
+        if row.kind == "link" or size > budget:
             blocks.append(_link_to(context, record.job_id, row))
             continue
-        left -= size
+        budget -= size
         try:
             artifact = await queue.get_artifact(record.job_id, row.name)
             data = await artifact.read()
         except QueueError:
             continue
         blocks.append(_block(context, row.kind, row.mime_type, artifact.uri, data))
-    if knows_links(context):
-        kept = [row for row in rows if row.place is None]
-        blocks += [_link_to(context, record.job_id, row) for row in kept[-SHOWN:]]
+    if supports_links(context):
+        artifacts = [row for row in rows if row.place is None]
+        blocks += [_link_to(context, record.job_id, row) for row in artifacts[-SHOWN:]]
     return blocks
 
 
-def of_value(context: Context, blocks: list[ContentBlock]) -> Shown:
-    """Puts the contents of a plain command's result into ``blocks``, and reads their files."""
+def value_blocks(context: Context, blocks: list[ContentBlock]) -> Shown:
+    """A converter that appends the contents of a plain command's result to ``blocks``.
 
-    def keep(content: Content, name: str, _place: int) -> tuple[int | None, str | None]:
+    It reads the files of the contents.
+    """
+
+    def add(content: Content, name: str, _place: int) -> tuple[int | None, str | None]:
         if (fault := artifact_names.fault_of(name)) is not None:
             raise InvalidContentError(name=f"{name!r:.80}", reason=fault)
         source = content.source
@@ -89,13 +94,13 @@ def of_value(context: Context, blocks: list[ContentBlock]) -> Shown:
         blocks.append(_block(context, content.kind, content.mime_type, uri, source))
         return len(source), None
 
-    return Shown(keep)
+    return Shown(add)
 
 
 def resource_contents(
     uri: str, mime_type: str, data: bytes
 ) -> TextResourceContents | BlobResourceContents:
-    """Text where it is text by its type and its bytes, else a blob."""
+    """Text if both the media type and the bytes are text, else a blob."""
     if _is_text(mime_type):
         try:
             return TextResourceContents(uri=uri, mime_type=mime_type, text=data.decode())
@@ -110,7 +115,7 @@ def _block(
     mime_type = mime_type or FALLBACK
     if kind == "image":
         return ImageContent(data=_base64(data), mime_type=mime_type)
-    if kind == "audio" and knows_audio(context):
+    if kind == "audio" and supports_audio(context):
         return AudioContent(data=_base64(data), mime_type=mime_type)
     return EmbeddedResource(resource=resource_contents(uri, mime_type, data))
 
@@ -137,10 +142,10 @@ def _link(
     mime_type: str | None,
     size: int | None = None,
 ) -> ContentBlock:
-    """A link, or words that say it to clients that know none."""
-    if not knows_links(context):
-        said = f"{title or name}: {uri}"
-        return TextContent(text=f"{said} ({description})" if description else said)
+    """A link, or a text with the URI for clients that do not support links."""
+    if not supports_links(context):
+        text = f"{title or name}: {uri}"
+        return TextContent(text=f"{text} ({description})" if description else text)
     return ResourceLink(
         name=name, uri=uri, title=title, description=description, mime_type=mime_type, size=size
     )

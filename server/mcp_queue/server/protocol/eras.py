@@ -1,4 +1,4 @@
-"""The eras of the protocol, what a client declared, and the protocol's errors."""
+"""The eras of the protocol, the capabilities that clients declare, and the protocol's errors."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     Context = ServerRequestContext[Any, Any]
 
-FRESH = 3_600_000  # milliseconds a client may keep what changes with the process only
-PAGE = 100  # items of a list of such
+FRESH = 3_600_000  # milliseconds that a client may cache data that never changes in this process
+PAGE = 100  # items in one page of such a list
 TASKS = "io.modelcontextprotocol/tasks"
 RESOURCE_NOT_FOUND = -32002  # of the handshake era; since 2026-07-28 it is INVALID_PARAMS
 
 
 class InputNeeded(BaseException):
-    """Leaves the handling of a request, which the client makes again with what it needs.
+    """Ends a request whose handler needs input; the client repeats the request with the input.
 
-    No `Exception`, since it has to get past the handlers of user code.
+    It is no `Exception`, so that an ``except Exception`` of user code does not catch it.
     """
 
     def __init__(self, result: InputRequiredResult) -> None:
@@ -38,21 +38,21 @@ def is_modern(context: Context) -> bool:
 
 
 def connection_of(context: Context) -> Connection:
-    """The client's connection, with what is kept for it (``state``) and done at its end.
+    """The client's connection, with its data (``state``) and its cleanup at the end.
 
-    It is one for the whole of a handshake-era session, and one a request since 2026-07-28.
+    A handshake-era session has one connection; since 2026-07-28 each request has its own.
     """
-    # The SDK shows handlers the session alone, which is a new one for each request.
+    # The SDK gives handlers only the session, which is new for each request.
     return context.session._connection  # pyright: ignore[reportPrivateUsage]
 
 
-def knows_links(context: Context) -> bool:
-    """Whether results may hold resource links; older clients refuse what they do not know."""
+def supports_links(context: Context) -> bool:
+    """Whether results may contain resource links; older clients refuse unknown content types."""
     return is_version_at_least(context.protocol_version, "2025-06-18")
 
 
-def knows_audio(context: Context) -> bool:
-    """Whether results may hold audio; older clients refuse what they do not know."""
+def supports_audio(context: Context) -> bool:
+    """Whether results may contain audio; older clients refuse unknown content types."""
     return is_version_at_least(context.protocol_version, "2025-03-26")
 
 
@@ -62,13 +62,13 @@ def knows_lists_of_choices(context: Context) -> bool:
 
 
 def declares_tasks(context: Context) -> bool:
-    """Whether this very request may be answered with a task (SEP-2663)."""
+    """Whether this request may be answered with a task (SEP-2663)."""
     capabilities = context.session.client_capabilities
     return is_modern(context) and TASKS in ((capabilities and capabilities.extensions) or {})
 
 
 def shows_forms(context: Context) -> bool:
-    """Whether the client can put a form before the person, for this very request.
+    """Whether the client can show a form to the person during this request.
 
     A client that declares the capability without a mode means forms (specification 2025-11-25).
     """
@@ -78,8 +78,8 @@ def shows_forms(context: Context) -> bool:
         return False
     if is_modern(context):
         return True
-    known = is_version_at_least(context.protocol_version, "2025-06-18")
-    return known and context.session.can_send_request
+    has_forms = is_version_at_least(context.protocol_version, "2025-06-18")
+    return has_forms and context.session.can_send_request
 
 
 def wants_progress(context: Context) -> bool:
@@ -88,7 +88,7 @@ def wants_progress(context: Context) -> bool:
 
 
 def tasks_required() -> MCPError:
-    """What a client without the tasks extension gets where only a task can be the answer."""
+    """The error for a client without the tasks extension, where only a task can be the answer."""
     return MCPError(
         MISSING_REQUIRED_CLIENT_CAPABILITY,
         f"Missing required client capability: the extension {TASKS}",
@@ -97,16 +97,16 @@ def tasks_required() -> MCPError:
 
 
 def no_such_method(context: Context) -> MCPError:
-    """What a request gets that does not exist in its era."""
+    """The error for a method that does not exist in the era of the request."""
     return MCPError(METHOD_NOT_FOUND, "Method not found", context.method)
 
 
 def no_such_resource(context: Context, uri: str, why: str = "") -> MCPError:
-    """What a URI gets that leads nowhere; ``why`` if that is known."""
+    """The error for a URI without a resource; ``why``: the reason, if it is known."""
     code = INVALID_PARAMS if is_modern(context) else RESOURCE_NOT_FOUND
     return MCPError(code, f"Resource not found: {uri[:200]}{why and f' ({why})'}", {"uri": uri})
 
 
 def invalid_params(message: str) -> MCPError:
-    """What a request gets whose parameters mean nothing."""
+    """The error for a request with invalid parameters."""
     return MCPError(INVALID_PARAMS, message)

@@ -1,7 +1,8 @@
-"""The SDK's server without its icon in every answer.
+"""The SDK's server with less data in every answer.
 
-Since 2026-07-28 each result names the server that it comes from. The SDK puts all it knows of the
-server there; we put name and version, and the rest into the answer to ``server/discover``.
+Since 2026-07-28 each result names its server. The SDK adds all data of the server, the icon
+included. `LeanServer` adds name and version only, and gives the rest in the answer to
+``server/discover``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LeanServer(Server[Any]):
-    """See the module."""
+    """The SDK's server; results name it by name and version only."""
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
@@ -27,7 +28,7 @@ class LeanServer(Server[Any]):
 
     @property
     def server_info_stamp(self) -> dict[str, Any]:
-        """What each result says of the server."""
+        """The data about the server in each result."""
         return {"name": self.name, "version": self.version}
 
     async def _discover(self, context: Context, _params: RequestParams) -> DiscoverResult:

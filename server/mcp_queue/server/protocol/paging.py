@@ -1,4 +1,4 @@
-"""Pages of lists that do not change while the server lives, behind an opaque cursor."""
+"""Pages, with an opaque cursor, of lists that do not change while the server runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def page_of(
 ) -> tuple[list[Item], str | None]:
     """Up to ``size`` items, and the cursor of the next page if there is one.
 
-    A cursor that is none of ours is a protocol error.
+    A cursor that this server did not make is a protocol error.
     """
     start = 0
     if params is not None and params.cursor is not None:

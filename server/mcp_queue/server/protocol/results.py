@@ -1,4 +1,4 @@
-"""Tool results: text and structured content that are each complete alone, and one error shape."""
+"""Tool results: text and structured content, each of them complete, and one form of errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcp_queue.builtin import NAMES
 from mcp_queue.commands.schema import schema_of
 from mcp_queue.errors import InvalidCommandError
 from mcp_queue.queue_uris import job_uri
-from mcp_queue.server.protocol.eras import knows_links
+from mcp_queue.server.protocol.eras import supports_links
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
@@ -26,22 +26,22 @@ ENVELOPE_SCHEMA: dict[str, Any] = {
     "properties": {"success": {"type": "boolean"}, "error": {"type": "object"}},
     "required": ["success"],
 }
-"""Loose on purpose: clients check a handle and the result of its task against the same schema."""
+"""It is loose because clients check a handle and the result of its task against the same schema."""
 
 
 def compact(value: object) -> str:
-    """``value``, which is our own, as JSON without spaces; half a character becomes ``?``."""
+    """A ``value`` of this program as JSON without spaces; half a surrogate pair becomes ``?``."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "replace").decode()
 
 
 def success(structured: dict[str, Any], *more: ContentBlock) -> CallToolResult:
-    """A result that holds ``structured``, which is our own, as text and as structured content."""
-    return told(compact(structured), *more)
+    """A result with ``structured``, a value of this program, as text and as structured content."""
+    return json_result(compact(structured), *more)
 
 
-def told(text: str, *more: ContentBlock) -> CallToolResult:
-    """A result that holds a JSON object, given as ``text``, in both forms, and ``more``."""
+def json_result(text: str, *more: ContentBlock) -> CallToolResult:
+    """A result with a JSON object, given as ``text``, in both forms, and ``more`` blocks."""
     content: list[ContentBlock] = [TextContent(text=text), *more]
     return CallToolResult(content=content, structured_content=from_json(text))
 
@@ -49,7 +49,7 @@ def told(text: str, *more: ContentBlock) -> CallToolResult:
 def error_shape(
     code: object, message: str, hint: str | None = None, **details: object
 ) -> dict[str, Any]:
-    """What every error of a tool looks like; ``details`` that are None are left out."""
+    """The form of every tool error; ``details`` that are None are left out."""
     error: dict[str, object] = {"code": code, "message": message}
     if hint:
         error["hint"] = hint
@@ -58,7 +58,7 @@ def error_shape(
 
 
 def failure(shape: dict[str, Any], *more: ContentBlock, text_only: bool = False) -> CallToolResult:
-    """An error; ``text_only`` where the tool's output schema does not admit the error shape."""
+    """An error result; ``text_only`` if the tool's output schema does not allow the error form."""
     result = success(shape, *more)
     result.is_error = True
     if text_only:
@@ -74,16 +74,16 @@ def output_schema_of(info: CommandInfo) -> dict[str, Any] | None:
 
 
 def errors_are_text_only(info: CommandInfo) -> bool:
-    """Whether the tool's output schema does not admit the error shape."""
+    """Whether the tool's output schema does not allow the error form."""
     try:
         return output_schema_of(info) not in (None, ENVELOPE_SCHEMA)
-    except InvalidCommandError:  # it is listed nowhere, so nobody knows a schema of it
+    except InvalidCommandError:  # the tool is not listed, so clients have no schema of it
         return False
 
 
 def job_links(context: Context, record: JobRecord) -> list[ResourceLink]:
-    """Links to the job and its logs, for clients that know links."""
-    if not knows_links(context):
+    """Links to the job and its logs, for clients that support links."""
+    if not supports_links(context):
         return []
     return [
         ResourceLink(

@@ -1,8 +1,9 @@
-"""The SDK's server half without the rest of it: a fifth of a server's start.
+"""Import the SDK's modules without its package files. This saves a fifth of a server's start.
 
-The packages ``mcp`` and ``mcp.server`` import the client, an HTTP stack and cryptography when they
-are imported, which a server over stdio never uses. Here they are put in place unexecuted, so that
-their modules can be imported; the first use of a name that they export executes them after all.
+The packages ``mcp`` and ``mcp.server`` import the client, an HTTP stack and cryptography, which a
+server over stdio never uses. `install` adds both packages to ``sys.modules`` without executing
+them, so that their modules can be imported. The first use of a name that a package exports executes
+the package.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ EAGER = ("mcp", "mcp.server")
 
 
 class _Package(ModuleType):
-    """A package that is executed when something is asked of it."""
+    """A package that is executed when one of its names is used."""
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
@@ -28,8 +29,8 @@ class _Package(ModuleType):
         return getattr(self, name)
 
 
-def put_in_place() -> None:
-    """Call it before the first import of the SDK; later it does nothing."""
+def install() -> None:
+    """Add the packages. Call this before the first import of the SDK; later it has no effect."""
     for name in EAGER:
         if name in sys.modules:
             continue

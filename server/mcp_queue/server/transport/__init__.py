@@ -1,1 +1,1 @@
-"""Bytes between the server and its clients: standard input and output, HTTP, a Unix socket."""
+"""Transports between the server and its clients: standard input and output, HTTP, Unix sockets."""

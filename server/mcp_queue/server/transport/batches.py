@@ -1,7 +1,7 @@
-"""JSON-RPC batches: an array of messages, answered with an array. 2025-03-26 alone has them.
+"""JSON-RPC batches: an array of messages, answered with an array. Only 2025-03-26 has them.
 
-That era says that a server must take them; the SDK does not know them, so they are taken apart and
-put together here, on the wire.
+In that version a server must accept them. The SDK does not support them, so this module splits the
+requests and joins the answers.
 """
 
 from __future__ import annotations
@@ -24,49 +24,49 @@ from mcp_queue.server.transport.framing import MalformedError, decode, encode
 if TYPE_CHECKING:
     from mcp_types import RequestId
 
-ERA = "2025-03-26"
+VERSION = "2025-03-26"
 
 
 @dataclass
 class _Batch:
-    waiting: set[RequestId] = field(default_factory=set["RequestId"])
+    unanswered: set[RequestId] = field(default_factory=set["RequestId"])
     answers: list[JSONRPCMessage] = field(default_factory=list[JSONRPCMessage])
 
     def line(self) -> bytes:
-        """The answers as one line; empty while there are none, or more to come."""
-        if self.waiting or not self.answers:
+        """The answers as one line; empty if there are none, or if some are missing."""
+        if self.unanswered or not self.answers:
             return b""
         return b"[" + b",".join(encode(answer).rstrip() for answer in self.answers) + b"]\n"
 
 
 class Batches:
-    """The batches of one connection that are not yet answered."""
+    """The unanswered batches of one connection."""
 
     def __init__(self) -> None:
-        self._greeting: RequestId | None = None
-        self._spoken = False
-        self._of: dict[RequestId, _Batch] = {}
+        self._initialize_id: RequestId | None = None
+        self._enabled = False
+        self._by_request: dict[RequestId, _Batch] = {}
 
     def note_inbound(self, message: JSONRPCMessage) -> None:
-        """Learn which request begins the connection."""
+        """Remember the id of the ``initialize`` request."""
         if isinstance(message, JSONRPCRequest) and message.method == "initialize":
-            self._greeting = message.id
+            self._initialize_id = message.id
 
     def split(self, line: bytes | None) -> list[object] | None:
-        """The messages of a batch, as JSON values or their lines; None if the line is none."""
-        if not self._spoken or line is None or not line.lstrip().startswith(b"["):
+        """The messages of a batch, as JSON values or lines; None if the line is no batch."""
+        if not self._enabled or line is None or not line.lstrip().startswith(b"["):
             return None
         try:
             values = cast("list[object]", json.loads(line))
         except (ValueError, RecursionError):
             from mcp_queue.server.transport.json_scan import scan
 
-            found = scan(line)  # one message that cannot be read is no fault of the others
+            found = scan(line)  # the other messages may be valid
             values = list[object](found.parts) if found is not None else []
         return values or None
 
     def begin(self, values: list[object]) -> tuple[list[JSONRPCMessage], bytes]:
-        """The messages to serve, and the whole answer if there is nothing to wait for."""
+        """The messages to serve, and the whole answer if none of them gets one."""
         batch, messages = _Batch(), list[JSONRPCMessage]()
         for value in values:
             try:
@@ -77,30 +77,30 @@ class Batches:
             messages.append(message)
             if isinstance(message, JSONRPCRequest):
                 request_id = coerce_request_id(message.id)
-                batch.waiting.add(request_id)
-                self._of[request_id] = batch
+                batch.unanswered.add(request_id)
+                self._by_request[request_id] = batch
         return messages, batch.line()
 
     def outgoing(self, message: JSONRPCMessage) -> bytes:
-        """What to write for a message of the server; nothing if its batch is not complete."""
+        """The line to write for a message of the server; empty if its batch is not complete."""
         if not isinstance(message, JSONRPCResponse | JSONRPCError) or message.id is None:
             return encode(message)
-        if message.id == self._greeting and isinstance(message, JSONRPCResponse):
-            self._spoken = message.result.get("protocolVersion") == ERA
+        if message.id == self._initialize_id and isinstance(message, JSONRPCResponse):
+            self._enabled = message.result.get("protocolVersion") == VERSION
         request_id = coerce_request_id(message.id)
-        batch = self._of.pop(request_id, None)
+        batch = self._by_request.pop(request_id, None)
         if batch is None:
             return encode(message)
         batch.answers.append(message)
-        batch.waiting.discard(request_id)
+        batch.unanswered.discard(request_id)
         return batch.line()
 
     def cancelled(self, request_id: RequestId) -> bytes:
-        """A request is answered no more; what to write if its batch waited for it alone."""
-        batch = self._of.pop(coerce_request_id(request_id), None)
+        """The client cancelled a request: the line to write if this completes its batch."""
+        batch = self._by_request.pop(coerce_request_id(request_id), None)
         if batch is None:
             return b""
-        batch.waiting.discard(coerce_request_id(request_id))
+        batch.unanswered.discard(coerce_request_id(request_id))
         return batch.line()
 
 

@@ -1,7 +1,7 @@
-"""Reading and writing a descriptor from the event loop, polled where the system allows it.
+"""Reading and writing a descriptor from the event loop, by polling where the system allows it.
 
-Regular files cannot be polled, and on Windows nothing can; there a thread waits instead, which
-the process's end does not wait for.
+Regular files cannot be polled, and on Windows no descriptor can. There a thread waits instead. The
+process can end while that thread waits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if sys.platform == "win32":
 else:
     import select
 
-    PIECE = select.PIPE_BUF  # bytes that a descriptor which polls as writable takes at once
+    PIECE = select.PIPE_BUF  # bytes that a writable descriptor always accepts without blocking
 
 
 def pollable(descriptor: int) -> bool:
@@ -39,7 +39,7 @@ class Input:
         self._thread = anyio.CapacityLimiter(1)
 
     async def read(self) -> bytes:
-        """What is there, at most ``CHUNK`` bytes; empty at the end."""
+        """The available data, at most ``CHUNK`` bytes; empty at the end of the input."""
         try:
             while self._polled:
                 await anyio.wait_readable(self._descriptor)
@@ -68,20 +68,20 @@ class Output:
         self._thread = anyio.CapacityLimiter(1)
 
     async def write(self, data: bytes) -> None:
-        """Write all of it, never blocking the event loop. Raises OSError when nobody reads."""
-        left = memoryview(data)
-        while left:
+        """Write all data without blocking the event loop. Raises OSError if the reader is gone."""
+        rest = memoryview(data)
+        while rest:
             if self._polled:
                 await anyio.wait_writable(self._descriptor)
                 try:
-                    count = os.write(self._descriptor, left[:PIECE])
+                    count = os.write(self._descriptor, rest[:PIECE])
                 except BlockingIOError:
                     continue
             else:
                 count = await anyio.to_thread.run_sync(
-                    os.write, self._descriptor, left, abandon_on_cancel=True, limiter=self._thread
+                    os.write, self._descriptor, rest, abandon_on_cancel=True, limiter=self._thread
                 )
-            left = left[count:]
+            rest = rest[count:]
 
     def close(self) -> None:
         """Close it, unless a thread may still be writing to it."""

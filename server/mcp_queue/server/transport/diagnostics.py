@@ -1,9 +1,9 @@
-"""Standard error without waiting: what is printed in this process reaches the client if it reads.
+"""Standard error that never blocks: printed text reaches the client if the client reads it.
 
-The client's standard error is a pipe that nobody may read. So descriptors 1 and 2 lead to a thread
-of our own, which takes what comes; text that Python prints goes into a bounded store without a
-detour, and a second thread takes it from there to the client. What finds no room is dropped and
-counted, and a line says so where it is missing.
+The client's standard error is a pipe, and the client may not read it. So descriptors 1 and 2 are
+connected to a thread of this process, which puts their data into a bounded buffer. Text that Python
+prints goes into the buffer directly. A second thread writes the buffer to the client. Data that
+does not fit into the buffer is dropped, and a line in its place says how many bytes are missing.
 """
 
 from __future__ import annotations
@@ -23,58 +23,58 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-ROOM = 1 << 20  # bytes that wait for the client to read them
-PIECE = 64  # bytes that one piece of it costs besides its own
+CAPACITY = 1 << 20  # bytes of the buffer
+OVERHEAD = 64  # bytes of memory that one piece in the buffer costs besides its data
 CHUNK = 1 << 16  # bytes written at once
-STALL = 0.5  # seconds after which a write to descriptor 1 or 2 fails that finds no room
-FLUSH = 0.2  # seconds for what was printed last, at the end of the process
-GRACE = 0.05  # the same where the end is overdue
+STALL = 0.5  # seconds after which a blocked write to descriptor 1 or 2 fails
+FLUSH = 0.2  # seconds to write the rest of the buffer at the end of the process
+GRACE = 0.05  # the same if the end of the process is overdue
 
-_store: Store | None = None
+_buffer: OutputBuffer | None = None
 
 
-def put_in_place(real: int) -> Store:
-    """Lead descriptors 1 and 2, ``sys.stdout`` and ``sys.stderr`` to ``real``.
+def install(real: int) -> OutputBuffer:
+    """Redirect descriptors 1 and 2, ``sys.stdout`` and ``sys.stderr`` to ``real``.
 
-    That is a descriptor of the client's standard error, and ours from now on. To be called once.
+    ``real`` is a descriptor of the client's standard error; the buffer owns it. Call this once.
     """
-    global _store  # noqa: PLW0603 - there is one standard error
-    store = _store = Store(real)
-    _keep_crash_reports(real)
+    global _buffer  # noqa: PLW0603 - there is one standard error
+    buffer = _buffer = OutputBuffer(real)
+    _redirect_crash_reports(real)
     for name, number in (("stdout", 1), ("stderr", 2)):
-        stream = _stream(store, getattr(sys, name), number)
+        stream = _stream(buffer, getattr(sys, name), number)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    store.start()
-    atexit.register(store.close, FLUSH)
+    buffer.start()
+    atexit.register(buffer.close, FLUSH)
     if sys.platform != "win32":
-        os.register_at_fork(after_in_child=store.begin_in_child)
-    return store
+        os.register_at_fork(after_in_child=buffer.begin_in_child)
+    return buffer
 
 
 def flush(seconds: float = GRACE) -> None:
-    """Give what was printed a last chance before this process ends without further ado."""
-    if _store is not None:
-        _store.close(seconds)
+    """Write the rest of the buffer, just before this process is ended by force."""
+    if _buffer is not None:
+        _buffer.close(seconds)
 
 
-class Store:
-    """What was printed and waits for the client to read it."""
+class OutputBuffer:
+    """Printed data that the client has not yet read."""
 
     def __init__(self, real: int) -> None:
         self._real = real
         self.is_terminal = os.isatty(real)
         self._pieces: SimpleQueue[bytes | threading.Event] = SimpleQueue()
-        # Reentrant: a finalizer, or a handler of a signal, may print while its thread is in here.
+        # Reentrant: a finalizer or a signal handler may print while its thread holds the lock.
         self._lock = threading.RLock()
-        self._held = 0
-        self._dropped = 0  # bytes since the last time it was said
+        self._size = 0
+        self._dropped = 0  # bytes since the last notice
         self._full = False
-        self._in_line = False  # whether what was taken last is no whole line
-        self._direct = False  # nobody takes anything from the store any more
-        self._patience: float | None = 0.0  # seconds that what goes out directly may wait
+        self._in_line = False  # whether the last piece ends within a line
+        self._direct = False  # no thread empties the buffer any more
+        self._patience: float | None = 0.0  # seconds that a direct write may wait
         self._reader: threading.Thread | None = None
-        self._pipe, write = _pair()
+        self._pipe, write = _output_pipe()
         os.dup2(write, 1)
         os.dup2(write, 2)
         os.close(write)
@@ -86,7 +86,7 @@ class Store:
         threading.Thread(target=self._write, name="mcp-queue-stderr-out", daemon=True).start()
 
     def put(self, data: bytes) -> None:
-        """Take ``data``, or what there is room for. Never waits."""
+        """Add ``data``, or as much of it as fits. Never waits."""
         if self._direct:
             self._put_directly(data)
             return
@@ -95,8 +95,8 @@ class Store:
                 self._dropped += len(data)
                 return
             if self._dropped:
-                self._add(self._lost())
-            fits = max(0, ROOM - self._held)
+                self._add(self._take_drop_notice())
+            fits = max(0, CAPACITY - self._size)
             if len(data) > fits:
                 self._full = True
                 self._dropped += len(data) - fits
@@ -104,16 +104,16 @@ class Store:
                 self._add(data[:fits])
 
     def close(self, seconds: float) -> None:
-        """Wait at most ``seconds`` for what was printed; what comes later goes out directly."""
+        """Write the buffer out, for at most ``seconds``; later data is written directly."""
         if self._direct:
             return
         until = time.monotonic() + seconds
-        _lead_nowhere()  # the end of the pipe, unless a child holds it
+        _redirect_to_null()  # the reader sees the end of the pipe, unless a child has it open
         if self._reader is not None:
             self._reader.join(max(0.0, until - time.monotonic()))
         with self._lock:
             if self._dropped:
-                self._add(self._lost())
+                self._add(self._take_drop_notice())
         written = threading.Event()
         self._pieces.put(written)
         written.wait(max(0.0, until - time.monotonic()))
@@ -123,20 +123,20 @@ class Store:
             os.dup2(self._real, 2)
 
     def begin_in_child(self) -> None:
-        """In a forked child, which has no threads: descriptor 2 leads to the parent's pipe."""
+        """Write directly to descriptor 2, the parent's pipe: a forked child has no threads."""
         self._lock = threading.RLock()
         self._direct, self._patience = True, None
-        if self._real != 2:  # else it is the child of a child
+        if self._real != 2:  # it is 2 in the child of a child
             os.close(self._pipe)
             os.close(self._real)
             self._real = 2
 
     def _add(self, data: bytes) -> None:
-        self._held += len(data) + PIECE
+        self._size += len(data) + OVERHEAD
         self._in_line = not data.endswith(b"\n")
         self._pieces.put(data)
 
-    def _lost(self) -> bytes:
+    def _take_drop_notice(self) -> bytes:
         count, self._dropped = self._dropped, 0
         begin = b"\n" if self._in_line else b""
         return b"%bmcp-queue: %d bytes were dropped here: nobody read them in time\n" % (
@@ -145,8 +145,8 @@ class Store:
         )
 
     def _read(self) -> None:
-        """What came through the descriptors: from C, from children."""
-        while data := os.read(self._pipe, ROOM):
+        """Add the data that C code and children write to the descriptors."""
+        while data := os.read(self._pipe, CAPACITY):
             self.put(data)
 
     def _write(self) -> None:
@@ -155,19 +155,19 @@ class Store:
             if isinstance(first, threading.Event):
                 first.set()
                 continue
-            pieces, marks = self._following(first)
+            pieces, marks = self._collect(first)
             _write_all(self._real, b"".join(pieces))
             with self._lock:
-                self._held -= sum(map(len, pieces)) + PIECE * len(pieces)
-                self._full = self._full and self._held > ROOM // 2
+                self._size -= sum(map(len, pieces)) + OVERHEAD * len(pieces)
+                self._full = self._full and self._size > CAPACITY // 2
                 if self._dropped and self._pieces.empty():
                     self._full = False
-                    self._add(self._lost())
+                    self._add(self._take_drop_notice())
             for mark in marks:
                 mark.set()
 
-    def _following(self, first: bytes) -> tuple[list[bytes], list[threading.Event]]:
-        """As many pieces as make one write, and the marks that were found among them."""
+    def _collect(self, first: bytes) -> tuple[list[bytes], list[threading.Event]]:
+        """The pieces of one write, and the marks between them."""
         pieces, marks, size = [first], list[threading.Event](), len(first)
         while size < CHUNK and not marks:
             try:
@@ -182,35 +182,35 @@ class Store:
         return pieces, marks
 
     def _put_directly(self, data: bytes) -> None:
-        """At the end of the process, which waits for no client, and in forked children."""
-        left = memoryview(data)
-        while left and _is_writable(self._real, self._patience):
+        """Write past the buffer: in forked children, and at the end of the process."""
+        rest = memoryview(data)
+        while rest and _is_writable(self._real, self._patience):
             try:
-                left = left[os.write(self._real, left[:512]) :]
+                rest = rest[os.write(self._real, rest[:512]) :]
             except OSError:
                 return
 
 
-class Printed(io.RawIOBase):
+class NonblockingOutput(io.RawIOBase):
     """The binary layer of ``sys.stdout`` and ``sys.stderr``. Writing to it never waits or fails."""
 
     mode = "wb"
 
-    def __init__(self, store: Store, number: int, terminal: bool) -> None:
-        self._store = store
+    def __init__(self, buffer: OutputBuffer, number: int, terminal: bool) -> None:
+        self._buffer = buffer
         self._number = number
         self._terminal = terminal
         self.name = ("<stdin>", "<stdout>", "<stderr>")[number]
 
     @property
-    def raw(self) -> Printed:
-        """There is no buffer above it."""
+    def raw(self) -> NonblockingOutput:
+        """This object itself: it has no buffer of its own."""
         return self
 
     def write(self, data: ReadableBuffer, /) -> int:
-        taken = bytes(data)
-        self._store.put(taken)
-        return len(taken)
+        content = bytes(data)
+        self._buffer.put(content)
+        return len(content)
 
     def writable(self) -> bool:
         return True
@@ -222,10 +222,10 @@ class Printed(io.RawIOBase):
         return self._terminal
 
     def close(self) -> None:
-        """Who closes it closes it for all: it stays open."""
+        """It stays open, since all code of the process shares it."""
 
 
-def _stream(store: Store, before: Any, number: int) -> io.TextIOWrapper:
+def _stream(buffer: OutputBuffer, before: Any, number: int) -> io.TextIOWrapper:
     encoding, errors = "utf-8", "backslashreplace"
     if before is not None:
         encoding = before.encoding
@@ -234,17 +234,18 @@ def _stream(store: Store, before: Any, number: int) -> io.TextIOWrapper:
             before.flush()
         except (OSError, ValueError):
             pass
-    printed = Printed(store, number, store.is_terminal)
+    printed = NonblockingOutput(buffer, number, buffer.is_terminal)
     return io.TextIOWrapper(printed, encoding, errors, line_buffering=True)  # pyright: ignore[reportArgumentType]
 
 
-def _pair() -> tuple[int, int]:
-    """Two ends of a way, to read from and to write to.
+def _output_pipe() -> tuple[int, int]:
+    """A pair of connected descriptors, to read from and to write to.
 
-    A socket, as most hosts give one to their servers, since writing to it has a time limit. Without
-    that, C code that holds the interpreter and writes into a full pipe waits for ever: the thread
-    that empties it needs the interpreter too. A pipe that nobody waits for has no such trouble, but
-    children inherit that, and fail when they print faster than it is emptied.
+    A socket pair, because a write to it can have a time limit. Without the limit, C code that holds
+    the interpreter lock and writes into a full pipe would wait for ever: the thread that empties
+    the pipe needs the lock, too. A non-blocking pipe would avoid that, but children inherit the
+    mode, and would fail when they print faster than the pipe is emptied. Most hosts give sockets to
+    their servers, too.
     """
     if sys.platform == "win32":
         return os.pipe()
@@ -254,24 +255,24 @@ def _pair() -> tuple[int, int]:
     seconds, rest = divmod(STALL, 1)
     limit = pack("ll", int(seconds), int(rest * 1_000_000))
     writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-    writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
+    writing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CAPACITY)
     return reading.detach(), writing.detach()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Write it, for as long as that takes; when nobody can read it any more it is gone."""
-    left = memoryview(data)
-    while left:
+    """Write all data, however long that takes. If the reader is gone, the data is dropped."""
+    rest = memoryview(data)
+    while rest:
         try:
-            left = left[os.write(descriptor, left) :]
-        except BlockingIOError:  # whoever shares it with us made it so
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # another process that shares it made it non-blocking
             select.select([], [descriptor], [])
         except OSError:
             return
 
 
 def _is_writable(descriptor: int, seconds: float | None = 0.0) -> bool:
-    """Whether a few bytes can be written within so many seconds. Windows cannot say: no."""
+    """Whether a few bytes can be written within so many seconds. On Windows always False."""
     if sys.platform == "win32":
         return False
     try:
@@ -285,14 +286,14 @@ def _is_writable(descriptor: int, seconds: float | None = 0.0) -> bool:
         return False
 
 
-def _lead_nowhere() -> None:
+def _redirect_to_null() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
     os.close(null)
 
 
-def _keep_crash_reports(real: int) -> None:
-    """What Python writes when it crashes, if it was told to, goes out at once."""
+def _redirect_crash_reports(real: int) -> None:
+    """If faulthandler is enabled, let it write directly to ``real``."""
     if faulthandler.is_enabled():
         faulthandler.enable(real)

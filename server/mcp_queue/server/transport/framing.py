@@ -1,4 +1,4 @@
-"""Bytes to JSON-RPC messages and back: lines, their limit, and the answers to malformed ones."""
+"""Conversion of lines of bytes to JSON-RPC messages and back, with answers to malformed lines."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mcp_types import (
 )
 
 LINE_LIMIT = 64 * 1024 * 1024  # bytes of one message
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some clients on Windows begin with one
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some clients on Windows send one first
 
 
 class MalformedError(Exception):
-    """The line holds no message; ``answer`` is what its sender gets."""
+    """The line contains no message; ``answer`` is the answer to its sender."""
 
     def __init__(self, code: int, message: str, request_id: RequestId | None = None) -> None:
         super().__init__(message)
@@ -32,33 +32,33 @@ class MalformedError(Exception):
 
 
 class Lines:
-    """Cuts a stream of bytes into lines, holding at most ``limit`` bytes of an unfinished one.
+    """Splits a stream of bytes into lines. It stores at most ``limit`` bytes of an unfinished line.
 
-    A byte order mark before the first line is left out.
+    A byte order mark before the first line is removed.
     """
 
     def __init__(self, limit: int = LINE_LIMIT) -> None:
         self._limit = limit
         self._parts: list[bytes] = []
         self._size = 0
-        self._begun = False
+        self._had_line = False
 
     def feed(self, data: bytes) -> list[bytes | None]:
         """The lines that ``data`` completes; None stands for a line over the limit."""
         *ends, rest = data.split(b"\n")
         lines: list[bytes | None] = []
         for end in ends:
-            self._keep(end)
+            self._add(end)
             lines.append(b"".join(self._parts) if self._size <= self._limit else None)
             self._parts, self._size = [], 0
         if rest:
-            self._keep(rest)
-        if lines and not self._begun:
-            self._begun = True
+            self._add(rest)
+        if lines and not self._had_line:
+            self._had_line = True
             lines[0] = lines[0] and lines[0].removeprefix(BYTE_ORDER_MARK)
         return lines
 
-    def _keep(self, part: bytes) -> None:
+    def _add(self, part: bytes) -> None:
         self._size += len(part)
         if self._size <= self._limit:
             self._parts.append(part)
@@ -67,17 +67,17 @@ class Lines:
 
 
 def decode(line: bytes | None) -> JSONRPCMessage:
-    """The message of a line. Raises MalformedError with the answer to what is none."""
+    """The message of a line. Raises MalformedError, with the answer, if the line is no message."""
     if line is None:
         raise MalformedError(PARSE_ERROR, f"Parse error: a message has at most {LINE_LIMIT} bytes")
     try:
         message = jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValueError:
-        mended = _mended(line)
-        if mended is None:
+        repaired = _without_half_surrogates(line)
+        if repaired is None:
             raise _malformed(line) from None
-        return decode(mended)
-    # The SDK reads a request whose id is neither text nor a whole number as a notification.
+        return decode(repaired)
+    # The SDK treats a request whose id is neither text nor a whole number as a notification.
     if isinstance(message, JSONRPCNotification) and b'"id"' in line:
         malformed = _malformed(line)
         if malformed.answer.error.code != PARSE_ERROR and "id" in json.loads(line):
@@ -85,10 +85,10 @@ def decode(line: bytes | None) -> JSONRPCMessage:
     return message
 
 
-def _mended(line: bytes) -> bytes | None:
+def _without_half_surrogates(line: bytes) -> bytes | None:
     """The line with a question mark for each half of a surrogate pair; None if it has none.
 
-    JSON allows half a pair, from text that was cut there, and the SDK does not.
+    JSON allows half a pair, for example in text that was cut; the SDK does not.
     """
     if b"\\ud" not in line and b"\\uD" not in line:
         return None
@@ -99,8 +99,8 @@ def _mended(line: bytes) -> bytes | None:
         return None
     if isinstance(_id_of(value), str) and not _can_be_echoed(_id_of(value)):
         return None
-    mended = text.encode("utf-8", "replace")
-    return None if mended.decode() == text else mended
+    repaired = text.encode("utf-8", "replace")
+    return None if repaired.decode() == text else repaired
 
 
 def _malformed(line: bytes) -> MalformedError:
@@ -127,23 +127,23 @@ def _id_of(value: Any) -> Any:
 
 
 def _can_be_echoed(request_id: Any) -> bool:
-    """Whether an answer may carry this id; half a surrogate pair could not be written."""
+    """Whether an answer can contain this id; half a surrogate pair cannot be written."""
     if isinstance(request_id, str):
         return request_id.encode("utf-8", "replace").decode() == request_id
     return isinstance(request_id, int) and not isinstance(request_id, bool)
 
 
 def encode(message: JSONRPCMessage) -> bytes:
-    """The line of a message, with its newline. What JSON cannot hold becomes an error."""
+    """The line of a message, with its newline. A message that cannot be JSON becomes an error."""
     try:
         text = message.model_dump_json(by_alias=True, exclude_unset=True)
     except ValueError:
-        return _encode_anyhow(message)
+        return _encode_with_replacement(message)
     return text.encode() + b"\n"
 
 
-def _encode_anyhow(message: JSONRPCMessage) -> bytes:
-    """Half of a surrogate pair, from a log say, becomes a question mark."""
+def _encode_with_replacement(message: JSONRPCMessage) -> bytes:
+    """The line with a question mark for each half of a surrogate pair, which a log may contain."""
     try:
         content = message.model_dump(by_alias=True, exclude_unset=True)
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))

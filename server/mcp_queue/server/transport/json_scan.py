@@ -1,7 +1,7 @@
-"""What can be said of JSON that no parser takes: too deep, or with a number that is too long.
+"""A scan of JSON that no parser accepts because it is too deep or has a number that is too long.
 
-It reads token by token, without recursion, and turns nothing into a value but the id. Imported once
-a line was refused.
+The scan reads token by token, without recursion, and converts only the id to a value. This module
+is imported when a line was refused for the first time.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEPTH = 200  # arrays and objects inside each other that the SDK's parser takes
-DIGITS = 4300  # of a whole number, that Python's parsers take
-MOST = 500_000  # tokens that are looked at: a third of a second
+DEPTH = 200  # nested arrays and objects that the SDK's parser accepts
+DIGITS = 4300  # of a whole number, that Python's parsers accept
+MAX_TOKENS = 500_000  # tokens that are scanned, in a third of a second
 
 _TOKEN = re.compile(
     r"""[ \t\n\r]*+(?:
@@ -29,31 +29,31 @@ _TOKEN = re.compile(
 )
 _STRING, _NUMBER, _WORD, _MARK = 1, 2, 3, 4  # groups
 
-# What may come next.
+# The kinds of tokens that may come next.
 _VALUE, _FIRST_VALUE, _KEY, _FIRST_KEY, _COLON, _MORE, _END = range(7)
 
 
-class Found(NamedTuple):
-    """What a line of JSON says at its top."""
+class ScanResult(NamedTuple):
+    """Facts about the outermost value of a line of JSON."""
 
     request_id: str | int | None
-    """Under the key ``id``, if it is a text or a whole number of bearable length."""
+    """The value of the key ``id``, if it is a text or a whole number that is not too long."""
     fault: str | None
-    """Why no parser takes it, in words."""
+    """Why no parser accepts the line, in words."""
     parts: list[bytes]
-    """The values of an array."""
+    """The items, if it is an array."""
 
 
-def scan(line: bytes) -> Found | None:
-    """None if the line is no JSON in UTF-8, or too long to look at."""
+def scan(line: bytes) -> ScanResult | None:
+    """Scan a line; None if it is no JSON in UTF-8, or has too many tokens."""
     try:
-        reader = _Reader(line.decode())
+        scanner = _Scanner(line.decode())
     except UnicodeDecodeError:
         return None
-    return reader.found() if reader.read() else None
+    return scanner.result() if scanner.scan() else None
 
 
-class _Reader:
+class _Scanner:
     def __init__(self, text: str) -> None:
         self._text = text
         self._open: list[str] = []
@@ -63,24 +63,24 @@ class _Reader:
         self._starts: list[int] = []
         self._ends: list[int] = []
 
-    def read(self) -> bool:
-        """Whether it is JSON."""
+    def scan(self) -> bool:
+        """Scan the text; whether it is JSON."""
         position = 0
         for token in self._tokens():
             kind = token.lastindex or 0
             start, position = token.span(kind)
-            read = self._mark if kind == _MARK else partial(self._scalar, kind)
-            if not read(token[kind], start, position):
+            accept = self._mark if kind == _MARK else partial(self._scalar, kind)
+            if not accept(token[kind], start, position):
                 return False
         return self._next == _END and not self._text[position:].strip(" \t\n\r")
 
-    def found(self) -> Found:
-        """What was seen, once it is read."""
+    def result(self) -> ScanResult:
+        """The facts that `scan` found."""
         parts = [
             self._text[start:end].encode()
             for start, end in zip(self._starts, self._ends, strict=True)
         ]
-        return Found(_identifier(self._id), self._fault(), parts)
+        return ScanResult(_identifier(self._id), self._fault(), parts)
 
     def _fault(self) -> str | None:
         if self._deepest > DEPTH:
@@ -91,7 +91,7 @@ class _Reader:
 
     def _tokens(self) -> Iterator[re.Match[str]]:
         position = 0
-        for _ in range(MOST):
+        for _ in range(MAX_TOKENS):
             token = _TOKEN.match(self._text, position)
             if token is None:
                 return
@@ -111,46 +111,46 @@ class _Reader:
             self._longest = max(self._longest, len(digits))
         if self._open == ["{"] and _is_id(self._key):
             self._id = text
-        self._begun(start)
-        self._ended(end)
+        self._begin_value(start)
+        self._end_value(end)
         return True
 
     def _mark(self, mark: str, start: int, end: int) -> bool:
         if mark in "[{":
-            return self._opened(mark, start)
+            return self._open_bracket(mark, start)
         if mark in "]}":
-            return self._closed(mark, end)
+            return self._close_bracket(mark, end)
         if mark == ":":
-            wanted, self._next = self._next, _VALUE
-            return wanted == _COLON
-        wanted = self._next
+            expected, self._next = self._next, _VALUE
+            return expected == _COLON
+        expected = self._next
         self._next = _KEY if self._open and self._open[-1] == "{" else _VALUE
-        return wanted == _MORE
+        return expected == _MORE
 
-    def _opened(self, mark: str, start: int) -> bool:
+    def _open_bracket(self, mark: str, start: int) -> bool:
         if self._next not in (_VALUE, _FIRST_VALUE):
             return False
         if self._open == ["{"] and _is_id(self._key):
             self._id = ""
-        self._begun(start)
+        self._begin_value(start)
         self._open.append(mark)
         self._deepest = max(self._deepest, len(self._open))
         self._next = _FIRST_KEY if mark == "{" else _FIRST_VALUE
         return True
 
-    def _closed(self, mark: str, end: int) -> bool:
-        begun, first = ("{", _FIRST_KEY) if mark == "}" else ("[", _FIRST_VALUE)
-        if not self._open or self._open[-1] != begun or self._next not in (_MORE, first):
+    def _close_bracket(self, mark: str, end: int) -> bool:
+        opening, first = ("{", _FIRST_KEY) if mark == "}" else ("[", _FIRST_VALUE)
+        if not self._open or self._open[-1] != opening or self._next not in (_MORE, first):
             return False
         self._open.pop()
-        self._ended(end)
+        self._end_value(end)
         return True
 
-    def _begun(self, start: int) -> None:
+    def _begin_value(self, start: int) -> None:
         if self._open == ["["]:
             self._starts.append(start)
 
-    def _ended(self, end: int) -> None:
+    def _end_value(self, end: int) -> None:
         if self._open == ["["]:
             self._ends.append(end)
         self._next = _MORE if self._open else _END
@@ -161,7 +161,7 @@ def _is_id(key: str) -> bool:
 
 
 def _identifier(text: str) -> str | int | None:
-    """The value of a token, if an answer may carry it as its id."""
+    """The value of a token, if an answer can have it as its id."""
     if not text or text in ("true", "false", "null"):
         return None
     try:

@@ -1,7 +1,7 @@
-"""The server's end: the first of end of input, a signal and the parent's death begins it.
+"""The server's shutdown. The end of input, a signal or the parent's death begins it.
 
-It is begun once, however many of them come, and is over within ``LIMIT`` seconds even if a
-command holds the event loop or a thread.
+Only the first of these counts. The process exits within ``LIMIT`` seconds, even if a command blocks
+the event loop or a thread.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _HANGUP = getattr(signal, "SIGHUP", None)
-LIMIT = 0.9  # seconds from the beginning of the end to the process's exit
+LIMIT = 0.9  # seconds from the beginning of the shutdown to the exit of the process
 
 
-class Ending:
-    """The end of one server: begun from anywhere, waited for in the event loop."""
+class Shutdown:
+    """The shutdown of one server. Any thread can begin it; the event loop waits for it."""
 
     def __init__(self, watchdog: Watchdog | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -38,25 +38,25 @@ class Ending:
         self._watchdog = watchdog
 
     def begin(self) -> None:
-        """Begin the end; does nothing the second time. May be called in a signal handler."""
+        """Begin the shutdown; a second call has no effect. A signal handler may call this."""
         if self._begun:
             return
         self._begun = True
         if self._watchdog is not None:
             self._watchdog.arm()
-        with suppress(RuntimeError):  # raised for a signal after the loop was closed
+        with suppress(RuntimeError):  # raised if the loop is already closed
             self._loop.call_soon_threadsafe(self._event.set)
 
     async def wait(self) -> None:
-        """Return once the end has begun."""
+        """Return when the shutdown has begun."""
         await self._event.wait()
 
 
 class Watchdog:
-    """Ends the process ``LIMIT`` seconds after ``arm``, whatever still runs in it.
+    """Ends the process by force ``LIMIT`` seconds after ``arm``, with the exit status ``status``.
 
-    A lock and no event: taking part in a signal handler, ``arm`` must not wait for a lock that
-    the interrupted thread holds. ``status`` is the process's exit status.
+    It uses a plain lock and no event. ``arm`` runs in a signal handler, and setting an event could
+    wait for a lock that the interrupted thread holds.
     """
 
     def __init__(self, status: int = 0) -> None:
@@ -66,7 +66,7 @@ class Watchdog:
         threading.Thread(target=self._watch, name="mcp-queue-watchdog", daemon=True).start()
 
     def arm(self) -> None:
-        """Start the clock. To be called once."""
+        """Start the timer. Call this once."""
         self._gate.release()
 
     def _watch(self) -> None:
@@ -76,43 +76,43 @@ class Watchdog:
         os._exit(self._status)
 
 
-def end_on_signals(ending: Ending, *, nohup: bool = False) -> None:
-    """Let the signals that ask a process to go begin the end.
+def end_on_signals(shutdown: Shutdown, *, nohup: bool = False) -> None:
+    """Begin the shutdown at each signal that asks a process to terminate.
 
-    With ``nohup``, SIGHUP does so only where it was not ignored when the process was started.
-    The handlers stay until `ignore_signals`: taking them away would let a second signal kill it in
-    the middle of an orderly exit.
+    With ``nohup``, SIGHUP is left alone if it was ignored when the process started. The handlers
+    stay until `ignore_signals`: without them, a second signal would kill the process during an
+    orderly exit.
     """
 
     def begin(_number: int, _frame: FrameType | None) -> None:
-        ending.begin()
+        shutdown.begin()
 
-    for number in _asking():
+    for number in _termination_signals():
         if nohup and number == _HANGUP and signal.getsignal(number) == signal.SIG_IGN:
             continue
         signal.signal(number, begin)
 
 
 def ignore_signals() -> None:
-    """From the end on to the process's exit: the interpreter takes handlers away as it leaves."""
-    for number in _asking():
+    """Ignore the signals until the exit, since the interpreter removes handlers while it exits."""
+    for number in _termination_signals():
         signal.signal(number, signal.SIG_IGN)
 
 
-def _asking() -> list[int]:
-    """The signals that ask a process to go, where it runs."""
+def _termination_signals() -> list[int]:
+    """The signals that ask a process to terminate, on this system."""
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
-async def end_with_parent(ending: Ending) -> None:
-    """Begin the end when the process that started this one is gone."""
+async def end_with_parent(shutdown: Shutdown) -> None:
+    """Begin the shutdown when the process that started this one has ended."""
     if sys.platform == "win32":
-        return  # a Windows event loop cannot wait for it; the end of the input tells there
+        return  # a Windows event loop cannot wait for it; there the input ends as well
     parent = identity_of(os.getppid())
     watched = watch(parent) if parent is not None else None
     if watched is None:
         return
     with closing(watched):
         await anyio.wait_readable(watched.fileno())
-        ending.begin()
+        shutdown.begin()

@@ -1,4 +1,4 @@
-"""Where a server over HTTP listens: on this machine alone."""
+"""The address at which an HTTP server listens: a loopback address or a Unix socket."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mcp_queue.server.transport import unix_socket
 from mcp_queue.setting_kinds import expand
 
 if TYPE_CHECKING:
-    from mcp_queue.server.transport.bearer import Token
+    from mcp_queue.server.transport.bearer_token import Token
 
-BACKLOG = 128  # connections that wait to be accepted
+BACKLOG = 128  # connections that may wait to be accepted
 
 _FORM = (
     "Give HOST:PORT, such as 127.0.0.1:8000 or [::1]:8000; port 0 takes any that is free. "
@@ -25,26 +25,27 @@ _FORM = (
 )
 
 
-class Address(NamedTuple):
-    """Where to listen: a loopback address as the system writes it, and a port or 0."""
+class HttpAddress(NamedTuple):
+    """A loopback address as the system writes it, and a port or 0."""
 
     host: str
     port: int
 
 
-class Door(NamedTuple):
-    """Where clients come in; whether they are asked for a token, the given one or a new one."""
+class Endpoint(NamedTuple):
+    """A listening socket, and whether clients need a token there."""
 
     listener: socket.socket
-    asks: bool = True
-    given: Token | None = None
+    needs_token: bool = True
+    token: Token | None = None
+    """The token that the user has chosen; None: a new one is made if one is needed."""
 
 
-def parse_address(text: str) -> Address | Path:
+def parse_address(text: str) -> HttpAddress | Path:
     """The address of ``HOST:PORT``, or the absolute path of ``unix:PATH``.
 
-    Raises ListenError if it is neither, or leads to this machine from elsewhere: HTTP is not
-    encrypted, so a token would be read on its way.
+    Raises ListenError if the text is neither, or if other machines can reach the address: HTTP is
+    not encrypted, so others could read the token.
     """
     if text.startswith(unix_socket.PREFIX) and text != unix_socket.PREFIX:
         return expand(text.removeprefix(unix_socket.PREFIX)).absolute()
@@ -64,15 +65,15 @@ def parse_address(text: str) -> Address | Path:
     if address is None or not address.is_loopback:
         raise ListenError(
             address=text,
-            reason="what it is sent is not encrypted, so it listens on loopback addresses alone",
+            reason="its traffic is not encrypted, so it listens only on loopback addresses",
             advice="Give 127.0.0.1, localhost or [::1] as the host. From another machine, forward "
             "the port: ssh -L 8000:127.0.0.1:8000 HOST.",
         )
-    return Address(str(address), int(port))
+    return HttpAddress(str(address), int(port))
 
 
-def listen(address: Address | Path) -> socket.socket:
-    """A listening socket. Raises ListenError if the address is taken or not for us."""
+def listen(address: HttpAddress | Path) -> socket.socket:
+    """A listening socket. Raises ListenError if the address is in use or not permitted."""
     if isinstance(address, Path):
         return unix_socket.listen_at(address, BACKLOG)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
@@ -80,7 +81,7 @@ def listen(address: Address | Path) -> socket.socket:
     try:
         if sys.platform == "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:  # a port whose last connections are still closing is free
+        else:  # also take a port whose last connections are still closing
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
@@ -94,21 +95,21 @@ def listen(address: Address | Path) -> socket.socket:
     return listener
 
 
-def bound_to(listener: socket.socket) -> str | None:
-    """Its address as ``HOST:PORT``; None for a Unix socket."""
+def address_of(listener: socket.socket) -> str | None:
+    """The address of a socket as ``HOST:PORT``; None for a Unix socket."""
     name = listener.getsockname()
-    return None if isinstance(name, str) else _joined(Address(*name[:2]))
+    return None if isinstance(name, str) else _joined(HttpAddress(*name[:2]))
 
 
-def place_of(listener: socket.socket) -> str:
-    """Where clients find a server that listens there."""
-    bound = bound_to(listener)
-    if bound is None:
+def location_of(listener: socket.socket) -> str:
+    """The location of the server for a person: its URL, and the path of a Unix socket."""
+    address = address_of(listener)
+    if address is None:
         return f"http://localhost/mcp at the Unix socket {listener.getsockname()}"
-    return f"http://{bound}/mcp"
+    return f"http://{address}/mcp"
 
 
-def _joined(address: Address) -> str:
+def _joined(address: HttpAddress) -> str:
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{host}:{address.port}"
 

@@ -1,6 +1,7 @@
-"""What this process logs, ours and that of packages, without control over a terminal.
+"""Log messages of this process, its packages included, without terminal control sequences.
 
-Messages and tracebacks hold what clients sent. A program that sets up logging has its own way.
+Messages and tracebacks may contain text from clients. This applies only if the program has not
+configured logging itself.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from mcp_queue.printable import as_message
 
 
 class HarmlessFormatter(logging.Formatter):
-    """The message and the traceback, with what would control a terminal written out, and all lines
-    but the first indented."""
+    """Formats message and traceback with control characters escaped; all lines but the first are
+    indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The text of a record."""
         return as_message(super().format(record))
 
 
-def put_in_place() -> None:
-    """For all that is logged where nobody set up logging."""
+def install() -> None:
+    """Use the formatter for records that no configured handler takes."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(HarmlessFormatter())

@@ -1,8 +1,8 @@
-"""Streams that a client of 2025-11-25 takes up again: what a session was sent is kept for a while.
+"""Streams that a client of 2025-11-25 can resume: the latest events of each session are stored.
 
-Who lost a connection asks with ``Last-Event-ID`` for what came after (specification 2025-11-25,
-basic/transports, "Resumability and Redelivery"). Each session has a store of its own, because the
-numbers of its requests, which tell the streams apart, are not those of another session.
+A client that lost a connection sends ``Last-Event-ID`` to get the later events (specification
+2025-11-25, basic/transports, "Resumability and Redelivery"). Each session has its own store,
+because streams are identified by request ids, which are unique only within a session.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http import EventCallback
     from mcp_types import JSONRPCMessage
 
-RETRY = 1000  # milliseconds that a client is asked to wait before it comes back
-KEPT = 256  # events of one session
-SIZE = 256 * 1024  # bytes of them together, unless one alone is larger
+RETRY = 1000  # milliseconds that a client should wait before it reconnects
+MAX_EVENTS = 256  # events of one session
+MAX_BYTES = 256 * 1024  # bytes of all events of one session, unless a single one is larger
 
 
 class Event(NamedTuple):
-    """What was sent; ``message`` is None for what only begins a stream."""
+    """A sent event; ``message`` is None if it only begins a stream."""
 
     id: str
     stream: str
@@ -31,7 +31,7 @@ class Event(NamedTuple):
     size: int
 
 
-class Sent(EventStore):
+class SentEvents(EventStore):
     """The latest events of one session."""
 
     def __init__(self) -> None:
@@ -40,20 +40,20 @@ class Sent(EventStore):
         self._count = 0
 
     async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
-        """Keep an event, forget the oldest, and return its id."""
+        """Store an event, drop the oldest ones past the limits, and return the new id."""
         size = 0 if message is None else len(message.model_dump_json(exclude_unset=True))
         self._count += 1
         event = Event(str(self._count), stream_id, message, size)
         self._events.append(event)
         self._size += size
-        while len(self._events) > KEPT or (self._size > SIZE and len(self._events) > 1):
+        while len(self._events) > MAX_EVENTS or (self._size > MAX_BYTES and len(self._events) > 1):
             self._size -= self._events.popleft().size
         return event.id
 
     async def replay_events_after(
         self, last_event_id: str, send_callback: EventCallback
     ) -> str | None:
-        """Send what came after an event on its stream; None if the event is not kept any more."""
+        """Send the later events of the same stream; None if the event is not stored any more."""
         events = list(self._events)
         last = next((event for event in events if event.id == last_event_id), None)
         if last is None:
@@ -64,14 +64,14 @@ class Sent(EventStore):
         return last.stream
 
 
-class Sessions(StreamableHTTPSessionManager):
+class ResumableSessions(StreamableHTTPSessionManager):
     """The SDK's sessions, each with a store of its own."""
 
     @property
     def event_store(self) -> EventStore | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """A new one, for the session that is made."""
-        return Sent()
+        """A new store: the SDK reads this property once for each session that it makes."""
+        return SentEvents()
 
     @event_store.setter
     def event_store(self, store: EventStore | None) -> None:
-        """The SDK sets one for all sessions, which is not used."""
+        """Ignore the store that the SDK sets for all sessions."""

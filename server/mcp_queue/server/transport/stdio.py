@@ -1,7 +1,7 @@
-"""The stdio transport: messages over the descriptors that ``claim`` took.
+"""The stdio transport: messages over the descriptors that `take_standard_streams` took.
 
-No thread stands between the descriptors and the event loop where they can be polled, so that a
-client that stops reading holds up nothing but its own answers.
+Descriptors that can be polled are read and written in the event loop, without threads. So a client
+that stops reading delays only its own answers.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from mcp_types import (
 )
 
 from mcp_queue.server.transport.batches import Batches
-from mcp_queue.server.transport.claim import Claimed, claim
 from mcp_queue.server.transport.descriptors import Input, Output
 from mcp_queue.server.transport.framing import LINE_LIMIT, Lines, MalformedError, decode
+from mcp_queue.server.transport.standard_streams import StandardStreams, take_standard_streams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
@@ -32,39 +32,41 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp_types import JSONRPCMessage
 
-    from mcp_queue.server.transport.lifetime import Ending
+    from mcp_queue.server.transport.lifetime import Shutdown
 
-__all__ = ["Claimed", "Streams", "claim", "stdio_streams"]
+__all__ = ["StandardStreams", "Streams", "stdio_streams", "take_standard_streams"]
 
-PATIENCE = 0.2  # seconds for the answers to what was asked before the end of the input
-FAREWELL = 0.1  # seconds for the end of each stream to be said, when a signal ends the server
-FLUSH = 0.3  # seconds for the client to read what is left after that
-UNREAD = 256  # open requests at which a client that does not read gets no more of them served
-OPEN = 10_000  # open requests of a client; a further one is refused
-STREAMS = frozenset({"subscriptions/listen"})  # requests that last until someone ends them
+PATIENCE = 0.2  # seconds to answer requests that arrived before the end of the input
+FAREWELL = 0.1  # seconds to answer open subscriptions when a signal ends the server
+FLUSH = 0.3  # seconds for the client to read the remaining data after that
+UNREAD = 256  # open requests after which a client that does not read gets no further ones served
+OPEN = 10_000  # open requests of a client; further ones are refused
+STREAMS = frozenset({"subscriptions/listen"})  # requests that stay open until they are ended
 
 
 class Streams(NamedTuple):
-    """What the SDK serves: messages from the client, and messages to it."""
+    """The SDK's side of the connection: messages from the client, and messages to it."""
 
     read: MemoryObjectReceiveStream[SessionMessage | Exception]
     write: MemoryObjectSendStream[SessionMessage]
 
 
 @asynccontextmanager
-async def stdio_streams(claimed: Claimed, ending: Ending) -> AsyncGenerator[Streams]:
-    """Connect the client until ``ending`` has begun; its end of input begins it.
+async def stdio_streams(
+    descriptors: StandardStreams, shutdown: Shutdown
+) -> AsyncGenerator[Streams]:
+    """Connect the client until ``shutdown`` begins; the end of its input begins it, too.
 
-    After that the read stream ends, and what the client has not read within ``FLUSH`` seconds is
-    dropped. The descriptors are closed on the way out.
+    Then the read stream ends. Data that the client does not read within ``FLUSH`` seconds is
+    dropped. At the end of the block the descriptors are closed.
     """
-    connection = _Connection(claimed, ending)
+    connection = _Connection(descriptors, shutdown)
     try:
         async with anyio.create_task_group() as tasks:
             for task in (connection.pump, connection.feed, connection.write, connection.close_down):
                 tasks.start_soon(task)
             yield connection.streams
-            ending.begin()
+            shutdown.begin()
             await connection.written.wait()
             tasks.cancel_scope.cancel()
     finally:
@@ -72,9 +74,9 @@ async def stdio_streams(claimed: Claimed, ending: Ending) -> AsyncGenerator[Stre
 
 
 class _Connection:
-    def __init__(self, claimed: Claimed, ending: Ending) -> None:
-        self._input, self._output = Input(claimed.input), Output(claimed.output)
-        self._ending = ending
+    def __init__(self, descriptors: StandardStreams, shutdown: Shutdown) -> None:
+        self._input, self._output = Input(descriptors.input), Output(descriptors.output)
+        self._shutdown = shutdown
         self._at_end = False
         self._pumping, self._feeding = anyio.CancelScope(), anyio.CancelScope()
         self._writing = anyio.CancelScope()
@@ -84,38 +86,38 @@ class _Connection:
         self._to_client: MemoryObjectSendStream[Any] = write.clone()  # lines as bytes, too
         self.streams = Streams(read, write)
         self.written = anyio.Event()
-        self._held = 0  # bytes read and not yet served
+        self._unserved = 0  # bytes read and not yet served
         self._open: set[str | int] = set()
         self._streams: set[str | int] = set()
         self._batches = Batches()
-        self._stuck = False
-        self._changed = anyio.Event()  # set, and replaced, when one of the three above changes
+        self._writing_now = False  # also while the client does not read
+        self._changed = anyio.Event()  # set and replaced when the state above has changed
 
     async def pump(self) -> None:
-        """Read the descriptor, so that its end is seen even while nothing can be served."""
+        """Read the descriptor, so that its end is noticed even while no request can be served."""
         lines = Lines()
         with self._pumping, self._to_feed:
             while data := await self._input.read():
                 for line in lines.feed(data):
                     if line is None or line.strip():
-                        self._held += len(line or b"")
+                        self._unserved += len(line or b"")
                         self._to_feed.send_nowait(line)
-                while self._held > LINE_LIMIT:
+                while self._unserved > LINE_LIMIT:
                     await self._changed.wait()
             self._at_end = True
-            self._ending.begin()
+            self._shutdown.begin()
 
     async def feed(self) -> None:
-        """Hand each line to the server, or answer it here."""
+        """Pass the message of each line to the server, or answer a malformed line."""
         with self._feeding, self._to_server, self._to_client, self._lines:
             async for line in self._lines:
-                while self._stuck and len(self._open) >= UNREAD:
+                while self._writing_now and len(self._open) >= UNREAD:
                     await self._changed.wait()
                 try:
                     await self._serve(line)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     return
-                self._held -= len(line or b"")
+                self._unserved -= len(line or b"")
                 self._change()
             while self._open or self._streams:
                 await self._changed.wait()
@@ -125,18 +127,18 @@ class _Connection:
             messages, answer = self._batches.begin(values)
             await self._answer(answer)
             for message in messages:
-                await self._hand_on(message)
+                await self._pass_on(message)
             return
         try:
             message = decode(line)
         except MalformedError as malformed:
             await self._to_client.send(SessionMessage(malformed.answer))
         else:
-            await self._hand_on(message)
+            await self._pass_on(message)
 
-    async def _hand_on(self, message: JSONRPCMessage) -> None:
+    async def _pass_on(self, message: JSONRPCMessage) -> None:
         if isinstance(message, JSONRPCRequest) and len(self._open) + len(self._streams) >= OPEN:
-            await self._to_client.send(SessionMessage(_one_too_many(message)))
+            await self._to_client.send(SessionMessage(_too_many_requests(message)))
             return
         cancelled = self._note_inbound(message)
         await self._to_server.send(SessionMessage(message))
@@ -148,23 +150,23 @@ class _Connection:
             await self._to_client.send(line)
 
     async def write(self) -> None:
-        """Write each message, and be done when the server is or when time is up."""
+        """Write each message until the server has ended or the time is up."""
         try:
             with self._writing, self._from_server:
                 async for item in cast("AsyncIterable[SessionMessage | bytes]", self._from_server):
                     message = None if isinstance(item, bytes) else item.message
                     line = item if isinstance(item, bytes) else self._batches.outgoing(item.message)
-                    self._stuck = True
+                    self._writing_now = True
                     await self._output.write(line)
-                    self._stuck = False
+                    self._writing_now = False
                     self._note_outbound(message)
-        except OSError:  # the client closed its end: nobody is left to answer
-            self._ending.begin()
+        except OSError:  # the client closed its end
+            self._shutdown.begin()
         self.written.set()
 
     async def close_down(self) -> None:
-        """End reading, then writing, once the end has begun."""
-        await self._ending.wait()
+        """End reading, then writing, after the shutdown has begun."""
+        await self._shutdown.wait()
         now = anyio.current_time()
         patience = PATIENCE if self._at_end else 0.0
         if self._streams:
@@ -182,7 +184,7 @@ class _Connection:
         self._output.close()
 
     def _note_inbound(self, message: JSONRPCMessage) -> str | int | None:
-        """Keep count of what is open; gives the id of a request that ``message`` cancels."""
+        """Record an open request; the id of the request that ``message`` cancels, if it does."""
         self._batches.note_inbound(message)
         if isinstance(message, JSONRPCRequest):
             kind = self._streams if message.method in STREAMS else self._open
@@ -202,7 +204,7 @@ class _Connection:
         self._change()
 
     def _settle(self, request_id: str | int) -> None:
-        """An answered or a cancelled request is awaited no more; to the SDK, "7" is 7."""
+        """Remove an answered or cancelled request. The SDK treats the ids "7" and 7 as the same."""
         self._open.discard(coerce_request_id(request_id))
         self._streams.discard(coerce_request_id(request_id))
 
@@ -211,7 +213,7 @@ class _Connection:
         self._changed = anyio.Event()
 
 
-def _one_too_many(message: JSONRPCRequest) -> JSONRPCError:
+def _too_many_requests(message: JSONRPCRequest) -> JSONRPCError:
     text = f"This client has {OPEN:,} requests open; wait for answers, or cancel some"
     return JSONRPCError(
         jsonrpc="2.0", id=message.id, error=ErrorData(code=INTERNAL_ERROR, message=text)

@@ -1,4 +1,4 @@
-"""A Unix socket to serve HTTP on: whoever may open it is the user, so it asks for no token."""
+"""A Unix socket for HTTP. Only the user can open it, so it needs no token."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _OTHER = "Give another path, in a folder of your own."
 
 
 def listen_at(path: Path, backlog: int) -> socket.socket:
-    """A listening socket that is its user's alone. Raises ListenError.
+    """A listening socket that only the user can open. Raises ListenError.
 
-    A socket of this user's that nobody listens at is replaced.
+    A socket of this user without a listener is replaced.
     """
     if sys.platform == "win32":
         raise _error(path, "Windows has no Unix sockets here", "Give HOST:PORT instead.")
     _check_folder(path)
-    _make_room(path)
+    _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
@@ -43,32 +43,32 @@ def listen_at(path: Path, backlog: int) -> socket.socket:
 
 
 def _check_folder(path: Path) -> None:
-    """Where others may put files in place of ours, clients could be led to another server."""
+    """Refuse a folder in which other users could replace the socket by one of their server."""
     if sys.platform == "win32":
         return
     try:
-        found = path.parent.stat()
+        status = path.parent.stat()
     except OSError as error:
         raise _error(path, f"its folder: {os.strerror(error.errno or 0)}", _OTHER) from None
-    theirs = found.st_uid not in (0, os.geteuid())
-    shared = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+    theirs = status.st_uid not in (0, os.geteuid())
+    shared = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
     if theirs or shared:
         raise _error(path, "other users can replace what is in its folder", _OTHER)
 
 
-def _make_room(path: Path) -> None:
-    """Remove what a killed server left."""
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of a killed server."""
     if sys.platform == "win32":
         return
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return
     except OSError as error:
         raise _error(path, os.strerror(error.errno or 0), _OTHER) from None
-    if not stat.S_ISSOCK(found.st_mode):
+    if not stat.S_ISSOCK(status.st_mode):
         raise _error(path, "something is there that is no socket", _OTHER)
-    if found.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid():
         raise _error(path, "a socket of another user is there", _OTHER)
     if _is_served(path):
         raise _error(path, "another program listens there", "Give another path.")
@@ -78,10 +78,10 @@ def _make_room(path: Path) -> None:
 def _is_served(path: Path) -> bool:
     if sys.platform == "win32":
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-        asking.setblocking(False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.setblocking(False)
         try:
-            asking.connect(str(path))
+            client.connect(str(path))
         except OSError as error:
             return error.errno not in (errno.ECONNREFUSED, errno.ENOENT)
     return True

@@ -1,4 +1,4 @@
-"""Take this process's standard streams before any other code can touch them."""
+"""Reserve the standard streams of this process for the transport, before other code uses them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import NamedTuple
 from mcp_queue.server.transport import diagnostics
 
 
-class Claimed(NamedTuple):
-    """The descriptors that lead to the client."""
+class StandardStreams(NamedTuple):
+    """The descriptors that are connected to the client."""
 
     input: int
     output: int
 
 
-def claim() -> Claimed:
-    """Take the standard streams from everything else in this process, for good.
+def take_standard_streams() -> StandardStreams:
+    """Move the standard streams to other descriptors, for good.
 
-    From now on descriptor 0 is empty, and what is written to descriptors 1 and 2, by Python, C or
-    a child, goes to the client's standard error as far as the client reads that (`diagnostics`).
-    Text that was printed and not yet flushed goes there too.
+    After that, descriptor 0 is empty, and all output to descriptors 1 and 2, by Python, C or a
+    child, goes to the client's standard error if the client reads that (`diagnostics`). Text that
+    was printed and not yet flushed goes there, too.
     """
-    claimed = Claimed(_duplicate(0, os.O_RDONLY), _duplicate(1, os.O_WRONLY))
-    diagnostics.put_in_place(_duplicate(2, os.O_WRONLY))
+    descriptors = StandardStreams(_duplicate(0, os.O_RDONLY), _duplicate(1, os.O_WRONLY))
+    diagnostics.install(_duplicate(2, os.O_WRONLY))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     if null > 0:
         os.close(null)
-    return claimed
+    return descriptors
 
 
 def _duplicate(descriptor: int, mode: int) -> int:

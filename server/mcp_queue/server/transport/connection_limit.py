@@ -1,8 +1,8 @@
-"""Connections of who has not come in yet: a bounded number, so that the rest are there for others.
+"""A limit for HTTP connections without a valid request, so that descriptors remain for clients.
 
-Whoever can reach the port can open connections, each of which costs a descriptor. Past the bound,
-the one that has stood at the entrance for longest is let go; a client with the token is in with its
-first request.
+Every program that reaches the port can open connections, and each one uses a descriptor. Past the
+limit, the oldest connection without a valid request is closed. A client with the token is safe
+after its first request.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
-MOST = 512  # connections, half of the descriptors that a process usually may have
+MAX_UNAUTHENTICATED = 512  # connections: half of the usual limit of descriptors in a process
 
 
-class Strangers:
-    """The connections that nobody has come in by, the oldest first."""
+class ConnectionLimit:
+    """The connections without a valid request, the oldest first."""
 
     def __init__(self) -> None:
         self._connections: dict[Connection, None] = {}
 
     def protocol(self, **options: Any) -> Connection:
-        """A new connection, as uvicorn makes one."""
+        """A new connection; uvicorn calls this in place of a protocol class."""
         return Connection(self, **options)
 
     def add(self, connection: Connection) -> None:
         self._connections[connection] = None
-        if len(self._connections) > MOST:
+        if len(self._connections) > MAX_UNAUTHENTICATED:
             oldest = next(iter(self._connections))
             self.discard(oldest)
             oldest.transport.abort()
@@ -42,30 +42,30 @@ class Strangers:
 
 
 class Connection(H11Protocol):
-    """A connection that is a stranger's until `come_in` is called for one of its requests."""
+    """A connection that counts toward the limit until `admit` is called for one of its requests."""
 
-    def __init__(self, strangers: Strangers, **options: Any) -> None:
+    def __init__(self, limit: ConnectionLimit, **options: Any) -> None:
         super().__init__(**options)
-        self._strangers = strangers
-        self.app_state = {**self.app_state, _KEY: self._come_in}
+        self._limit = limit
+        self.app_state = {**self.app_state, _KEY: self._admit}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
-        self._strangers.add(self)
+        self._limit.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._strangers.discard(self)
+        self._limit.discard(self)
         super().connection_lost(exc)
 
-    def _come_in(self) -> None:
-        self._strangers.discard(self)
+    def _admit(self) -> None:
+        self._limit.discard(self)
 
 
-_KEY = "come_in"
+_KEY = "admit"
 
 
-def come_in(scope: Scope) -> None:
-    """The request has what it needs: its connection is no stranger's any more."""
+def admit(scope: Scope) -> None:
+    """Take the connection of a valid request out of the limit."""
     state: dict[str, Callable[[], None]] = scope.get("state", {})
     if _KEY in state:
         state[_KEY]()

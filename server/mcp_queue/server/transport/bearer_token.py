@@ -1,7 +1,7 @@
-"""The token that who comes over HTTP shows with each request (RFC 6750): where it comes from.
+"""The bearer token that HTTP clients send with each request (RFC 6750).
 
-It stands in the environment of the server, or is made for this server alone and lies until its end
-in a file that is the user's alone.
+The user sets it in the environment of the server. Otherwise the server makes a new token and stores
+it, until it ends, in a file that only the user can read.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from mcp_queue.system import data_folder, ours
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-SHORTEST = 16  # characters that nobody tries out
+MIN_LENGTH = 16  # characters; a shorter token could be guessed
 _FORM = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 
 
 class Token(NamedTuple):
-    """A token, and where its user finds it, in words."""
+    """A token, and the place where the user finds it: a variable or a path."""
 
     value: str
     where: str
 
 
-def of_environment(text: str) -> Token:
-    """The token that the user has chosen. Raises TokenError, which does not show it."""
+def from_environment(text: str) -> Token:
+    """The token that the user has chosen. Raises TokenError, which does not contain the token."""
     if not _FORM.fullmatch(text):
         raise TokenError(
-            reason="a bearer token has letters, digits and -._~+/ alone, and = at its end"
+            reason="a bearer token has only letters, digits and -._~+/, and = at its end"
         )
-    if len(text) < SHORTEST:
-        raise TokenError(reason=f"it has less than {SHORTEST} characters, so it can be guessed")
+    if len(text) < MIN_LENGTH:
+        raise TokenError(reason=f"it has less than {MIN_LENGTH} characters, so it can be guessed")
     return Token(text, HTTP_TOKEN)
 
 
 @contextmanager
-def in_file(address: str) -> Generator[Token]:
+def stored_in_file(address: str) -> Generator[Token]:
     """A new token, in a file until the end of the block. Raises TokenFileError.
 
-    The file is named after the ``address`` that is served, so that clients know where it is; what a
-    killed server left there is replaced.
+    The file is named after the server's ``address``, so that clients can find it. A file that a
+    killed server has left is replaced.
     """
     path = _folder() / f"{_name(address)}.token"
     value = secrets.token_urlsafe()
@@ -65,7 +65,7 @@ def in_file(address: str) -> Generator[Token]:
 
 
 def _name(address: str) -> str:
-    """``HOST:PORT`` as the name of a file, which begins with no dash."""
+    """``HOST:PORT`` as a file name that does not begin with a dash."""
     return re.sub(r"[^0-9A-Za-z.]+", "-", address.replace("[", "ipv6-"))
 
 
@@ -75,7 +75,7 @@ def _folder() -> Path:
 
 
 def _write(path: Path, value: str) -> os.stat_result:
-    """Write the file, which is new; what it is known by."""
+    """Write a new file; its status identifies it later."""
     _make_own(path.parent)
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -85,12 +85,12 @@ def _write(path: Path, value: str) -> os.stat_result:
 
 
 def _make_own(folder: Path) -> None:
-    """Make the folder, with all above it that are missing, for the user alone."""
+    """Make the folder and its missing parents, so that only the user can read them."""
     ours.make_folder(str(folder))
     if sys.platform == "win32":
         return
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise TokenFileError(path=str(folder), reason="it is not a folder of yours")
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    if stat.S_IMODE(status.st_mode) & 0o077:
         folder.chmod(0o700)

@@ -1,4 +1,4 @@
-"""What the handlers of one server share."""
+"""The objects that all handlers of one server share."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from mcp_queue.server.following.tasks import FollowedTasks
 if TYPE_CHECKING:
     from mcp_queue.commands.catalog import Catalog
     from mcp_queue.manager import QueueManager
-    from mcp_queue.server.following.hub import Hub
+    from mcp_queue.server.following.notifier import Notifier
 
-THREADS = 32  # functions of authors without async that run at once
+THREADS = 32  # functions without async that run at once
 
 
 @dataclass(frozen=True)
-class State:
-    """The commands, the queue, and the hub for its changes."""
+class Services:
+    """The commands, the queue, and the notifier for its changes."""
 
     catalog: Catalog
     queue: QueueManager
-    hub: Hub
+    notifier: Notifier
     tasks: FollowedTasks = field(default_factory=FollowedTasks)
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(THREADS))
-    """What authors wrote without async runs in these."""
+    """The limit of threads in which functions without async run."""
