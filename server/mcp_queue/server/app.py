@@ -124,7 +124,7 @@ def _late(module: str, function: str, state: State) -> Any:
     """A handler whose module is imported when it is first needed."""
 
     async def handler(context: Context, params: object) -> Any:
-        handlers = import_module(f"mcp_queue.server.{module}")
+        handlers = import_module(f"mcp_queue.server.features.{module}")
         return await getattr(handlers, function)(state, context, params)
 
     return handler
