@@ -107,9 +107,9 @@ def build(services: Services) -> LeanServer:
         on_subscribe_resource=subscriptions.subscribe,
         on_unsubscribe_resource=subscriptions.unsubscribe,
         on_subscriptions_listen=subscriptions.listen,
-        on_list_prompts=_lazy("features.prompts", "list_prompts", services),
-        on_get_prompt=_lazy("features.prompts", "get_prompt", services),
-        on_completion=_lazy("features.completion", "complete", services),
+        on_list_prompts=_lazy("prompts", "list_prompts", services),
+        on_get_prompt=_lazy("prompts", "get_prompt", services),
+        on_completion=_lazy("completion", "complete", services),
     )
     server.extensions = {TASKS: {}}
     server.add_request_handler("tasks/get", TaskParams, tasks.get)
