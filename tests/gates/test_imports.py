@@ -14,19 +14,6 @@ from support.import_graph import Import, ImportGraph, Kind
 
 ROOT = Path(__file__).parents[2]
 GUARD = 60  # seconds
-CIRCLES = [
-    [
-        "mcp_queue.commands.arguments",
-        "mcp_queue.commands.asking",
-        "mcp_queue.commands.form_schema",
-        "mcp_queue.commands.job",
-        "mcp_queue.commands.signature",
-    ],
-    ["mcp_queue.worker.keep", "mcp_queue.worker.questions", "mcp_queue.worker.reporter"],
-]
-"""Those that are still to be untied."""
-LATE = {"mcp_queue.commands.asking", "mcp_queue.commands.job", "mcp_queue.worker.reporter"}
-"""The modules of these circles whose late imports are still to go to the top."""
 
 
 @cache
@@ -67,7 +54,7 @@ def brings(each: Import) -> set[str]:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    assert graph().circles() == CIRCLES
+    assert graph().circles() == []
 
 
 def test_an_import_in_a_function_brings_what_is_heavy_or_rare() -> None:
@@ -75,7 +62,7 @@ def test_an_import_in_a_function_brings_what_is_heavy_or_rare() -> None:
     unfounded = [
         f"{each.importer}, line {each.line}: {each.imported}"
         for each in late()
-        if each.importer not in LATE and each.imported not in known and not brings(each)
+        if each.imported not in known and not brings(each)
     ]
     assert not unfounded, "these belong at the top of their files:\n" + "\n".join(unfounded)
 

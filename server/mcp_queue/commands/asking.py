@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from mcp_queue import forms
 from mcp_queue.answers import Answer
+from mcp_queue.errors import AskTimeoutError, InvalidQuestionError, NobodyToAskError
+from mcp_queue.forms import SCHEMA_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,8 +79,6 @@ def answered(
     readers: Mapping[str, Reading], ask: Callable[[], Mapping[str, Answer]]
 ) -> dict[str, Answer]:
     """The answers that ``ask`` brings, with the values that their command gets."""
-    from mcp_queue.errors import AskTimeoutError
-
     try:
         return _read(readers, ask())
     except AskTimeoutError as error:
@@ -89,8 +90,6 @@ async def answered_async(
     readers: Mapping[str, Reading], asked: Awaitable[Mapping[str, Answer]]
 ) -> dict[str, Answer]:
     """The same for answers that are awaited."""
-    from mcp_queue.errors import AskTimeoutError
-
     try:
         return _read(readers, await asked)
     except AskTimeoutError as error:
@@ -106,7 +105,6 @@ def _read(readers: Mapping[str, Reading], answers: Mapping[str, Answer]) -> dict
 
 
 def _with_form(key: str, question: Question) -> tuple[JobQuestion, Reading]:
-    from mcp_queue import forms
     from mcp_queue.questions import JobQuestion
 
     message, person = question.message, bool(question.person)
@@ -129,16 +127,12 @@ def _with_form(key: str, question: Question) -> tuple[JobQuestion, Reading]:
 def _too_large(schema: dict[str, Any]) -> str | None:
     from json import dumps
 
-    from mcp_queue.forms import SCHEMA_LIMIT
-
     size = len(dumps(schema))
     return f"it takes {size:,} bytes, at most {SCHEMA_LIMIT:,}" if size > SCHEMA_LIMIT else None
 
 
 def nobody(questions: Sequence[JobQuestion], reason: str, advice: str | None = None) -> Exception:
     """The error of questions that reach nobody."""
-    from mcp_queue.errors import NobodyToAskError
-
     advice = advice or _how_to_reach(questions)
     return NobodyToAskError(message=questions[0].message, reason=reason, advice=advice)
 
@@ -156,6 +150,4 @@ def _how_to_reach(questions: Sequence[JobQuestion]) -> str:
 
 
 def _invalid(key: str, reason: str) -> Exception:
-    from mcp_queue.errors import InvalidQuestionError
-
     return InvalidQuestionError(key=key, reason=reason)

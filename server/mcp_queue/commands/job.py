@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
+from mcp_queue.commands.asking import Question, answered, answered_async, nobody, with_forms
+from mcp_queue.errors import InvalidContentError
+from mcp_queue.printable import as_message
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from mcp_queue.answers import Answer
-    from mcp_queue.commands.asking import Asking, Question
+    from mcp_queue.commands.asking import Asking
     from mcp_queue.commands.contents import Source
     from mcp_queue.questions import JobQuestion
 
@@ -27,10 +33,6 @@ class Sink:
 
     def log(self, line: str) -> None:
         """Take a line of the log."""
-        import sys
-
-        from mcp_queue.printable import as_message
-
         print(as_message(line), file=sys.stderr)
 
     def stopping(self) -> bool:
@@ -47,8 +49,6 @@ class Sink:
 
     def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
         """Keep a file. Raises InvalidContentError and `OSError`."""
-        from mcp_queue.errors import InvalidContentError
-
         reason = "only a queued command keeps artifacts; return an Image or a File instead"
         raise InvalidContentError(name=f"{name!r:.80}", reason=reason)
 
@@ -88,8 +88,6 @@ class Asks:
 
         Errors as of `ask`; an `AskTimeoutError` has in its ``answers`` those that came in time.
         """
-        from mcp_queue.commands.asking import answered, with_forms
-
         asked, readers = with_forms(questions)
         return answered(readers, lambda: self._asking(asked).ask(asked, timeout))
 
@@ -109,8 +107,6 @@ class Asks:
         self, questions: Mapping[str, Question], *, timeout: float | None = None
     ) -> dict[str, Answer]:
         """`ask_all` for an ``async def``."""
-        from mcp_queue.commands.asking import answered_async, with_forms
-
         asked, readers = with_forms(questions)
         return await answered_async(readers, self._asking(asked).ask_async(asked, timeout))
 
@@ -176,8 +172,6 @@ class Job(Asks):
             self._report(done, total, description)
 
     def _asking(self, questions: Sequence[JobQuestion]) -> Asking:
-        from mcp_queue.commands.asking import nobody
-
         found = self._sink.asking()
         if found is None:
             raise nobody(questions, "it was not called by a client that shows forms")
@@ -223,8 +217,6 @@ class Job(Asks):
 
 
 def _question(message: str, schema: object, person: bool) -> Question:
-    from mcp_queue.commands.asking import Question
-
     return Question(message, schema, person=person)
 
 

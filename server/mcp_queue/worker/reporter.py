@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock  # threading costs 3 ms of a worker's start
-from time import monotonic
+from time import monotonic, sleep
 
 from mcp_queue.commands.job import Sink
 from mcp_queue.jobs import bell, events, spare
@@ -237,8 +237,6 @@ class Reporter(Sink):
                 self._waiting = fields
 
     def _flush_later(self) -> None:
-        from time import sleep
-
         sleep(max(0.0, self._sent_at + INTERVAL - monotonic()))
         with self._lock:
             self._flushing = False
