@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mcp_queue.builtin import NAMES
-from mcp_queue.commands.info import OPTIONS
+from mcp_queue.commands.options import OPTIONS
 from support.rawclient import RawClient
 from support.serving import HANDSHAKE, Setup
 
@@ -63,8 +63,8 @@ ALSO_WRONG = {
     "inline_wait": ["True", "0"],
     "name": ["''", "'two words'"],
 }
-IN_A_CLASS = sorted({*OPTIONS, "descr", "name"})
-IN_A_DECORATOR = sorted({*OPTIONS, "description", "name"})
+IN_A_CLASS = sorted({*OPTIONS, "descr", "name", "title"})
+IN_A_DECORATOR = sorted({*OPTIONS, "description", "name", "title"})
 
 
 def with_wrong_values(form: str, attribute: str) -> list[str]:
