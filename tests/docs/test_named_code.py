@@ -1,4 +1,4 @@
-"""Files, functions and tests that `docs/architecture.md` names exist."""
+"""Files, functions and tests that the documents name exist."""
 
 from __future__ import annotations
 
@@ -31,3 +31,10 @@ def test_a_named_function_is_defined_in_its_file(path: str, names: str) -> None:
 @pytest.mark.parametrize("path", sorted(set(TESTS)))
 def test_a_named_test_exists(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+def test_the_map_of_the_tests_names_every_file_of_their_support() -> None:
+    text = (ROOT / "tests" / "README.md").read_text("utf-8")
+    files = {path.name for path in (ROOT / "tests" / "support").glob("*.py")} - {"__init__.py"}
+    named = set(re.findall(r"`(\w+\.py)`", text.partition("## `tests/support`")[2]))
+    assert named - {"sitecustomize.py"} == files
