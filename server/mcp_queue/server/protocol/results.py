@@ -37,7 +37,10 @@ def compact(value: object) -> str:
 
 def success(structured: dict[str, Any], *more: ContentBlock) -> CallToolResult:
     """A result with ``structured``, a value of this program, as text and as structured content."""
-    return json_result(compact(structured), *more)
+    text = compact(structured)
+    if "?" in text:  # it may stand for half a surrogate pair
+        return json_result(text, *more)
+    return CallToolResult(content=[TextContent(text=text), *more], structured_content=structured)
 
 
 def json_result(text: str, *more: ContentBlock) -> CallToolResult:
