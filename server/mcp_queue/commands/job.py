@@ -41,8 +41,8 @@ class Sink:
         """Who asks the person; None where nobody can be asked."""
         return None
 
-    def person(self) -> Any:
-        """Who shows forms of other jobs (`builtin.asking.Person`), if anybody does."""
+    def form_channel(self) -> Any:
+        """A `builtin.asking.FormChannel` for the questions of other jobs; None without forms."""
         return None
 
     def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:

@@ -70,9 +70,9 @@ class Pace(Sink):
         """See `Sink`."""
         return self._sink.asking()
 
-    def person(self) -> Any:
+    def form_channel(self) -> Any:
         """See `Sink`."""
-        return self._sink.person()
+        return self._sink.form_channel()
 
     def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
         """See `Sink`."""

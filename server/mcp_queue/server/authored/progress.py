@@ -96,8 +96,8 @@ class ProgressSink(Sink):
         """Whether the request was cancelled. A command in a thread has no other way to find out."""
         return self._stopping
 
-    def person(self) -> Person | None:
-        """The person as a `builtin.asking.Person`; None if the client cannot show forms."""
+    def form_channel(self) -> Person | None:
+        """The person as a `builtin.asking.FormChannel`; None if the client cannot show forms."""
         if self._context is None or not shows_forms(self._context):
             return None
         from mcp_queue.server.asking.person import Person

@@ -21,7 +21,7 @@ from mcp_queue.errors import InvalidContentError, QueueError
 from mcp_queue.jobs import artifact_names
 from mcp_queue.queue_uris import artifact_uri
 from mcp_queue.server.protocol.eras import supports_audio, supports_links
-from mcp_queue.views import SHOWN
+from mcp_queue.views import SHOWN_ARTIFACTS
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
@@ -61,7 +61,7 @@ async def job_blocks(
         blocks.append(_block(context, row.kind, row.mime_type, artifact.uri, data))
     if supports_links(context):
         artifacts = [row for row in rows if row.place is None]
-        blocks += [_link_to(context, record.job_id, row) for row in artifacts[-SHOWN:]]
+        blocks += [_link_to(context, record.job_id, row) for row in artifacts[-SHOWN_ARTIFACTS:]]
     return blocks
 
 
