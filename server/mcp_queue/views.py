@@ -99,8 +99,8 @@ async def health_view(queue: QueueManager, catalog: Catalog) -> Envelope:
     view = Envelope({"success": True, **await queue.get_queue_health()})
     if intake.plugins:
         view["plugins"] = [_plugin_view(catalog, plugin) for plugin in intake.plugins]
-    if found := problems(catalog):
-        view["problems"] = found
+    if faults := problems(catalog):
+        view["problems"] = faults
     return view
 
 

@@ -52,9 +52,9 @@ async def wait_for(
             problems=f"job_ids has {len(job_ids):,} entries" if job_ids else "job_ids is empty",
             advice=f"Give the job_id of at least one job, and of {MAX_JOBS:,} at most.",
         )
-    wanted = [job_id[:ID_LIMIT] for job_id in dict.fromkeys(job_ids)]
-    records, timed_out = await follow(queue, await _records_of(queue, wanted), seconds, mode, job)
-    not_found = [job_id for job_id in wanted if job_id not in records]
+    ids = [job_id[:ID_LIMIT] for job_id in dict.fromkeys(job_ids)]
+    records, timed_out = await follow(queue, await _records_of(queue, ids), seconds, mode, job)
+    not_found = [job_id for job_id in ids if job_id not in records]
     answer = Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],
@@ -64,7 +64,7 @@ async def wait_for(
     if not_found:
         answer["not_found"] = not_found
         names = ", ".join(f"{job_id:.60}" for job_id in not_found)
-        answer["next"] += f" Not known (any more): {names}; queue_list_jobs shows what is."
+        answer["next"] += f" Not known (any more): {names}; queue_list_jobs shows the known jobs."
     if queue.problem is not None and _needs_supervisor(records):
         problem = queue.problem.to_dict()
         answer |= {"success": False, "error": problem, "timed_out": False, "next": problem["hint"]}

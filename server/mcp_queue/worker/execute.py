@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
-    from mcp_queue.commands.contents import Shown
+    from mcp_queue.commands.contents import ContentEncoder
     from mcp_queue.worker.reporter import Reporter
 
 _STOPPED = ("CancelledError", "JobStoppedError")
@@ -205,7 +205,7 @@ def _load_what_keeps_contents() -> None:
         mimetypes.init()
 
 
-def _shown(reporter: Reporter, job_id: str) -> Shown | None:
+def _shown(reporter: Reporter, job_id: str) -> ContentEncoder | None:
     """What keeps images and the like of a result; None where there cannot be any."""
     if CONTENTS not in sys.modules:
         return None

@@ -32,7 +32,7 @@ from mcp_queue.views import Envelope
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
-    from mcp_queue.commands.contents import Shown
+    from mcp_queue.commands.contents import ContentEncoder
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol.eras import Context
     from mcp_queue.server.services import Services
@@ -99,7 +99,7 @@ class PlainCalls:
         return result
 
 
-def _answer(info: CommandInfo, value: Any, shown: Shown | None = None) -> CallToolResult:
+def _answer(info: CommandInfo, value: Any, shown: ContentEncoder | None = None) -> CallToolResult:
     if isinstance(value, CallToolResult):
         return value
     if isinstance(value, ErrorResult):

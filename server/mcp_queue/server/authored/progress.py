@@ -104,8 +104,8 @@ class ProgressSink(Sink):
 
         return Person(self._context, self._leaves, self._tasks)
 
-    def asking(self) -> Caller | None:
-        """The object behind ``job.ask`` (`commands.asking.Asking`).
+    def question_channel(self) -> Caller | None:
+        """The object behind ``job.ask`` (`commands.asking.QuestionChannel`).
 
         None if the client cannot show forms.
         """

@@ -15,7 +15,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from mcp_queue.commands.contents import FALLBACK, Content, Shown
+from mcp_queue.commands.contents import FALLBACK, Content, ContentEncoder
 from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import InvalidContentError, QueueError
 from mcp_queue.jobs import artifact_names
@@ -65,7 +65,7 @@ async def job_blocks(
     return blocks
 
 
-def value_blocks(context: Context, blocks: list[ContentBlock]) -> Shown:
+def value_blocks(context: Context, blocks: list[ContentBlock]) -> ContentEncoder:
     """A converter that appends the contents of a plain command's result to ``blocks``.
 
     It reads the files of the contents.
@@ -94,7 +94,7 @@ def value_blocks(context: Context, blocks: list[ContentBlock]) -> Shown:
         blocks.append(_block(context, content.kind, content.mime_type, uri, source))
         return len(source), None
 
-    return Shown(add)
+    return ContentEncoder(add)
 
 
 def resource_contents(
