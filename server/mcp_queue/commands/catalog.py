@@ -52,8 +52,11 @@ class Catalog:
         self._add(self._commands, "commands", info.name, info)
 
     def register_prompt(self, info: Definition) -> None:
-        """Add a prompt. Raises DuplicateCommandError if another prompt has the name, and
-        InvalidCommandError if a built-in prompt has it."""
+        """Add a prompt.
+
+        Raises DuplicateCommandError if another prompt has the name, and InvalidCommandError if a
+        built-in prompt has it.
+        """
         if info.name in BUILTIN_PROMPTS:
             reason = "the queue has a prompt of this name; choose another"
             raise InvalidCommandError(command=info.name, reason=reason)

@@ -21,7 +21,7 @@ _CO_ASYNC_GENERATOR = 0x200
 
 
 class Definition:
-    """The definition of an author, without an examination of its parameters.
+    """The definition of a command, prompt or resource, without an examination of its parameters.
 
     ``target`` is the function or the Command class, ``parameters_of`` the function that has the
     parameters. ``descr`` is the text given as description. ``source`` tells a worker where to find

@@ -26,7 +26,7 @@ TASKS = ("optional", "required", "never")
 NAME_LIMIT = 128  # characters
 MAX_ATTEMPTS = 1_000_000
 MAX_SECONDS = 1e12  # seconds
-SHOWN = 200  # characters of a value that is not allowed
+VALUE_LIMIT = 200  # characters of a value that is not allowed
 CONDITIONS = frozenset(
     {
         "allOf",
@@ -126,7 +126,7 @@ def _memory_limit(name: str, value: object) -> int | None:
 def shown(value: object) -> str:
     """The text of an author's value for an error. Its ``repr`` may be long, or raise."""
     try:
-        return f"{value!r:.{SHOWN}}"
+        return f"{value!r:.{VALUE_LIMIT}}"
     except Exception:  # noqa: BLE001 - an author's ``repr`` may raise anything
         return f"a value of the type {type(value).__name__}"
 

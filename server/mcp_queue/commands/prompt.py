@@ -1,4 +1,4 @@
-"""Prompts: functions of authors that make messages to a model for the person."""
+"""Prompts: functions of authors that return messages to a model, at the request of the person."""
 
 from __future__ import annotations
 

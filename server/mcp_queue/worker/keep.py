@@ -44,7 +44,7 @@ class Artifacts:
         mime_type = about["mime_type"] or mime_type_of(name, source, _otherwise(source))
         self._store(name, source, {"kind": "file", **about, "mime_type": mime_type})
 
-    def shown(self, job_id: str) -> ContentEncoder:
+    def content_encoder(self, job_id: str) -> ContentEncoder:
         """Keeps the contents of the job's result."""
 
         def keep_content(content: Content, name: str, place: int) -> tuple[int | None, str | None]:
