@@ -1,4 +1,4 @@
-"""The answer to a question, as every process and the command hold it."""
+"""The answer to a question in memory, the same in every process and in a command."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """What the person answered.
+    """The answer of the person.
 
-    ``action`` is ``"accept"``, ``"decline"`` (said no to the question) or ``"cancel"`` (closed
-    it without a choice). ``content`` holds the values by field, as the types that were asked for,
-    and is empty unless accepted; of a question without a schema it is ``{"confirm": True}`` or
-    ``{"confirm": False}``. An answer is true when it was accepted and, for yes or no, says yes.
+    ``action`` is ``"accept"``, ``"decline"`` (the person refused) or ``"cancel"`` (the person
+    closed the form without a choice). ``content`` has the values by field, in the types that were
+    asked for. It is empty unless the person accepted. For a question without a schema it is
+    ``{"confirm": True}`` or ``{"confirm": False}``. An answer is true if the person accepted and,
+    to a question of yes or no, answered yes.
     """
 
-    # No dataclass: commands import it, and that costs 10 ms of a worker's start.
+    # No dataclass: a worker imports this module, and dataclasses would cost it 10 ms at its start.
     __slots__ = ("action", "content")
 
     def __init__(self, action: str, content: dict[str, Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Call a command as a client would, from Python."""
+"""Call a command from Python, as a client would call it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue.commands.calling import function_of, injected
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.commands.job import Job, Sink
 from mcp_queue.global_manager import get_global_queue_manager
 from mcp_queue.views import handle
@@ -19,28 +19,29 @@ if TYPE_CHECKING:
 async def execute_command(
     name: str, params: dict[str, Any] | None = None, *, manager: QueueManager | None = None
 ) -> Any:
-    """The handle of a queued command, the result of any other; the ``queue_*`` tools included.
+    """Call a command, or one of the ``queue_*`` tools. A queued command returns its handle, any
+    other its result.
 
-    ``manager``: the global one unless given; a command that is not queued needs none. Errors:
-    `CommandNotFoundError`, `InvalidParamsError`, and what the command raises.
+    ``manager``: by default the global one. A command that is not queued needs none. Raises
+    `CommandNotFoundError`, `InvalidParamsError`, and any exception of the command.
     """
     from mcp_queue import builtin
     from mcp_queue.commands.schema import schema_of
 
-    builtin.register(registry)
-    info = registry.get(name)
+    builtin.register(catalog)
+    info = catalog.get(name)
     if info.use_queue:
         queue = manager or get_global_queue_manager()
         return handle(await queue.submit(info, params or {}))
     schema = schema_of(info)
     arguments = schema.call_arguments(params or {})
-    wanted = schema.inject.values()
-    queue = (manager or get_global_queue_manager()) if "queue" in wanted else None
+    injected_kinds = schema.inject.values()
+    queue = (manager or get_global_queue_manager()) if "queue" in injected_kinds else None
     arguments |= injected(schema.inject, job=Job("", 1, Sink()), queue=queue)
-    return await _called(function_of(info), arguments)
+    return await _call(function_of(info), arguments)
 
 
-async def _called(function: Any, arguments: dict[str, Any]) -> Any:
+async def _call(function: Any, arguments: dict[str, Any]) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**arguments)
     value = await asyncio.to_thread(function, **arguments)

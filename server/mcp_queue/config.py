@@ -1,9 +1,9 @@
-"""Settings: read from a JSON file, the environment and flags, where later wins.
+"""Settings, read from a JSON file, the environment and flags. A later source wins.
 
-Each key is a field of ``Settings``; ``KINDS`` says what value it takes. A wrong value or an unknown
-key is a ``ConfigurationError`` that names the key, the value, its source and what is allowed; the
-key keeps the value of the source before, so that a server can say what is wrong and serve with the
-rest.
+Each key is a field of ``Settings``; ``KINDS`` defines the values that it takes. A wrong value or an
+unknown key gives a ``ConfigurationError``, which names the key, the value, its source and the
+allowed values. The key keeps the value of the earlier source, so that a server can report the error
+and serve with the other settings.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RESERVED = frozenset(
         "CRASH_SIGNAL",
     }
 )
-"""What may follow ``PREFIX`` in the environment without being a setting."""
+"""Names after ``PREFIX`` in the environment that are no settings."""
 KINDS: dict[str, kinds.Kind] = {
     "enabled": kinds.boolean(),
     "in_memory": kinds.boolean(),
@@ -63,12 +63,12 @@ KINDS: dict[str, kinds.Kind] = {
     "commands": kinds.sources(),
     "plugins": kinds.plugins(),
 }
-"""The kind of value that each key takes, in the order of docs/configuration.md."""
+"""The kind of value of each key, in the order of docs/configuration.md."""
 
 
 @dataclass(frozen=True)
 class Settings(SharedSettings):
-    """The settled values: those that hold for all of a registry, and those of this server."""
+    """The values in use: those shared by all processes of a registry, and those of this server."""
 
     enabled: bool = True
     registry_path: str | None = None
@@ -84,22 +84,22 @@ class Settings(SharedSettings):
         """The absolute path of the persistent registry, whether or not ``in_memory`` is set."""
         if self.registry_path is not None:
             return kinds.expand(self.registry_path).absolute()
-        otherwise = "give registry_path and MCP_QUEUE_KEY_FILE"
-        return Path(data_folder.of_user("the registry", otherwise)) / "registry.db"
+        advice = "give registry_path and MCP_QUEUE_KEY_FILE"
+        return Path(data_folder.of_user("the registry", advice)) / "registry.db"
 
 
 _SECTION = "queue_manager"
-_BESIDE_SECTION = ("commands", "plugins")
-_IN_SECTION = tuple(key for key in KINDS if key not in _BESIDE_SECTION)
+_TOP_LEVEL = ("commands", "plugins")
+_IN_SECTION = tuple(key for key in KINDS if key not in _TOP_LEVEL)
 
 
 def read_settings(
     file: str | None, environ: Mapping[str, str], flags: Mapping[str, object]
 ) -> tuple[Settings, list[ConfigurationError]]:
-    """Read every source; give the settings and all that was wrong, in the order of the sources.
+    """Read every source. Returns the settings and all errors, in the order of the sources.
 
-    ``file`` (else the variable ``MCP_QUEUE_CONFIG``) names the JSON file. ``flags`` maps keys to
-    values, texts as from a command line or JSON values; ``None`` means that the flag was not given.
+    ``file``, or else the variable ``MCP_QUEUE_CONFIG``, names the JSON file. ``flags`` maps keys to
+    texts of a command line or to JSON values; ``None`` means that the flag was not given.
     """
     reader = _Reader()
     reader.read_file(file, environ)
@@ -111,7 +111,7 @@ def read_settings(
 def load_settings(
     file: str | None, environ: Mapping[str, str], flags: Mapping[str, object]
 ) -> Settings:
-    """Like ``read_settings``, raising the first ``ConfigurationError`` if anything is wrong."""
+    """Like ``read_settings``, but raises the first ``ConfigurationError`` if there is any."""
     settings, errors = read_settings(file, environ, flags)
     if errors:
         raise errors[0]
@@ -119,7 +119,7 @@ def load_settings(
 
 
 class _Reader:
-    """Collects the values and the errors of one source after the other."""
+    """Reads one source after the other, and collects the values and the errors."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -133,12 +133,12 @@ class _Reader:
         path = kinds.expand(file).absolute()
         content = self._json_object(path, source)
         section = content.pop(_SECTION, {})
-        self._read_object(content, path, (_SECTION, *_BESIDE_SECTION))
+        self._read_object(content, path, (_SECTION, *_TOP_LEVEL))
         if isinstance(section, dict):
             self._read_object(cast("dict[str, object]", section), path, _IN_SECTION)
         else:
             hint = f"Its keys: {', '.join(_IN_SECTION)}."
-            self._wrong(_SECTION, str(path), "expected an object", section, hint)
+            self._add_error(_SECTION, str(path), "expected an object", section, hint)
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
         variables = {f"{PREFIX}{key.upper()}": key for key in KINDS}
@@ -149,7 +149,7 @@ class _Reader:
             if variable not in variables:
                 self._unknown(variable, source, text, variables)
             elif text:
-                self._settle_here(variables[variable], source, text)
+                self._set_text(variables[variable], source, text)
 
     def read_flags(self, flags: Mapping[str, object]) -> None:
         for key, value in flags.items():
@@ -157,12 +157,12 @@ class _Reader:
             if value is not None and key not in KINDS:
                 self._unknown(key, source, value, KINDS)
             elif isinstance(value, str):
-                self._settle_here(key, source, value)
+                self._set_text(key, source, value)
             elif value is not None:
-                self._settle(key, source, value, KINDS[key].check)
+                self._set(key, source, value, KINDS[key].check)
 
     def _json_object(self, path: Path, source: str) -> dict[str, object]:
-        import json  # only who has a file pays for it
+        import json  # late: only settings in a file need it
 
         try:
             content: object = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -175,66 +175,66 @@ class _Reader:
                 return cast("dict[str, object]", content)
             reason = "the file holds no JSON object"
         example = f'Expected a file such as {{"{_SECTION}": {{"in_memory": false}}}}.'
-        self._wrong("config", source, reason, str(path), example)
+        self._add_error("config", source, reason, str(path), example)
         return {}
 
     def _read_object(
         self, content: Mapping[str, object], path: Path, allowed: Sequence[str]
     ) -> None:
-        """Keys of the file; what they hold of relative paths starts at the file's folder."""
+        """Read keys of the file. Relative paths start at the folder of the file."""
         for key, value in content.items():
             if key not in allowed:
                 self._unknown(key, str(path), value, allowed)
                 continue
             check = partial(KINDS[key].check_in, path.parent)
-            self._settle(key, str(path), value, check)
+            self._set(key, str(path), value, check)
 
-    def _settle_here(self, key: str, source: str, text: str) -> None:
-        """A text; a relative path in it starts at the working folder, wherever we go later.
+    def _set_text(self, key: str, source: str, text: str) -> None:
+        """Set a key from a text. A relative path starts at the working folder of this moment.
 
-        Commands stay as they are given, until they are loaded.
+        Paths of commands stay relative until the commands are loaded.
         """
-        if key in _BESIDE_SECTION:
-            self._settle(key, source, text, KINDS[key].parse)
+        if key in _TOP_LEVEL:
+            self._set(key, source, text, KINDS[key].parse)
             return
-        self._settle(key, source, text, lambda text: KINDS[key].parse_in(_here(), text))
+        self._set(key, source, text, lambda text: KINDS[key].parse_in(_working_folder(), text))
 
-    def _settle(self, key: str, source: str, value: T, settle: Callable[[T], object]) -> None:
+    def _set(self, key: str, source: str, value: T, convert: Callable[[T], object]) -> None:
         try:
-            self.values[key] = settle(value)
+            self.values[key] = convert(value)
         except ValueError:
             allowed = KINDS[key].allowed.replace("`", "")
-            serves = self.values.get(key, getattr(Settings, key))
-            hint = f"Correct it or leave it out; {_json(serves)} serves in its place."
-            self._wrong(key, source, f"expected {allowed}", value, hint)
+            used = self.values.get(key, getattr(Settings, key))
+            hint = f"Correct it or leave it out; {_json(used)} serves in its place."
+            self._add_error(key, source, f"expected {allowed}", value, hint)
 
     def _unknown(self, key: str, source: str, value: object, known: Iterable[str]) -> None:
-        self._wrong(key, source, "no setting has this name", value, _near(key, known))
+        self._add_error(key, source, "no setting has this name", value, _name_hint(key, known))
 
-    def _wrong(self, key: str, source: str, reason: str, value: object, hint: str) -> None:
+    def _add_error(self, key: str, source: str, reason: str, value: object, hint: str) -> None:
         details = {"key": key, "source": source, "reason": reason, "value": _json(value)}
         self.errors.append(ConfigurationError(**details, allowed=hint))
 
 
-def _here() -> Path:
+def _working_folder() -> Path:
     try:
         return Path.cwd()
-    except OSError:  # it is gone; what is relative cannot be found, and says so when it is opened
+    except OSError:  # the folder was removed: opening a relative path will fail with its own error
         return Path()
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    from mcp_queue.commands.near import near  # only who mistypes pays for it
+def _name_hint(name: str, known: Iterable[str]) -> str:
+    from mcp_queue.commands.near import near  # late: only a mistyped name needs it
 
     names = {key.removeprefix(PREFIX).lower(): key for key in known}
-    if found := near(name.removeprefix(PREFIX).lower(), names, 3):
-        return f"Did you mean {' or '.join(names[match] for match in found)}?"
+    if similar := near(name.removeprefix(PREFIX).lower(), names, 3):
+        return f"Did you mean {' or '.join(names[match] for match in similar)}?"
     return f"Known: {', '.join(sorted(names.values()))}."
 
 
 def _json(value: object) -> str:
-    """A value as it stands in the file; what came as a text from elsewhere is one there, too."""
-    import json  # only who has something wrong pays for it
+    """A value as in a JSON file. A text of a flag or a variable becomes a JSON string."""
+    import json  # late: only errors need it
 
     try:
         text = json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The one manager of a program that wants no more than one."""
+"""The global queue manager, for programs that need only one."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ async def init_global_queue_manager(
     per_job_type_limits: dict[str, int] | None = None,
     completed_job_retention_seconds: float = 21600,
 ) -> QueueManager:
-    """Open the global manager with these settings; a second call closes the first one's."""
-    global _manager  # noqa: PLW0603 - the one of the program
+    """Open the global manager with these settings, and first close the earlier one, if any."""
+    global _manager  # noqa: PLW0603 - one manager for the program
     if _manager is not None:
         await shutdown_global_queue_manager()
     settings = load_settings(
@@ -45,9 +45,9 @@ async def init_global_queue_manager(
 
 
 def get_global_queue_manager() -> QueueManager:
-    """The global manager. Raises `ManagerMissingError` before its init.
+    """The global manager. Raises `ManagerMissingError` if there is none.
 
-    ``await get_global_queue_manager()``, the documented form, gives the same.
+    ``await get_global_queue_manager()``, the documented form, returns the same manager.
     """
     if _manager is None:
         raise ManagerMissingError()
@@ -55,7 +55,7 @@ def get_global_queue_manager() -> QueueManager:
 
 
 async def shutdown_global_queue_manager() -> None:
-    """Close the global manager, waiting for in-memory jobs to end; without one, do nothing."""
+    """Close the global manager, if any, and wait for in-memory jobs to end."""
     global _manager
     manager, _manager = _manager, None
     if manager is not None:

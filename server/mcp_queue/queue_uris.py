@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-QUEUE = "queue://"  # begins each of them
+QUEUE = "queue://"  # the beginning of each
 
 
 def job_uri(job_id: str, part: str = "") -> str:
-    """The resource of a job, or of its ``logs``, ``result`` or ``artifacts``."""
+    """The address of a job, or of its ``logs``, ``result`` or ``artifacts``."""
     return f"{QUEUE}jobs/{job_id}/{part}" if part else f"{QUEUE}jobs/{job_id}"
 
 

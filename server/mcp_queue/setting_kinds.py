@@ -1,4 +1,4 @@
-"""The kinds of values that settings take: what is allowed, read from JSON or from a text."""
+"""The kinds of values that settings take, and how each is read from JSON or from a text."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from mcp_queue.commands.sizes import parse_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-YEAR = 31_536_000  # seconds; waits of the operating system take no more than a few decades
+YEAR = 31_536_000  # seconds; the operating system refuses waits of more than a few decades
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a key takes: in words, from JSON (``check``) and from a text (``parse``).
+    """The values of a key: ``allowed`` in words, ``check`` for JSON and ``parse`` for a text.
 
-    Both give the settled value or raise ``ValueError``; ``anchor`` makes its paths absolute.
+    Both return the value to use, or raise ``ValueError``. ``make_absolute`` makes its paths
+    absolute.
     """
 
     allowed: str
     check: Callable[[object], object]
     parse: Callable[[str], object]
-    anchor: Callable[[Path, Any], object] = lambda _folder, value: value
+    make_absolute: Callable[[Path, Any], object] = lambda _folder, value: value
 
     def check_in(self, folder: Path, value: object) -> object:
-        """``check``, with relative paths taken from ``folder``."""
-        return self.anchor(folder, self.check(value))
+        """``check``; relative paths start at ``folder``."""
+        return self.make_absolute(folder, self.check(value))
 
     def parse_in(self, folder: Path, text: str) -> object:
-        """``parse``, with relative paths taken from ``folder``."""
-        return self.anchor(folder, self.parse(text))
+        """``parse``; relative paths start at ``folder``."""
+        return self.make_absolute(folder, self.parse(text))
 
 
 def boolean() -> Kind:
-    """Yes or no."""
+    """True or false."""
 
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -55,7 +56,7 @@ def boolean() -> Kind:
 
 
 def whole(unit: str, low: int, high: int, *, nullable: bool = False) -> Kind:
-    """A whole number in a range; ``unit`` follows it in words."""
+    """A whole number in a range. ``unit`` is a text such as " of bytes" for the description."""
 
     def check(value: object) -> int | None:
         if value is None and nullable:
@@ -72,7 +73,7 @@ def whole(unit: str, low: int, high: int, *, nullable: bool = False) -> Kind:
 
 
 def choice(*words: str) -> Kind:
-    """One of some words."""
+    """One of several words."""
 
     def check(value: object) -> object:
         if value not in words:
@@ -84,7 +85,7 @@ def choice(*words: str) -> Kind:
 
 
 def counts(keys: str, low: int, high: int) -> Kind:
-    """A count in a range for each of some names."""
+    """A whole number in a range for each of several names."""
 
     count = whole("", low, high)
 
@@ -99,7 +100,7 @@ def counts(keys: str, low: int, high: int) -> Kind:
         return {str(key): count.check(n) for key, n in counts.items()}
 
     def parse(text: str) -> dict[str, object] | None:
-        import json  # only who has limits by type pays for it
+        import json  # late: only limits by job type need it
 
         return check(json.loads(text))
 
@@ -107,7 +108,7 @@ def counts(keys: str, low: int, high: int) -> Kind:
 
 
 def seconds(*, above_zero: bool = False, nullable: bool = False) -> Kind:
-    """A time, of up to a year."""
+    """A duration of up to a year."""
 
     def check(value: object) -> float | None:
         if value is None and nullable:
@@ -141,7 +142,7 @@ def size() -> Kind:
 
 
 def path() -> Kind:
-    """A file's path."""
+    """The path of a file."""
 
     def check(value: object) -> str | None:
         if value is None or (isinstance(value, str) and value.strip() and "\0" not in value):
@@ -151,11 +152,11 @@ def path() -> Kind:
     def parse(text: str) -> str | None:
         return check(None if _is_null(text) else text)
 
-    return Kind("the path of a file, or `null`", check, parse, _anchor)
+    return Kind("the path of a file, or `null`", check, parse, _absolute)
 
 
 def sources() -> Kind:
-    """Where commands come from: modules and files."""
+    """Modules and files that define commands."""
 
     def check(value: object) -> tuple[str, ...]:
         if not isinstance(value, list | tuple):
@@ -169,15 +170,15 @@ def sources() -> Kind:
 
     def parse(text: str) -> tuple[str, ...]:
         if text.lstrip().startswith("[") and not _is_file(text):
-            import json  # only who writes a list pays for it
+            import json  # late: only a list in JSON needs it
 
             return check(json.loads(text))
-        return check([part for part in _separate(text) if part.strip()])
+        return check([part for part in _split(text) if part.strip()])
 
-    def anchor(folder: Path, names: tuple[str, ...]) -> tuple[str | None, ...]:
-        return tuple(_anchor(folder, name) if _is_path(name) else name for name in names)
+    def make_absolute(folder: Path, names: tuple[str, ...]) -> tuple[str | None, ...]:
+        return tuple(_absolute(folder, name) if _is_path(name) else name for name in names)
 
-    return Kind("a list of modules and of paths of `.py` files", check, parse, anchor)
+    return Kind("a list of modules and of paths of `.py` files", check, parse, make_absolute)
 
 
 def plugins() -> Kind:
@@ -195,7 +196,7 @@ def plugins() -> Kind:
 
     def parse(text: str) -> str | tuple[str, ...]:
         if text.lstrip().startswith("["):
-            import json  # only who writes a list pays for it
+            import json  # late: only a list in JSON needs it
 
             return check(json.loads(text))
         names = [name.strip() for name in text.split(",") if name.strip()]
@@ -205,13 +206,13 @@ def plugins() -> Kind:
     return Kind('`"all"`, `"none"`, or a list of names of packages', check, parse)
 
 
-def _separate(text: str) -> list[str]:
-    """The parts between the separators of PATH, and commas; a file's path may hold both."""
+def _split(text: str) -> list[str]:
+    """The parts between the separators of PATH and commas; the path of a file may contain both."""
     for separator in (os.pathsep, ","):
         if _is_file(text):
             break
         if separator in text:
-            return [part for each in text.split(separator) for part in _separate(each)]
+            return [part for piece in text.split(separator) for part in _split(piece)]
     return [text]
 
 
@@ -227,7 +228,7 @@ def _is_path(name: str) -> bool:
     return name.endswith(".py") or any(mark and mark in name for mark in (os.sep, os.altsep))
 
 
-def _anchor(folder: Path, path: str | None) -> str | None:
+def _absolute(folder: Path, path: str | None) -> str | None:
     return path and str(folder / expand(path))
 
 
@@ -235,5 +236,5 @@ def expand(path: str) -> Path:
     """The path with ``~`` replaced by the user's folder."""
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # no such user: then the tilde belongs to the name
+    except RuntimeError:  # no such user: the tilde is part of the name
         return Path(path)

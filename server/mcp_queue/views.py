@@ -1,4 +1,4 @@
-"""Jobs as clients see them. Handle, job view and the answer of a wait share one envelope."""
+"""Jobs as clients see them: the handle, the views of a job and of the queue, and advice."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 PREVIEW = 1024  # characters of a large result that a view shows
 NULL_SIZE = len("null")  # bytes of the result of a command that returned nothing
-SHOWN = 20  # artifacts that a view lists
+SHOWN_ARTIFACTS = 20  # artifacts that a view lists
 
-FORMS_ALONE = (
-    "who alone can give it, in a form: where the client shows forms, while queue_wait_job waits. "
-    "Elsewhere tell them so and end your turn."
+PERSON_ONLY = (
+    "that only the user can give, in a form. A client with forms shows it while queue_wait_job "
+    "waits. Without forms, tell the user so and end your turn."
 )
 
 
 class Envelope(dict[str, Any]):
-    """An answer that is complete as it is: it has ``success``, and nothing is put around it.
+    """A complete answer: it has its own ``success``, and the server adds no other envelope.
 
-    ``record``: the job whose contents (images and the like) are shown beside it.
+    ``record``: the job whose contents (images and the like) the answer carries as content blocks.
     """
 
     record: JobRecord | None = None
 
 
 def handle(record: JobRecord) -> dict[str, Any]:
-    """What a queued call answers with at once."""
+    """The immediate answer to a queued call."""
     return {
         "success": True,
         "job_id": record.job_id,
@@ -46,7 +46,7 @@ def handle(record: JobRecord) -> dict[str, Any]:
 
 
 async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
-    """The whole record; a result over the inline limit gives way to a preview and its address."""
+    """The whole record. A preview and an address replace a result over the inline limit."""
     view = Envelope(success=True, **record.to_dict())
     size = record.result_size or 0
     too_large = size > max(queue.settings.max_inline_result, NULL_SIZE)
@@ -63,7 +63,7 @@ async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
 
 
 def artifact_view(job_id: str, row: ArtifactRow | Artifact) -> dict[str, Any]:
-    """A file that a job keeps, and where to read it."""
+    """A file that is stored with a job, and its address."""
     view: dict[str, Any] = {"name": row.name, "mime_type": row.mime_type, "size": row.size}
     if row.title is not None:
         view["title"] = row.title
@@ -71,15 +71,15 @@ def artifact_view(job_id: str, row: ArtifactRow | Artifact) -> dict[str, Any]:
 
 
 def _artifacts(record: JobRecord, rows: list[ArtifactRow]) -> dict[str, Any]:
-    """The latest artifacts; what the result shows is described there."""
-    kept = [row for row in rows if row.place is None]
-    if not kept:
+    """The latest artifacts, without the contents that the result itself describes."""
+    listed = [row for row in rows if row.place is None]
+    if not listed:
         return {}
     view: dict[str, Any] = {
-        "artifacts": [artifact_view(record.job_id, row) for row in kept[-SHOWN:]]
+        "artifacts": [artifact_view(record.job_id, row) for row in listed[-SHOWN_ARTIFACTS:]]
     }
-    if len(kept) > SHOWN:
-        view["artifact_count"] = len(kept)
+    if len(listed) > SHOWN_ARTIFACTS:
+        view["artifact_count"] = len(listed)
         view["artifacts_uri"] = job_uri(record.job_id, "artifacts")
     return view
 
@@ -92,42 +92,42 @@ def brief_view(record: JobRecord) -> dict[str, Any]:
 
 
 async def health_view(queue: QueueManager, catalog: Catalog) -> Envelope:
-    """The state of the queue, the packages that offer commands, and what is wrong with what authors
-    wrote or was set, if anything."""
+    """The state of the queue, the packages that offer commands, and any faults in authors'
+    definitions or in the settings."""
     from mcp_queue.commands.soundness import problems
 
     view = Envelope({"success": True, **await queue.get_queue_health()})
     if intake.plugins:
         view["plugins"] = [_plugin_view(catalog, plugin) for plugin in intake.plugins]
-    if found := problems(catalog):
-        view["problems"] = found
+    if faults := problems(catalog):
+        view["problems"] = faults
     return view
 
 
 def _plugin_view(catalog: Catalog, plugin: Plugin) -> dict[str, Any]:
-    """A package that offers commands: its version and state, and which commands came from it."""
-    shown: dict[str, Any] = {"package": plugin.package, "version": plugin.version}
-    shown["state"] = "failed" if plugin.failed else "on" if plugin.on else "off"
+    """A package that offers commands: its version, its state and its commands."""
+    view: dict[str, Any] = {"package": plugin.package, "version": plugin.version}
+    view["state"] = "failed" if plugin.failed else "on" if plugin.on else "off"
     if plugin.on:
         modules = set(plugin.modules)
-        came = (info.name for info in catalog if info.source.get("module") in modules)
-        shown["commands"] = sorted(came)
-        left = {info.name for info in catalog.left_out if info.source.get("module") in modules}
-        if left:
-            shown["left_out"] = sorted(left)
-    return shown
+        names = (info.name for info in catalog if info.source.get("module") in modules)
+        view["commands"] = sorted(names)
+        left_out = {info.name for info in catalog.left_out if info.source.get("module") in modules}
+        if left_out:
+            view["left_out"] = sorted(left_out)
+    return view
 
 
 def next_step(record: JobRecord) -> str | None:
-    """What to do about a job in this state; None when nothing is left to do."""
+    """Advice on what to do about a job in this state; None if there is nothing to do."""
     if record.status == states.PENDING and not record.queued:
         return "It is not started: queue_start_job starts it."
     if record.questions and not record.open_to_agents:
-        return f"It waits for an answer of the user, {FORMS_ALONE}"
+        return f"It waits for an answer {PERSON_ONLY}"
     if record.questions:
         return (
             "It waits for an answer: ask the user, then call queue_answer_job with the key and "
-            f"content that fits the schema.{but_not(alone(record))}"
+            f"content that fits the schema.{person_only_advice(person_only_keys(record))}"
         )
     if record.status in (states.PENDING, states.RUNNING):
         return "queue_wait_job waits for its end."
@@ -136,25 +136,25 @@ def next_step(record: JobRecord) -> str | None:
     return None
 
 
-def alone(record: JobRecord) -> list[str]:
-    """The keys of the questions that are the person's alone, where others are not."""
+def person_only_keys(record: JobRecord) -> list[str]:
+    """The keys of the questions that only the person can answer, if an agent can answer others."""
     if not record.open_to_agents:
         return []
     return [question.key for question in record.questions if question.person]
 
 
-def but_not(keys: list[str]) -> str:
-    """What to add to the advice to answer questions; nothing if there are no such keys."""
+def person_only_advice(keys: list[str]) -> str:
+    """Advice not to answer the questions with these keys; empty if there are none."""
     if not keys:
         return ""
     them = "them" if len(keys) > 1 else "it"
     return (
-        f" But do not answer {', '.join(keys)} yourself: the user alone can give {them}, in a form."
+        f" But do not answer {', '.join(keys)} yourself: only the user can give {them}, in a form."
     )
 
 
-def doing(record: JobRecord) -> str:
-    """In a few words, what a job is doing."""
+def activity(record: JobRecord) -> str:
+    """A few words on what the job does or how it ended."""
     if record.status == states.PENDING and not record.queued:
         return "not started"
     if record.status == states.PENDING:

@@ -155,7 +155,7 @@ async def test_no_tool_call_answers_what_is_for_the_person_alone(
         assert question["person"] is True
         for told in (answer["next"], answer["jobs"][0]["next"]):
             assert "queue_answer_job" not in told
-            assert "alone" in told
+            assert "only the user can give" in told
         for key in ({}, {"key": question["key"]}):
             content = {"content": YES} if action == "accept" else {}
             error = await refused(

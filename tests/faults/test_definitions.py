@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcp_queue.builtin import NAMES
-from mcp_queue.commands.command import OF_THE_QUEUE
+from mcp_queue.commands.command import BUILTIN_COMMANDS
 from support.rawclient import RawClient
 from support.serving import HANDSHAKE, Setup
 from support.speaking import MODERN, Speaker, speaking
@@ -152,7 +152,7 @@ def problem(client: RawClient) -> str:
 
 
 def test_row_41_the_names_of_the_queue_are_known() -> None:
-    assert frozenset(OF_THE_QUEUE) == NAMES
+    assert frozenset(BUILTIN_COMMANDS) == NAMES
 
 
 @pytest.mark.parametrize("what", ILL_DEFINED)

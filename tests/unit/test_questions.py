@@ -43,8 +43,8 @@ def test_a_form_of_a_client_may_have_more_fields() -> None:
 
 
 def test_it_is_asked_again_with_what_was_wrong() -> None:
-    assert QUESTION.again([]) is QUESTION
-    again = QUESTION.again(["'n' is missing", "'m' is no field"])
+    assert QUESTION.with_problems([]) is QUESTION
+    again = QUESTION.with_problems(["'n' is missing", "'m' is no field"])
     assert again.message == "How many?\n(Again, please: 'n' is missing; 'm' is no field.)"
     assert (again.key, again.schema) == (QUESTION.key, QUESTION.schema)
 

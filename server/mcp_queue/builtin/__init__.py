@@ -18,7 +18,7 @@ __all__ = ["NAMES", "OPEN_WORLD", "register"]
 
 
 def register(catalog: Catalog) -> None:
-    """Add the built-in commands. Whatever has the name of one gives way to it."""
+    """Add the built-in commands. Each replaces a command of the same name."""
     for info in COMMANDS:
         try:
             catalog.register_command(info)

@@ -1,4 +1,4 @@
-"""What waited-for jobs ask, before the person at the client that waits."""
+"""Forms for the questions of jobs, shown by the client that waits for these jobs."""
 
 from __future__ import annotations
 
@@ -26,87 +26,91 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Person(Protocol):
-    """Who is asked by forms within one request."""
+class FormChannel(Protocol):
+    """Shows forms to the person at the client, within one request."""
 
     def follows(self, job_id: str) -> bool:
-        """Whether the client shows what this job asks by itself, without this request."""
+        """Whether the client shows the questions of this job by itself, without this request."""
         ...
 
     def can_see(self, schema: Mapping[str, Any]) -> bool:
-        """Whether a form with this schema can be shown."""
+        """Whether the client can show a form with this schema."""
         ...
 
     def fitting(self, questions: Sequence[JobQuestion]) -> Mapping[str, Answer]:
-        """The answers that came with this request and fit, by key."""
+        """The fitting answers that came with this request, by key."""
         ...
 
     def leave_for(self, questions: Sequence[JobQuestion]) -> None:
-        """Leave the request, if answers come with another one, which has to be made for them."""
+        """End this request, if the client sends answers only with a new request."""
         ...
 
     async def ask(self, question: JobQuestion) -> Answer:
-        """An answer that fits; raises UnansweredError. Cancelling it withdraws the form."""
+        """A fitting answer. Raises UnansweredError. Cancellation withdraws the form."""
         ...
 
 
 class Forms:
-    """Shows a form for each open question, and withdraws it when that is no longer open.
+    """Shows a form for each open question, and withdraws it when the question is closed.
 
-    One wait owns it, and leaves with it; ``give_up`` is called when a question of a form that is
-    shown already turns out to have no answer here.
+    One wait owns it and closes it at its end. ``give_up`` is called when a form that was shown
+    brings no answer.
     """
 
-    def __init__(self, queue: QueueManager, person: Person, give_up: Callable[[], object]) -> None:
+    def __init__(
+        self, queue: QueueManager, channel: FormChannel, give_up: Callable[[], object]
+    ) -> None:
         self._queue = queue
-        self._person = person
+        self._channel = channel
         self._give_up = give_up
-        self._shown: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Forms:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._shown.values():
+        for task in self._tasks.values():
             task.cancel()
-        if self._shown:
+        if self._tasks:
             with anyio.CancelScope(shield=True):
-                await asyncio.wait(self._shown.values())
+                await asyncio.wait(self._tasks.values())
 
-    async def take_given(self, records: Mapping[str, JobRecord]) -> bool:
-        """Hand on the answers that came with the request; whether there were any."""
-        questions = self._open(records)
-        given = self._person.fitting(_named(questions))
-        for name, answer in given.items():
+    async def take_answers(self, records: Mapping[str, JobRecord]) -> bool:
+        """Pass the answers of the request to the jobs. Returns whether there were any."""
+        questions = self._open_questions(records)
+        answers = self._channel.fitting(_with_names(questions))
+        for name, answer in answers.items():
             await self._answer(*questions[name], answer)
-        return bool(given)
+        return bool(answers)
 
     def show(self, records: Mapping[str, JobRecord]) -> bool:
-        """Bring the forms up to what the jobs ask now; False if a question has no form here."""
-        questions = self._open(records)
+        """Make the forms match the open questions. False if one cannot be shown here."""
+        questions = self._open_questions(records)
         if questions:
-            self._person.leave_for(_named(questions))
-        for name in self._shown.keys() - questions.keys():
-            self._shown[name].cancel()
+            self._channel.leave_for(_with_names(questions))
+        for name in self._tasks.keys() - questions.keys():
+            self._tasks[name].cancel()
         for name, (job_id, question) in questions.items():
-            if not self._person.can_see(question.schema):
+            if not self._channel.can_see(question.schema):
                 return False
-            if name not in self._shown:
-                self._shown[name] = asyncio.create_task(self._ask(job_id, question))
+            if name not in self._tasks:
+                self._tasks[name] = asyncio.create_task(self._ask(job_id, question))
         return True
 
-    def _open(self, records: Mapping[str, JobRecord]) -> dict[str, tuple[str, JobQuestion]]:
-        """The open questions that are to be asked here with their jobs, each under a name."""
+    def _open_questions(
+        self, records: Mapping[str, JobRecord]
+    ) -> dict[str, tuple[str, JobQuestion]]:
+        """The open questions to ask here, with their jobs, each under a unique name."""
         return {
             f"{job_id}/{question.key}": (job_id, question)
             for job_id, record in records.items()
-            if not self._person.follows(job_id)
+            if not self._channel.follows(job_id)
             for question in record.questions
         }
 
     async def _ask(self, job_id: str, question: JobQuestion) -> None:
         try:
-            await self._answer(job_id, question, await self._person.ask(question))
+            await self._answer(job_id, question, await self._channel.ask(question))
             return
         except UnansweredError:
             pass
@@ -115,11 +119,12 @@ class Forms:
         self._give_up()
 
     async def _answer(self, job_id: str, question: JobQuestion, answer: Answer) -> None:
-        with suppress(QuestionNotOpenError, JobNotFoundError):  # another was quicker, or it ended
+        # Someone else may have answered first, and the job may be gone.
+        with suppress(QuestionNotOpenError, JobNotFoundError):
             await self._queue.answer_job(
                 job_id, question.key, answer.action, answer.content, person=True
             )
 
 
-def _named(questions: Mapping[str, tuple[str, JobQuestion]]) -> list[JobQuestion]:
+def _with_names(questions: Mapping[str, tuple[str, JobQuestion]]) -> list[JobQuestion]:
     return [replace(question, key=name) for name, (_, question) in questions.items()]

@@ -19,7 +19,7 @@ async def page(
 ) -> tuple[list[JobRecord], str | None]:
     """Jobs, newest first, and the cursor of the next page if there is one.
 
-    Raises InvalidParamsError for a cursor that is none of ours.
+    Raises InvalidParamsError for a cursor that did not come from this function.
     """
     before = None
     if cursor is not None:
@@ -31,5 +31,5 @@ async def page(
                 advice="Pass next_cursor of an earlier answer as it is, or leave cursor out.",
             )
         before = int(match[1])
-    records, following = await queue.list_page(status=status, limit=limit, cursor=before)
-    return records, None if following is None else f"before-{following}"
+    records, next_before = await queue.list_page(status=status, limit=limit, cursor=before)
+    return records, None if next_before is None else f"before-{next_before}"

@@ -1,4 +1,4 @@
-"""Waiting for jobs: one open request, its progress, and what to do when it is over."""
+"""Wait for jobs in one open request: its progress, its answer, and the advice for the next step."""
 
 from __future__ import annotations
 
@@ -10,44 +10,51 @@ import anyio
 
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs import states
-from mcp_queue.views import FORMS_ALONE, Envelope, alone, but_not, doing, job_view
+from mcp_queue.views import (
+    PERSON_ONLY,
+    Envelope,
+    activity,
+    job_view,
+    person_only_advice,
+    person_only_keys,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mcp_queue.builtin.asking import Person
+    from mcp_queue.builtin.asking import FormChannel
     from mcp_queue.commands.job import Job
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.manager import QueueManager
 
-MOST = 1000  # jobs that one call waits for
-NAME = 256  # characters of an id that are looked at; no job has a longer one
-OPEN = 1000  # waits that are open at once in one process; more of them answer at once
+MAX_JOBS = 1000  # jobs that one call may wait for
+ID_LIMIT = 256  # characters; no job has a longer id
+MAX_WAITS = 1000  # open waits in one process; further waits return immediately
 Mode = Literal["all", "any"]
 Records = dict[str, "JobRecord"]
 
-_open: set[anyio.CancelScope] = set()
+_open_waits: set[anyio.CancelScope] = set()
 
 
 async def wait_for(
     queue: QueueManager, job_ids: Sequence[str], seconds: float, mode: Mode, job: Job
 ) -> Envelope:
-    """Return once all, or any, of the jobs have ended or ``seconds`` are over.
+    """Wait until all, or any, of the jobs have ended or ``seconds`` are over.
 
-    What they ask meanwhile is put before the person if the client shows forms; otherwise it
-    returns with the questions at once. What is unknown, or forgotten meanwhile, stands in
-    ``not_found``; raises JobNotFoundError if that is all. Cancelling it leaves the jobs alone and
-    answers nothing.
+    If the jobs ask questions, the client shows forms for them; if it cannot, the call returns
+    immediately with the questions. ``not_found`` lists the jobs that are unknown or were deleted
+    meanwhile. Raises JobNotFoundError if these are all jobs. Cancellation does not affect the jobs
+    and gives no answer.
     """
-    if not 0 < len(job_ids) <= MOST:
+    if not 0 < len(job_ids) <= MAX_JOBS:
         raise InvalidParamsError(
             command="queue_wait_job",
             problems=f"job_ids has {len(job_ids):,} entries" if job_ids else "job_ids is empty",
-            advice=f"Give the job_id of at least one job, and of {MOST:,} at most.",
+            advice=f"Give the job_id of at least one job, and of {MAX_JOBS:,} at most.",
         )
-    wanted = [job_id[:NAME] for job_id in dict.fromkeys(job_ids)]
-    records, timed_out = await follow(queue, await _known(queue, wanted), seconds, mode, job)
-    not_found = [job_id for job_id in wanted if job_id not in records]
+    ids = [job_id[:ID_LIMIT] for job_id in dict.fromkeys(job_ids)]
+    records, timed_out = await follow(queue, await _records_of(queue, ids), seconds, mode, job)
+    not_found = [job_id for job_id in ids if job_id not in records]
     answer = Envelope(
         success=True,
         jobs=[await job_view(queue, record) for record in records.values()],
@@ -57,8 +64,8 @@ async def wait_for(
     if not_found:
         answer["not_found"] = not_found
         names = ", ".join(f"{job_id:.60}" for job_id in not_found)
-        answer["next"] += f" Not known (any more): {names}; queue_list_jobs shows what is."
-    if queue.problem is not None and _needs(records):
+        answer["next"] += f" Not known (any more): {names}; queue_list_jobs shows the known jobs."
+    if queue.problem is not None and _needs_supervisor(records):
         problem = queue.problem.to_dict()
         answer |= {"success": False, "error": problem, "timed_out": False, "next": problem["hint"]}
     if len(records) == 1:
@@ -69,28 +76,32 @@ async def wait_for(
 async def follow(
     queue: QueueManager, records: Records, seconds: float, mode: Mode, job: Job
 ) -> tuple[Records, bool]:
-    """The jobs once all, or any, have ended, and whether ``seconds`` were over before that.
+    """Wait until all, or any, of the jobs have ended. Returns them, and whether the time ran out.
 
-    ``job`` tells their progress. What they ask meanwhile is put before the person if the client
-    shows forms; otherwise it returns with the questions at once. A job that is forgotten meanwhile
-    is left out; raises JobNotFoundError when none is left. While `OPEN` others wait, it only looks.
+    ``job`` reports their progress. If the jobs ask questions, the client shows forms for them; if
+    it cannot, the call returns immediately with the questions. Jobs that are deleted meanwhile are
+    left out. Raises JobNotFoundError if none remains. While `MAX_WAITS` other waits are open, it
+    returns immediately.
     """
     _report(job, records, next(iter(records.values())))
-    if _over(records, mode):
+    if _is_over(records, mode):
         return records, False
-    seconds = seconds if len(_open) < OPEN else 0.0
-    with anyio.move_on_after(seconds) as time, queue.while_supervised(partial(_needs, records)):
-        _open.add(time)
+    seconds = seconds if len(_open_waits) < MAX_WAITS else 0.0
+    with (
+        anyio.move_on_after(seconds) as scope,
+        queue.while_supervised(partial(_needs_supervisor, records)),
+    ):
+        _open_waits.add(scope)
         try:
-            await _follow(queue, records, mode, job)
+            await _watch_and_ask(queue, records, mode, job)
         finally:
-            _open.discard(time)
-    records = await _known(queue, records)
-    return records, time.cancelled_caught and not _over(records, mode)
+            _open_waits.discard(scope)
+    records = await _records_of(queue, records)
+    return records, scope.cancelled_caught and not _is_over(records, mode)
 
 
-async def _known(queue: QueueManager, job_ids: Iterable[str]) -> Records:
-    """The jobs as they are now; raises JobNotFoundError if none of them is known."""
+async def _records_of(queue: QueueManager, job_ids: Iterable[str]) -> Records:
+    """The current records of the jobs. Raises JobNotFoundError if none of them is known."""
     records: Records = {}
     unknown: JobNotFoundError | None = None
     for job_id in job_ids:
@@ -103,18 +114,18 @@ async def _known(queue: QueueManager, job_ids: Iterable[str]) -> Records:
     return records
 
 
-async def _follow(queue: QueueManager, records: Records, mode: Mode, job: Job) -> None:
-    """Until the wait is over, or the person has to be asked and cannot be from here."""
-    person: Person | None = job.sink.person()
-    if person is None:
+async def _watch_and_ask(queue: QueueManager, records: Records, mode: Mode, job: Job) -> None:
+    """Wait until the wait is over, or until there is a question that cannot be asked here."""
+    channel: FormChannel | None = job.sink.form_channel()
+    if channel is None:
         await _watch(queue, records, mode, job, _no_questions)
         return
     from mcp_queue.builtin.asking import Forms
 
     with anyio.CancelScope() as scope:
-        async with Forms(queue, person, scope.cancel) as forms:
-            if await forms.take_given(records):
-                records.update(await _known(queue, records))
+        async with Forms(queue, channel, scope.cancel) as forms:
+            if await forms.take_answers(records):
+                records.update(await _records_of(queue, records))
             await _watch(queue, records, mode, job, forms.show)
 
 
@@ -125,23 +136,23 @@ async def _watch(
     job: Job,
     show: Callable[[Records], bool],
 ) -> None:
-    while not _over(records, mode) and show(records):
+    while not _is_over(records, mode) and show(records):
         try:
             async with aclosing(queue.watch(list(records))) as changes:
                 async for record in changes:
                     records[record.job_id] = record
                     _report(job, records, record)
-                    if _over(records, mode) or not show(records):
+                    if _is_over(records, mode) or not show(records):
                         return
-        except JobNotFoundError:  # one was forgotten before it could be watched
-            known = await _known(queue, records)
+        except JobNotFoundError:  # one was deleted before the watch began
+            known = await _records_of(queue, records)
             for job_id in records.keys() - known.keys():
                 del records[job_id]
             records.update(known)
 
 
-def _needs(records: Records) -> bool:
-    """Whether any of them waits for a supervisor."""
+def _needs_supervisor(records: Records) -> bool:
+    """Whether any of the jobs needs a supervisor."""
     return any(record.needs_supervisor for record in records.values())
 
 
@@ -149,15 +160,15 @@ def _no_questions(records: Records) -> bool:
     return not any(record.questions for record in records.values())
 
 
-def _over(records: Records, mode: Mode) -> bool:
+def _is_over(records: Records, mode: Mode) -> bool:
     ended = [record.terminal for record in records.values()]
     return all(ended) if mode == "all" else any(ended)
 
 
 def _report(job: Job, records: Records, changed: JobRecord) -> None:
-    """Progress of the wait: the mean percent, and what the job that changed is doing."""
+    """Report the progress: the mean percentage, and the activity of the job that changed."""
     percents = [100.0 if record.terminal else record.progress for record in records.values()]
-    text = doing(changed)
+    text = activity(changed)
     if len(records) > 1:
         ended = sum(record.terminal for record in records.values())
         name = f"{changed.command} {changed.job_id[:8]}"
@@ -165,14 +176,17 @@ def _report(job: Job, records: Records, changed: JobRecord) -> None:
     job.set_progress(sum(percents) / len(percents), text)
 
 
-def _alone(records: Records) -> list[str]:
-    """The questions that are the person's alone, as a model finds them among the others."""
+def _person_only_keys(records: Records) -> list[str]:
+    """The keys of the questions that only the person can answer, with job ids if several ask."""
     asking = [record for record in records.values() if record.questions]
-    found: list[str] = []
+    names: list[str] = []
     for record in asking:
-        keys = alone(record) if record.open_to_agents else [each.key for each in record.questions]
-        found += [f"{key} of {record.job_id}" if len(asking) > 1 else key for key in keys]
-    return found
+        if record.open_to_agents:
+            keys = person_only_keys(record)
+        else:
+            keys = [question.key for question in record.questions]
+        names += [f"{key} of {record.job_id}" if len(asking) > 1 else key for key in keys]
+    return names
 
 
 def _next_step(records: Records, mode: Mode) -> str:
@@ -181,19 +195,19 @@ def _next_step(records: Records, mode: Mode) -> str:
         return (
             f"Waits for an answer: {', '.join(asking)}. Ask the user, then call queue_answer_job "
             "with job_id, key and content that fits the schema; then queue_wait_job again."
-            f"{but_not(_alone(records))}"
+            f"{person_only_advice(_person_only_keys(records))}"
         )
     if asking:
-        return f"{', '.join(asking)} waits for an answer of the user, {FORMS_ALONE}"
-    left = [job_id for job_id, record in records.items() if not record.terminal]
+        return f"{', '.join(asking)} waits for an answer {PERSON_ONLY}"
+    unfinished = [job_id for job_id, record in records.items() if not record.terminal]
     failed = [job_id for job_id, record in records.items() if record.status == states.FAILED]
-    if left and not _over(records, mode):
+    if unfinished and not _is_over(records, mode):
         return (
-            f"{len(left)} of {len(records)} jobs have not ended. Call queue_wait_job again, or end "
-            "your turn: they go on without you."
+            f"{len(unfinished)} of {len(records)} jobs have not ended. Call queue_wait_job again, "
+            "or end your turn: they go on without you."
         )
     if failed:
         return f"Failed: {', '.join(failed)}. queue_get_job_logs shows what they printed."
-    if left:
-        return f"Not ended yet: {', '.join(left)}. queue_wait_job waits for them."
+    if unfinished:
+        return f"Not ended yet: {', '.join(unfinished)}. queue_wait_job waits for them."
     return "Nothing is left to wait for."

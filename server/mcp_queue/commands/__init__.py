@@ -1,1 +1,1 @@
-"""What an author writes with: commands, their results, the job context, the catalog of all."""
+"""The interface for authors: commands, prompts, resources, results, the job, and the catalog."""

@@ -1,4 +1,4 @@
-"""A command's parameters as a pydantic model: their JSON Schema, and values in and out.
+"""A command's parameters as a pydantic model: their JSON Schema, validation and conversion.
 
 It imports pydantic, so a worker imports it only for a command whose parameters are not plain.
 """
@@ -19,133 +19,141 @@ from mcp_queue.errors import InvalidCommandError
 
 
 class Checked(NamedTuple):
-    """What was given, mended where need was, and the model that it made."""
+    """Valid parameters, mended if necessary, and the model made from them."""
 
-    given: dict[str, Any]
+    params: dict[str, Any]
     model: BaseModel
 
 
 class Arguments:
-    """A pydantic model of the parameters, and the ways into it and out of it.
+    """A pydantic model of the parameters, and the conversions to and from it.
 
-    Its fields have names of ours and the parameters' names as aliases, because a parameter may be
-    called ``_x``, ``schema`` or ``model_config``, which a model cannot have.
+    The fields have generated names, with the parameters' names as aliases, because a model cannot
+    have fields such as ``_x``, ``schema`` or ``model_config``.
     """
 
     def __init__(self, command: str, signature: Signature, descriptions: dict[str, str]) -> None:
         self._command = command
         self._inject = signature.inject
-        self._takes_more = signature.takes_more
+        self._takes_more = signature.takes_any_name
         self._fields = {p.name: f"field_{i}" for i, p in enumerate(signature.parameters)}
         self._model = _build(command, signature, self._fields)
         self._plain = {p.name for p in signature.parameters if is_plain(p.annotation)}
-        self._filled = {p.name for p in signature.parameters if self._is_filled(p)}
-        self.plain = len(self._plain) == len(self._fields) and not self._filled
+        self._pydantic_defaults = {
+            p.name for p in signature.parameters if self._has_pydantic_default(p)
+        }
+        self.plain = len(self._plain) == len(self._fields) and not self._pydantic_defaults
         self.schema = _input_schema(command, signature, self._model)
         for name, part in self.schema["properties"].items():
             if name in descriptions:
                 part.setdefault("description", descriptions[name])
 
-    def checked(self, params: object) -> Checked:
-        """What was given, checked; raises InvalidParamsError.
+    def check(self, params: object) -> Checked:
+        """Check the parameters. Raises InvalidParamsError.
 
-        What is wrong in the ways of hosts is taken for what it means (`mending`).
+        Typical mistakes of hosts are corrected (`mending`).
         """
         if not isinstance(params, dict):
             raise problems.not_an_object(self._command, params, self.schema)
-        given = {str(name): value for name, value in cast("dict[Any, Any]", params).items()}
-        wrong = self._reserved(given)
-        left = 0
+        values = {str(name): value for name, value in cast("dict[Any, Any]", params).items()}
+        sentences = self._reserved_problems(values)
+        more = 0
         try:
-            model = _validate(self._model, given)
+            model = _validate(self._model, values)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False)
-            checked = None if wrong else self._mended(given, {each["loc"][:1] for each in errors})
+            checked = (
+                None if sentences else self._mend(values, {each["loc"][:1] for each in errors})
+            )
             if isinstance(checked, Checked):
                 return checked
-            if checked is not None:  # what is still wrong when the rest is taken as it was meant
-                given, errors = checked
-            wrong += problems.describe(errors, given, self.schema)
-            left = max(0, len(errors) - problems.LOOKED_AT)
+            if checked is not None:  # what is still wrong after mending
+                values, errors = checked
+            sentences += problems.describe(errors, values, self.schema)
+            more = max(0, len(errors) - problems.MAX_DESCRIBED)
         else:
-            if not wrong:
-                return Checked(given, model)
-        raise problems.invalid(self._command, list(dict.fromkeys(wrong)), self.schema, left)
+            if not sentences:
+                return Checked(values, model)
+        raise problems.invalid(self._command, list(dict.fromkeys(sentences)), self.schema, more)
 
     def as_json(self, checked: Checked) -> dict[str, Any]:
-        """What was given as JSON values; raises InvalidParamsError for what cannot be."""
-        given, model = checked
-        # What is JSON already stays as it came, if the worker checks it again: not every type
-        # reads what it writes (secrets, models with aliases).
-        kept = {k: v for k, v in given.items() if k in self._fields and self._keeps(k, v)}
+        """The parameters as JSON values. Raises InvalidParamsError if a value has no JSON form."""
+        values, model = checked
+        # JSON values of types that the worker checks again pass unchanged: some types cannot read
+        # their own JSON form (secrets, models with aliases).
+        unchanged = {
+            name: value
+            for name, value in values.items()
+            if name in self._fields and self._passes_unchanged(name, value)
+        }
         try:
             dumped = model.model_dump(
                 mode="json",
                 by_alias=True,
                 exclude_unset=True,
                 warnings=False,
-                exclude={self._fields[name] for name in kept},
+                exclude={self._fields[name] for name in unchanged},
             )
         except PydanticSerializationError as error:
             problem = f"not all values can be written as JSON: {error}"
             raise problems.invalid(self._command, [problem], self.schema) from error
-        return {name: kept[name] if name in kept else dumped[name] for name in given}
+        return {name: unchanged[name] if name in unchanged else dumped[name] for name in values}
 
     def as_python(self, checked: Checked) -> dict[str, Any]:
-        """What was given as Python values."""
-        given, model = checked
+        """The parameters as Python values."""
+        values, model = checked
         arguments = {
             name: getattr(model, field)
             for name, field in self._fields.items()
-            if name in given or name in self._filled
+            if name in values or name in self._pydantic_defaults
         }
         return arguments | (model.model_extra or {})
 
-    def as_it_counts(self, checked: Checked) -> dict[str, Any]:
-        """What was given, numbers and the like that came as texts as what they are."""
-        given, model = checked
-        plain = {name: getattr(model, self._fields[name]) for name in self._plain & given.keys()}
-        return given | plain
+    def with_plain_values(self, checked: Checked) -> dict[str, Any]:
+        """The parameters, with values of plain types converted (a text to a number, say)."""
+        values, model = checked
+        plain = {name: getattr(model, self._fields[name]) for name in self._plain & values.keys()}
+        return values | plain
 
-    def _is_filled(self, parameter: Parameter) -> bool:
-        """Whether calling the function does not apply the default: only pydantic knows it."""
+    def _has_pydantic_default(self, parameter: Parameter) -> bool:
+        """Whether only pydantic knows the default, so that a call would not apply it."""
         unknown = parameter.default is EMPTY or isinstance(parameter.default, FieldInfo)
         return unknown and not self._model.model_fields[self._fields[parameter.name]].is_required()
 
-    def _keeps(self, name: str, value: object) -> bool:
+    def _passes_unchanged(self, name: str, value: object) -> bool:
         return name not in self._plain and _is_json(value)
 
-    def _mended(
-        self, given: dict[str, Any], places: set[tuple[int | str, ...]]
+    def _mend(
+        self, values: dict[str, Any], places: set[tuple[int | str, ...]]
     ) -> Checked | tuple[dict[str, Any], list[ErrorDetails]] | None:
         from mcp_queue.commands import mending
 
         names = {str(name) for place in places for name in place}
-        mended = mending.mended(names, given, self.schema)
+        mended = mending.mend(names, values, self.schema)
         if mended is None:
             return None
         try:
             model = _validate(self._model, mended)
         except ValidationError as error:
             return mended, error.errors(include_url=False, include_context=False)
-        except Exception:  # noqa: BLE001 (checks of an author's get values that they did not expect)
+        except Exception:  # noqa: BLE001 (an author's checks may not expect mended values)
             return None
-        mending.say(self._command, given, mended)
+        mending.log_mended(self._command, values, mended)
         return Checked(mended, model)
 
-    def _reserved(self, given: dict[str, Any]) -> list[str]:
-        """Names that ``**kwargs`` would let through although they are not the caller's."""
+    def _reserved_problems(self, values: dict[str, Any]) -> list[str]:
+        """Problems with names that callers must not give, but that ``**kwargs`` would accept."""
         if not self._takes_more:
             return []
         reserved = {"self", *self._inject}
-        return [problems.unknown(name, ()) for name in given if name in reserved]
+        return [problems.unknown(name, ()) for name in values if name in reserved]
 
 
 def _validate(model: type[BaseModel], params: dict[str, Any]) -> BaseModel:
     try:
         return model.model_validate(params)
     except ValidationError:
-        # Strict types take a date or an enum from JSON as a string, which in Python they refuse.
+        # Strict types accept a date or an enum as a string from JSON, but not from Python.
         try:
             text = json.dumps(params)
         except (TypeError, ValueError, RecursionError):
@@ -156,42 +164,42 @@ def _validate(model: type[BaseModel], params: dict[str, Any]) -> BaseModel:
 
 
 def _definition(parameter: Parameter) -> Any:
-    """A parameter as pydantic takes it: an annotation, or a pair with a default."""
+    """A parameter in pydantic's form: an annotation, or an annotation and a default."""
     annotation: Any = Any if parameter.annotation is EMPTY else parameter.annotation
     default = parameter.default
     if default is None:
         annotation = annotation | None
     name = parameter.name
-    names = Field(alias=name, validation_alias=name, serialization_alias=name)
+    alias = Field(alias=name, validation_alias=name, serialization_alias=name)
     if isinstance(default, FieldInfo):
-        return Annotated[annotation, default, names]
-    annotated = Annotated[annotation, names]
+        return Annotated[annotation, default, alias]
+    annotated = Annotated[annotation, alias]
     return annotated if default is EMPTY else (annotated, default)
 
 
 def _build(command: str, signature: Signature, fields: dict[str, str]) -> type[BaseModel]:
-    extra = "allow" if signature.takes_more else "forbid"
+    extra = "allow" if signature.takes_any_name else "forbid"
     config = ConfigDict(extra=extra, ser_json_inf_nan="constants")
     try:
         definitions = {fields[p.name]: _definition(p) for p in signature.parameters}
         return create_model("Parameters", __config__=config, **definitions)
     except Exception as error:
-        raise _unusable(command, signature, error) from error
+        raise _schema_error(command, signature, error) from error
 
 
 def _input_schema(command: str, signature: Signature, model: type[BaseModel]) -> dict[str, Any]:
     try:
-        found = trimmed(model.model_json_schema(schema_generator=JsonSchema))
+        schema = trimmed(model.model_json_schema(schema_generator=JsonSchema))
     except Exception as error:
-        raise _unusable(command, signature, error) from error
-    properties = found.pop("properties", {})
-    return {"type": "object", "properties": properties} | found
+        raise _schema_error(command, signature, error) from error
+    properties = schema.pop("properties", {})
+    return {"type": "object", "properties": properties} | schema
 
 
-def _unusable(command: str, signature: Signature, error: Exception) -> InvalidCommandError:
-    """Names the parameter whose type has no JSON Schema; the error met first does not.
+def _schema_error(command: str, signature: Signature, error: Exception) -> InvalidCommandError:
+    """An error that names the parameter whose type has no JSON Schema; ``error`` does not name it.
 
-    It may be any exception: an annotation runs code of the author's.
+    ``error`` may be any exception, since an annotation runs code of the author.
     """
     reason = _first_sentence(error)
     for parameter in signature.parameters:

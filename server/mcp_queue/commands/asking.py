@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Any, Protocol
 
-    from mcp_queue.commands.form_schema import Reading
+    from mcp_queue.commands.form_schema import Reader
     from mcp_queue.questions import JobQuestion
 
-    class Asking(Protocol):
-        """Carries questions to the person and brings the answers, each under its key.
+    class QuestionChannel(Protocol):
+        """Sends questions to the person and returns the answers, each under its key.
 
-        A sink's method ``asking`` gives it; a sink without one can ask nobody.
+        `Sink.question_channel` returns it.
         """
 
         def ask(
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 
 KEY_LIMIT = 64  # characters
-ALONE = "is for the person alone: a form of the host, or a program for the person, answers it"
+PERSON_ONLY = "is for the person only: a form of the host, or a program for the person, answers it"
 _KEY_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 class Question:
-    """One of several questions that are asked at once: a message, and what may be answered.
+    """One of several questions that are asked together: a message, and the form of the answer.
 
     ``schema`` is a flat pydantic model, a ``{name: type}``, or None for yes or no. ``person``: only
-    the person can answer, in a form; an agent's call of a tool is refused.
+    the person can answer, in a form; an answer by an agent's tool call is refused.
     """
 
     __slots__ = ("message", "person", "schema")
@@ -53,12 +53,12 @@ class Question:
         return f"Question({self.message!r}, {self.schema!r})"
 
 
-def with_forms(
+def to_job_questions(
     questions: Mapping[str, Question],
-) -> tuple[list[JobQuestion], dict[str, Reading]]:
-    """The questions as they are asked, and how to read the values of each answer.
+) -> tuple[list[JobQuestion], dict[str, Reader]]:
+    """The questions with their forms, and a reader for the values of each answer.
 
-    Raises InvalidQuestionError, which says what cannot be asked.
+    Raises InvalidQuestionError, which names the question that cannot be asked.
     """
     if not questions:
         raise _invalid("ask_all", "there is no question")
@@ -67,44 +67,44 @@ def with_forms(
             raise _invalid(
                 key, f"a key has 1 to {KEY_LIMIT} letters, digits, '_' or '-', got {key!r:.80}"
             )
-    asked: list[JobQuestion] = []
-    readers: dict[str, Reading] = {}
+    job_questions: list[JobQuestion] = []
+    readers: dict[str, Reader] = {}
     for key, question in questions.items():
-        form, readers[key] = _with_form(key, question)
-        asked.append(form)
-    return asked, readers
+        job_question, readers[key] = _to_job_question(key, question)
+        job_questions.append(job_question)
+    return job_questions, readers
 
 
-def answered(
-    readers: Mapping[str, Reading], ask: Callable[[], Mapping[str, Answer]]
+def read_answers(
+    readers: Mapping[str, Reader], ask: Callable[[], Mapping[str, Answer]]
 ) -> dict[str, Answer]:
-    """The answers that ``ask`` brings, with the values that their command gets."""
+    """The answers that ``ask`` returns, with their values converted for the command."""
     try:
-        return _read(readers, ask())
+        return _converted(readers, ask())
     except AskTimeoutError as error:
-        error.answers = _read(readers, error.answers)
+        error.answers = _converted(readers, error.answers)
         raise
 
 
-async def answered_async(
-    readers: Mapping[str, Reading], asked: Awaitable[Mapping[str, Answer]]
+async def read_answers_async(
+    readers: Mapping[str, Reader], answers: Awaitable[Mapping[str, Answer]]
 ) -> dict[str, Answer]:
-    """The same for answers that are awaited."""
+    """`read_answers` for an awaitable."""
     try:
-        return _read(readers, await asked)
+        return _converted(readers, await answers)
     except AskTimeoutError as error:
-        error.answers = _read(readers, error.answers)
+        error.answers = _converted(readers, error.answers)
         raise
 
 
-def _read(readers: Mapping[str, Reading], answers: Mapping[str, Answer]) -> dict[str, Answer]:
+def _converted(readers: Mapping[str, Reader], answers: Mapping[str, Answer]) -> dict[str, Answer]:
     return {
         key: Answer("accept", readers[key](answer.content)) if answer.action == "accept" else answer
         for key, answer in answers.items()
     }
 
 
-def _with_form(key: str, question: Question) -> tuple[JobQuestion, Reading]:
+def _to_job_question(key: str, question: Question) -> tuple[JobQuestion, Reader]:
     from mcp_queue.questions import JobQuestion
 
     message, person = question.message, bool(question.person)
@@ -118,33 +118,35 @@ def _with_form(key: str, question: Question) -> tuple[JobQuestion, Reading]:
     from mcp_queue.commands.form_schema import form_schema
 
     schema, read, fault = form_schema(question.schema)
-    fault = fault or forms.fault_in(schema) or _too_large(schema)
+    fault = fault or forms.fault_in(schema) or _size_fault(schema)
     if fault is not None:
         raise _invalid(key, fault)
     return JobQuestion(key, message, schema, person), read
 
 
-def _too_large(schema: dict[str, Any]) -> str | None:
+def _size_fault(schema: dict[str, Any]) -> str | None:
     from json import dumps
 
     size = len(dumps(schema))
     return f"it takes {size:,} bytes, at most {SCHEMA_LIMIT:,}" if size > SCHEMA_LIMIT else None
 
 
-def nobody(questions: Sequence[JobQuestion], reason: str, advice: str | None = None) -> Exception:
-    """The error of questions that reach nobody."""
+def nobody_to_ask(
+    questions: Sequence[JobQuestion], reason: str, advice: str | None = None
+) -> Exception:
+    """The error for questions that nobody can answer."""
     advice = advice or _how_to_reach(questions)
     return NobodyToAskError(message=questions[0].message, reason=reason, advice=advice)
 
 
 def _how_to_reach(questions: Sequence[JobQuestion]) -> str:
-    alone = [question.key for question in questions if question.person]
-    if len(alone) < len(questions):
+    person_only = [question.key for question in questions if question.person]
+    if len(person_only) < len(questions):
         queue = "Queue the command: then any client can answer, at any time"
-        names = ", ".join(map(repr, alone))
-        return f"{queue}; but {names} {ALONE}." if alone else f"{queue}."
+        names = ", ".join(map(repr, person_only))
+        return f"{queue}; but {names} {PERSON_ONLY}." if person_only else f"{queue}."
     return (
-        f"This {ALONE}. Call the command from a host that shows forms, or queue it: then it "
+        f"This {PERSON_ONLY}. Call the command from a host that shows forms, or queue it: then it "
         "waits for either."
     )
 

@@ -1,6 +1,6 @@
-"""How a command is called, in whatever process: its function, and what it gets beside its params.
+"""Calling a command in any process: its function, and the arguments that it gets from the queue.
 
-Standard library only; workers use it.
+Standard library only, since workers import it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def function_of(info: Definition) -> Callable[..., Any]:
-    """The function to call; of a class, the method ``execute`` of a new object."""
+    """The function to call. For a class it is the method ``execute`` of a new object."""
     return info.target().execute if info.is_class else info.target
 
 
 def injected(
     inject: Mapping[str, str], *, job: Job | None = None, context: object = None, queue: Any = None
 ) -> dict[str, Any]:
-    """The arguments that no caller gives. ``inject``: see `schema.CommandSchema`."""
-    given = {"job": job, "context": context, "queue": queue}
-    return {parameter: given[what] for parameter, what in inject.items()}
+    """The arguments that callers do not give. ``inject``: see `schema.CommandSchema`."""
+    objects = {"job": job, "context": context, "queue": queue}
+    return {parameter: objects[kind] for parameter, kind in inject.items()}

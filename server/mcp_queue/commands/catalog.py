@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.commands.resource_info import ResourceInfo
 
-PROMPTS_OF_THE_QUEUE = ("diagnose_job", "summarize_jobs")
+BUILTIN_PROMPTS = ("diagnose_job", "summarize_jobs")
 
 
 class Catalog:
-    """Commands by name, ``prompts`` by name and ``resources`` by URI, in the order they came.
+    """Commands by name, ``prompts`` by name and ``resources`` by URI, in the order of registration.
 
-    What yielded to a command of the same name that came before is ``left_out`` (`intake`).
+    ``left_out`` are definitions of plugins whose name was taken already (`intake`).
     """
 
     def __init__(self) -> None:
@@ -30,42 +30,48 @@ class Catalog:
         self.prompts: dict[str, Definition] = {}
         self.resources: dict[str, ResourceInfo] = {}
         self._commands: dict[str, CommandInfo] = {}
-        self._gave_way: set[Definition] = set()
+        self._of_plugins: set[Definition] = set()
 
     def register(self, command: CommandInfo | Any, kind: str | None = None) -> None:
-        """Add a command, or one that its definition has added already, by its class or function.
+        """Add a command, given as such or by its class or function; it may be registered already.
 
-        The same definition again replaces the earlier one. ``kind`` is for programs that were
-        written against the documented system; it says nothing here. Raises
-        DuplicateCommandError if another command has the name, and InvalidCommandError for what is
-        no command; while a module is loaded for its commands, that is noted instead.
+        The same definition again replaces the earlier one. ``kind`` is accepted for programs that
+        were written for the documented system, and has no effect. Raises DuplicateCommandError if
+        another command has the name, and InvalidCommandError for an object that is no command.
+        While a module is loaded for its commands, the error is recorded instead.
         """
         info: Any = getattr(command, "__mcp_queue__", command)
         define(lambda: self.register_command(info))
 
     def register_command(self, info: CommandInfo) -> None:
-        """Add a command; raises what `register` does."""
+        """Add a command. Raises the errors of `register`."""
         if not hasattr(info, "parameters_of"):
             name = getattr(info, "__name__", repr(info))
             reason = "it is registered, but is no command, or none that is well defined"
             raise InvalidCommandError(command=name, reason=reason)
-        self._put(self._commands, "commands", info.name, info)
+        self._add(self._commands, "commands", info.name, info)
 
     def register_prompt(self, info: Definition) -> None:
-        """Add a prompt. Raises DuplicateCommandError if another one has the name, and
-        InvalidCommandError if one of the queue has it."""
-        if info.name in PROMPTS_OF_THE_QUEUE:
+        """Add a prompt.
+
+        Raises DuplicateCommandError if another prompt has the name, and InvalidCommandError if a
+        built-in prompt has it.
+        """
+        if info.name in BUILTIN_PROMPTS:
             reason = "the queue has a prompt of this name; choose another"
             raise InvalidCommandError(command=info.name, reason=reason)
-        self._put(self.prompts, "prompts", info.name, info)
+        self._add(self.prompts, "prompts", info.name, info)
 
     def register_resource(self, info: ResourceInfo) -> None:
-        """Add a resource. Raises DuplicateCommandError if another one has the address."""
-        self._put(self.resources, "resources", info.uri, info)
+        """Add a resource. Raises DuplicateCommandError if another resource has the address."""
+        self._add(self.resources, "resources", info.uri, info)
 
     def unregister(self, name: str) -> None:
-        """Forget the command; a name that is not known is no error."""
-        if not intake.gives_way or self._commands.get(name) in self._gave_way:
+        """Remove the command, if there is one.
+
+        While plugins are loaded, only commands of plugins can be removed.
+        """
+        if not intake.loading_plugins or self._commands.get(name) in self._of_plugins:
             self._commands.pop(name, None)
 
     def everything(self) -> set[Definition]:
@@ -73,7 +79,7 @@ class Catalog:
         return {info for table in self._tables() for info in table.values()}
 
     def forget(self, unwanted: set[Definition]) -> None:
-        """Forget these commands, prompts and resources."""
+        """Remove these commands, prompts and resources."""
         for table in self._tables():
             for key in [key for key, info in table.items() if info in unwanted]:
                 del table[key]
@@ -83,14 +89,14 @@ class Catalog:
         return self._commands.get(name)
 
     def get(self, name: str) -> CommandInfo:
-        """The command; raises CommandNotFoundError, which names similar ones."""
+        """The command. Raises CommandNotFoundError, which names similar commands."""
         info = self._commands.get(name)
         if info is None:
-            raise CommandNotFoundError(command=name, near=self._near(name))
+            raise CommandNotFoundError(command=name, near=self._hint(name))
         return info
 
     def get_command(self, name: str) -> Any:
-        """The class or function of a command; raises CommandNotFoundError."""
+        """The class or function of a command. Raises CommandNotFoundError."""
         return self.get(name).target
 
     def names(self) -> list[str]:
@@ -109,24 +115,24 @@ class Catalog:
     def _tables(self) -> tuple[dict[str, Any], ...]:
         return self._commands, self.prompts, self.resources
 
-    def _put(self, table: dict[str, Any], what: str, name: str, info: Definition) -> None:
+    def _add(self, table: dict[str, Any], kind: str, name: str, info: Definition) -> None:
         known = table.get(name)
         if known is not None and not _same_definition(known, info):
-            if intake.gives_way and known not in self._gave_way:
+            if intake.loading_plugins and known not in self._of_plugins:
                 self.left_out.append(info)
                 return
             raise DuplicateCommandError(
-                what=what, command=name, first=_place(known), second=_place(info)
+                what=kind, command=name, first=_place(known), second=_place(info)
             )
         table[name] = info
-        if intake.gives_way:
-            self._gave_way.add(info)
+        if intake.loading_plugins:
+            self._of_plugins.add(info)
 
-    def _near(self, name: str) -> str:
+    def _hint(self, name: str) -> str:
         from mcp_queue.commands.near import near
 
-        found = near(name, self.names(), 3)
-        return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+        similar = near(name, self.names(), 3)
+        return f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
 
 
 def _same_definition(known: Definition, info: Definition) -> bool:
@@ -138,7 +144,7 @@ def _same_definition(known: Definition, info: Definition) -> bool:
 
 
 def _file(info: Definition) -> str:
-    """The file of the definition, or the module's name where there is no file."""
+    """The file of the definition, or the name of the module if it has no file."""
     module = sys.modules.get(info.target.__module__)
     return getattr(module, "__file__", None) or info.target.__module__
 

@@ -1,13 +1,13 @@
 """Jobs as classes, for full control, and the job that runs a registered command.
 
-The names are those of the system that this project re-implements. Such a class is loaded by its
-import path and run in a worker; made by hand, outside a worker, its setters reach nobody.
+The names are those of the system that this project re-implements. A worker loads such a class by
+its import path and runs it. The setters of an object that was made outside a worker have no effect.
 """
 
 from __future__ import annotations
 
-from mcp_queue.commands.asking import nobody
-from mcp_queue.commands.job import Asks
+from mcp_queue.commands.asking import nobody_to_ask
+from mcp_queue.commands.job import AskMethods
 from mcp_queue.errors import InvalidParamsError, QueueError
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from logging import Logger
     from typing import Any
 
-    from mcp_queue.commands.asking import Asking
+    from mcp_queue.commands.asking import QuestionChannel
     from mcp_queue.commands.job import Job
     from mcp_queue.questions import JobQuestion
 
@@ -47,12 +47,12 @@ _STATUSES = {
 }
 
 
-class QueueJobBase(Asks):
+class QueueJobBase(AskMethods):
     """A job as a class: derive from it, write ``run``, give the class to `QueueManager.add_job`.
 
-    ``run`` may be ``async``. What it reports with `set_mcp_result`, `set_mcp_error` and
-    `set_status` takes effect when it returns, the last call wins; an exception fails the job.
-    ``logger`` writes to the job's ``stderr.log``; ``stopping`` turns true when a stop was asked.
+    ``run`` may be ``async``. Calls of `set_mcp_result`, `set_mcp_error` and `set_status` take
+    effect when it returns; the last call wins. An exception fails the job. ``logger`` writes to
+    the job's ``stderr.log``. ``stopping`` becomes true when a stop is requested.
     """
 
     _job: Job | None = None
@@ -72,8 +72,8 @@ class QueueJobBase(Asks):
         self.mcp_params = self.params = params
 
     def __getattr__(self, name: str) -> Any:
-        # Only for what no attribute is: a subclass may set its own ``logger``, and who logs
-        # nothing does not pay for the import of logging.
+        # A subclass may set its own ``logger``, and a job without log lines saves the import of
+        # logging.
         if name == "logger":
             self.logger = _new_logger(self.job_id)
             return self.logger
@@ -82,7 +82,7 @@ class QueueJobBase(Asks):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:
-        """For a child process that gets the job, or a method of it: it may report, too."""
+        """For pickling: a child process that gets the job or one of its methods can report, too."""
         return {k: v for k, v in self.__dict__.items() if k not in ("logger", "_run_async")}
 
     def run(self) -> Any:
@@ -90,31 +90,31 @@ class QueueJobBase(Asks):
         raise NotImplementedError(f"{type(self).__name__} has no run method")
 
     def execute(self) -> Any:
-        """What a worker calls; it calls `run`."""
+        """The worker calls this; it calls `run`."""
         return self.run()
 
     def on_start(self) -> None:
         """Called before the work."""
 
     def on_end(self) -> None:
-        """Called when the work has returned."""
+        """Called after the work has returned."""
 
     def on_stop(self) -> None:
-        """Called instead of `on_end` when a stop was asked meanwhile."""
+        """Called in place of `on_end` if a stop was requested meanwhile."""
 
     def on_error(self, exc: Exception) -> None:
-        """Called when the work has raised; the job fails all the same."""
+        """Called after the work has raised an exception. The job fails in any case."""
 
-    def _asking(self, questions: Sequence[JobQuestion]) -> Asking:
+    def _question_channel(self, questions: Sequence[JobQuestion]) -> QuestionChannel:
         if self._job is None:
-            raise nobody(questions, "the job does not run in a worker")
-        return self._job._asking(questions)  # pyright: ignore[reportPrivateUsage]
+            raise nobody_to_ask(questions, "the job does not run in a worker")
+        return self._job._question_channel(questions)  # pyright: ignore[reportPrivateUsage]
 
     def set_status(self, status: str) -> None:
-        """Say how the job ends (``completed``, ``failed``, ``stopped``) once ``run`` returns.
+        """Set how the job ends (``completed``, ``failed``, ``stopped``) once ``run`` returns.
 
-        ``pending`` and ``running`` take back what was said; another word is ignored, with one
-        line in the log.
+        ``pending`` and ``running`` undo earlier calls. Other words are ignored, with one line in
+        the log.
         """
         known = _STATUSES.get(str(status).strip().lower())
         if known is None:
@@ -123,33 +123,33 @@ class QueueJobBase(Asks):
             self._status = known
 
     def set_progress(self, progress: float) -> None:
-        """Report percent, clamped to 0..100."""
+        """Report the progress in percent, clamped to 0..100."""
         if self._job is not None:
             self._job.set_progress(progress)
 
     def set_description(self, description: str) -> None:
-        """Say what is being done, in at most 1,024 characters; the rest is cut."""
+        """Describe the current work, in at most 1,024 characters; the rest is cut off."""
         self._description = str(description)
         if self._job is not None:
             self._job.set_description(description)
 
     def artifact(self, name: str, data: Any = None, **about: Any) -> str | None:
-        """Keep a file with the job, as `Job.artifact` does; None outside a worker."""
+        """Store a file with the job, as `Job.artifact` does. Returns None outside a worker."""
         return self._job.artifact(name, data, **about) if self._job is not None else None
 
     def set_result(self, result: Any) -> None:
-        """Store the result, and nothing else."""
+        """Store the result only."""
         self._result = result
 
     def set_mcp_result(self, result: Any, status: str | None = None) -> None:
-        """Store the result: anything that JSON can hold. The job ends as ``status``.
+        """Store the result, which is any JSON value. The job ends as ``status``.
 
-        Without it as ``completed``, or as ``failed`` when the result says so in its own
-        ``status``; a ``description`` in the result becomes the job's.
+        Without ``status`` the job ends as ``completed``, or as ``failed`` if that is the ``status``
+        in the result. A ``description`` in the result becomes the job's description.
         """
         own: dict[Any, Any] = {**result} if isinstance(result, dict) else {}
-        said = _STATUSES.get(str(own.get("status")).lower())
-        self._status = said if said == QueueJobStatus.FAILED else QueueJobStatus.COMPLETED
+        failed = _STATUSES.get(str(own.get("status")).lower()) == QueueJobStatus.FAILED
+        self._status = QueueJobStatus.FAILED if failed else QueueJobStatus.COMPLETED
         self._result, self._error = result, None
         if status is not None:
             self.set_status(status)
@@ -160,7 +160,7 @@ class QueueJobBase(Asks):
             self.set_description(own["description"])
 
     def set_mcp_error(self, message: str, status: str = "failed") -> None:
-        """End the job as ``status``, with ``message`` as its error and its description."""
+        """End the job as ``status``. ``message`` becomes its error and its description."""
         self.logger.error("%s", message)
         self._status = QueueJobStatus.FAILED
         self.set_status(status)
@@ -172,12 +172,13 @@ class QueueJobBase(Asks):
     def run_in_worker(
         cls, params: dict[str, Any], job: Job, run_async: Callable[[Awaitable[Any]], Any]
     ) -> tuple[dict[str, object], Any]:
-        """For workers: run a job of this class.
+        """Run a job of this class, in a worker.
 
-        The answer is the fields of its outcome event, and its result.
+        Returns the fields of its outcome event, and its result.
         """
         instance = cls.__new__(cls)
-        instance._job, instance._run_async = job, run_async  # the constructor may report already
+        # Before the constructor, which may report, too.
+        instance._job, instance._run_async = job, run_async
         instance.__init__(job.job_id, params)
         try:
             instance.on_start()
@@ -194,7 +195,7 @@ class QueueJobBase(Asks):
         return instance._outcome(value)
 
     def _outcome(self, returned: Any) -> tuple[dict[str, object], Any]:
-        """The fields of the outcome event, and the result; ``returned`` if none was set."""
+        """The fields of the outcome event, and the result, by default ``returned``."""
         result = returned if self._result is None else self._result
         if self._status not in (QueueJobStatus.FAILED, QueueJobStatus.STOPPED):
             return {"status": QueueJobStatus.COMPLETED}, result
@@ -208,16 +209,17 @@ class QueueJobBase(Asks):
 
 
 class CommandExecutionJob(QueueJobBase):
-    """Runs a registered command, named in the job's params.
+    """Runs a registered command, which the job's params name.
 
-    ``command``: its name. ``params``: its parameters. ``context``: what a parameter ``context``
-    of it gets. ``auto_import_modules``: modules, or paths of files, that are loaded first, so
-    that they register their commands. With a number of seconds ``duration`` in ``params``, and
-    of ``steps`` (10), the progress follows the clock until the command reports its own.
+    ``command``: its name. ``params``: its parameters. ``context``: the value for its parameter
+    ``context``. ``auto_import_modules``: modules, or paths of files, to load first, so that they
+    register their commands. If ``params`` have a number ``duration`` of seconds, and perhaps a
+    number of ``steps`` (10), the job reports progress by the clock until the command reports its
+    own.
     """
 
     def run(self) -> None:
-        """Call the command; what it returns is the job's result, what it raises fails the job."""
+        """Call the command. Its return value is the job's result; an exception fails the job."""
         from mcp_queue.commands.execution import call_command
 
         try:
@@ -231,13 +233,13 @@ class CommandExecutionJob(QueueJobBase):
         try:
             value = call()
             if hasattr(value, "__await__"):
-                value = self._awaited(value)
+                value = self._await(value)
         finally:
             if pace is not None:
                 pace.stop()
         self._result = value
 
-    def _awaited(self, awaitable: Awaitable[Any]) -> Any:
+    def _await(self, awaitable: Awaitable[Any]) -> Any:
         if self._run_async is not None:
             return self._run_async(awaitable)
         import asyncio
@@ -251,7 +253,7 @@ class CommandExecutionJob(QueueJobBase):
 def _new_logger(job_id: str) -> Logger:
     import logging
 
-    # Of its own, so that an author's configuration of logging does not write each line twice.
+    # Not from logging.getLogger: an author's configuration of logging would write each line twice.
     logger = logging.Logger(f"mcp_queue.job.{job_id}")  # noqa: LOG001
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -1,12 +1,12 @@
-"""Commands: what an author writes, as a function or as a class.
+"""Commands: functions and classes of authors.
 
-A command is registered in the catalog when it is defined. Nothing here looks at its parameters:
-that is the server's work (``commands.schema``), and costs too much in a worker.
+The definition of a command adds it to the catalog. This module does not examine the parameters: the
+server does (``commands.schema``), since it would take too long in a worker.
 """
 
 from __future__ import annotations
 
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.commands.definition import accepts
 from mcp_queue.commands.info import CommandInfo
 from mcp_queue.commands.intake import check_options, define, refuse
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
-OF_THE_QUEUE = (
+BUILTIN_COMMANDS = (
     "queue_add_job",
     "queue_start_job",
     "queue_stop_job",
@@ -34,7 +34,7 @@ OF_THE_QUEUE = (
     "queue_health",
     "queue_wait_job",
 )
-"""The names of the built-in commands, which no other can have."""
+"""The names of the built-in commands; no other command can have them."""
 
 if TYPE_CHECKING:
 
@@ -61,31 +61,31 @@ if TYPE_CHECKING:
 
 
 def command(fn: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
-    """Make a function a command, bare (``@command``) or with options; the function stays as it is.
+    """Make a function a command, with ``@command`` or ``@command(...)``. It returns the function.
 
-    ``name``: the function's, unless given. ``use_queue``: run as a job in a process of its own.
-    ``timeout``: seconds after which the job is ended. ``max_attempts``: more than 1 says that it
-    may be run again when its worker or machine is lost; what it raises is never tried again.
-    ``memory_limit``: bytes, or a text such as ``"2GiB"``, that all processes of the job together
-    may have in memory; past it they are killed.
-    ``task``: whether it may (``"optional"``), must (``"required"``) or may never (``"never"``)
-    answer as an MCP task. ``inline_wait``: seconds for which a call that is answered without a
-    task waits for its job; the answer is the result if the job ends in time, else the handle.
-    ``ask_for``: the parameters that the person is asked for, by a form, when the caller leaves
-    them out. ``conditions``: JSON Schema keywords between parameters, such as
-    ``{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}``, that the types cannot say;
-    they are shown to clients and checked before the call. ``title``, ``description``,
-    ``read_only`` and ``destructive`` are shown to clients.
+    ``name``: by default the function's. ``use_queue``: run as a job in a process of its own.
+    ``timeout``: seconds after which the job is ended. ``max_attempts``: if more than 1, the job may
+    run again after the loss of its worker or machine; an exception never causes another attempt.
+    ``memory_limit``: the memory that all processes of the job may use together, in bytes or as a
+    text such as ``"2GiB"``; beyond it they are killed.
+    ``task``: whether the command may (``"optional"``), must (``"required"``) or must not
+    (``"never"``) answer as an MCP task. ``inline_wait``: seconds for which a call without a task
+    waits for its job; the answer is the result if the job ends in time, else the handle.
+    ``ask_for``: parameters for which a form asks the person if the caller leaves them out.
+    ``conditions``: JSON Schema keywords for several parameters together, such as
+    ``{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}``, which types cannot express;
+    clients see them, and they are checked before the call. Clients also see ``title``,
+    ``description``, ``read_only`` and ``destructive``.
 
-    Raises InvalidCommandError, or DuplicateCommandError if another command has the name; while a
-    module is loaded for its commands, that is noted, and the rest of the module is taken in.
+    Raises InvalidCommandError, or DuplicateCommandError if another command has the name. While a
+    module is loaded for its commands, the error is recorded, and the rest of the module is loaded.
     """
 
     def register(function: Any) -> Any:
         define(lambda: _register_function(function, name, options))
         return function
 
-    if isinstance(fn, str):  # whatever it is used on stays as it is
+    if isinstance(fn, str):  # the decorated function stays usable
         refuse(fn, f"its name is an option: write @command(name={fn!r})")
         return lambda function: function  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType]
     return register if fn is None else register(fn)
@@ -97,17 +97,17 @@ def _register_function(function: Any, name: str | None, options: dict[str, Any])
             command=name or getattr(function, "__name__", repr(function)),
             reason="@command is for functions; a class derives from Command instead",
         )
-    own = getattr(function, "__name__", "") if name is None else name
-    check_options(own, options, {*OPTIONS, "title", "description"})
-    given: dict[str, Any] = {**options}
-    info = CommandInfo(own, function, descr=given.pop("description", None), **given)
-    _refuse_names_of_the_queue(own)
-    registry.register_command(info)
+    command_name = getattr(function, "__name__", "") if name is None else name
+    check_options(command_name, options, {*OPTIONS, "title", "description"})
+    values: dict[str, Any] = {**options}
+    info = CommandInfo(command_name, function, descr=values.pop("description", None), **values)
+    _refuse_builtin_name(command_name)
+    catalog.register_command(info)
     setattr(function, "__mcp_queue__", info)  # noqa: B010 - a function of any kind
 
 
-def _refuse_names_of_the_queue(name: str) -> None:
-    if name in OF_THE_QUEUE:
+def _refuse_builtin_name(name: str) -> None:
+    if name in BUILTIN_COMMANDS:
         reason = "the queue has a tool of this name; choose another"
         raise InvalidCommandError(command=name, reason=reason)
 
@@ -115,8 +115,8 @@ def _refuse_names_of_the_queue(name: str) -> None:
 class Command:
     """A command as a class: give it a ``name`` and an ``execute``, sync or async.
 
-    A subclass with a ``name`` of its own is registered when it is defined; one without is a base
-    for others. Each call gets a new instance, made without arguments.
+    The definition of a subclass with a ``name`` of its own registers it; a subclass without a name
+    is a base for others. Each call gets a new instance, which is made without arguments.
     """
 
     name: ClassVar[str]
@@ -139,15 +139,15 @@ class Command:
             define(lambda: _register_class(cls))
 
     def execute(self, *args: Any, **params: Any) -> Any:
-        """Do the work; ``async def`` works as well."""
+        """Do the work. It may be ``async def``."""
         raise NotImplementedError
 
     @classmethod
     async def run(cls, *, context: dict[str, Any] | None = None, **params: Any) -> Any:
-        """Call the command here, in this process, and return what ``execute`` returns.
+        """Call the command in this process, and return the result of ``execute``.
 
-        ``context`` reaches an ``execute`` that names such a parameter. Parameters are passed as
-        they are, without validation.
+        ``context`` is passed if ``execute`` has such a parameter. Parameters are passed without
+        validation.
         """
         if accepts(cls.execute, "context"):
             params["context"] = context
@@ -160,8 +160,8 @@ def _register_class(cls: type[Command]) -> None:
         raise InvalidCommandError(
             command=cls.name, reason=f"the class {cls.__qualname__} has no execute method"
         )
-    given = {option: getattr(cls, option) for option in OPTIONS}
-    info = CommandInfo(cls.name, cls, descr=cls.descr, title=cls.title, **given)
-    _refuse_names_of_the_queue(cls.name)
-    registry.register_command(info)
+    options = {option: getattr(cls, option) for option in OPTIONS}
+    info = CommandInfo(cls.name, cls, descr=cls.descr, title=cls.title, **options)
+    _refuse_builtin_name(cls.name)
+    catalog.register_command(info)
     cls.__mcp_queue__ = info  # pyright: ignore[reportAttributeAccessIssue]

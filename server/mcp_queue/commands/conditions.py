@@ -1,7 +1,7 @@
-"""Conditions between the parameters of a command, which their types cannot say (server side).
+"""Conditions on several parameters of a command, which types cannot express (server side).
 
 They are keywords of JSON Schema 2020-12 in the command's input schema (specification 2026-07-28,
-server/tools). It imports jsonschema, so it is imported for commands that have some.
+server/tools). Only commands with conditions import this module, since it imports jsonschema.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from mcp_queue.commands.info import CommandInfo
 
-SHOWN = 400  # characters of what is said of one error, which may show the value
+MESSAGE_LIMIT = 400  # characters for one error, whose message may contain the value
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Conditions:
-    """The conditions of one command. Raises InvalidCommandError for what is no JSON Schema."""
+    """The conditions of one command. Raises InvalidCommandError if they are no JSON Schema."""
 
     def __init__(self, info: CommandInfo, schema: Mapping[str, Any]) -> None:
         keywords = info.conditions
@@ -51,22 +51,24 @@ class Conditions:
         self.keywords = {"$schema": DIALECT, **keywords}
 
     def check(self, params: Mapping[str, Any]) -> None:
-        """Raise InvalidParamsError unless all of them hold; defaults are not looked at."""
-        errors = islice(self._validator.iter_errors(params), problems.LOOKED_AT)
-        found = [_sentence(error) for error in errors]
-        if found:
-            raise problems.invalid(self._command, list(dict.fromkeys(found)), dict(self._schema))
+        """Raise InvalidParamsError unless all conditions hold. Defaults are not considered."""
+        errors = islice(self._validator.iter_errors(params), problems.MAX_DESCRIBED)
+        sentences = [_sentence(error) for error in errors]
+        if sentences:
+            raise problems.invalid(
+                self._command, list(dict.fromkeys(sentences)), dict(self._schema)
+            )
 
 
 def _sentence(error: Any) -> str:
-    """What is wrong, or what is wrong with each of several alternatives."""
+    """The problem in words; of several alternatives, the problem of each."""
     if error.validator in ("anyOf", "oneOf") and error.context:
-        ways: dict[object, list[str]] = {}
+        alternatives: dict[object, list[str]] = {}
         for each in error.context:
-            ways.setdefault(each.schema_path[0], []).append(_sentence(each))
-        return ", or ".join(" and ".join(way) for way in ways.values())
+            alternatives.setdefault(each.schema_path[0], []).append(_sentence(each))
+        return ", or ".join(" and ".join(way) for way in alternatives.values())
     path = "".join(f"[{step!r}]" for step in error.absolute_path)
-    message = str(error.message)[:SHOWN]
+    message = str(error.message)[:MESSAGE_LIMIT]
     if error.validator == "not":
         message = f"{problems.short(error.instance)} is not allowed"
     return f"{path}: {message}" if path else message

@@ -1,7 +1,7 @@
-"""What a command may return beside JSON: images, audio, files and links, alone or within a value.
+"""Results beside JSON: images, audio, files and links, which may be part of another value.
 
-In the JSON of a result stands what they are (`Content.describe`); a client gets the thing itself as
-a content block beside it. Standard library only, and imported by who uses it.
+The JSON of a result contains their descriptions (`Content.describe`); the client gets the contents
+themselves as content blocks. Standard library only, imported by modules when they need it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TEXT_LIMIT = 4096  # characters of a title, a description, an address
 FALLBACK = "application/octet-stream"
 _EXTENSIONS = {"audio/wav": ".wav", "audio/mpeg": ".mp3", "audio/ogg": ".ogg"}
-_BEGINNINGS = (
+_MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF8", "image/gif"),
@@ -32,11 +32,11 @@ _BEGINNINGS = (
     (b"ID3", "audio/mpeg"),
     (b"\xff\xfb", "audio/mpeg"),
 )
-_BEGINNINGS_OF_RIFF = ((b"WAVE", "audio/wav"), (b"WEBP", "image/webp"))
+_RIFF_MAGIC = ((b"WAVE", "audio/wav"), (b"WEBP", "image/webp"))
 
 
 class Content:
-    """One thing that a client is shown as itself. ``kind`` is ``image``, ``audio``, ``file`` or
+    """A result that a client gets as a content block. ``kind`` is ``image``, ``audio``, ``file`` or
     ``link``."""
 
     kind = ""
@@ -50,8 +50,8 @@ class Content:
         self.title = _text("title", title)
 
     def describe(self, name: str, size: int | None, uri: str | None) -> dict[str, Any]:
-        """What stands for it in the JSON of a result; ``size`` in bytes."""
-        said: dict[str, Any] = {
+        """Its description for the JSON of a result; ``size`` in bytes."""
+        fields: dict[str, Any] = {
             "type": self.kind,
             "name": name,
             "title": self.title,
@@ -60,14 +60,14 @@ class Content:
             "size": size,
             "uri": uri,
         }
-        return {key: value for key, value in said.items() if value is not None}
+        return {key: value for key, value in fields.items() if value is not None}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, mime_type={self.mime_type!r})"
 
 
-class _Stored(Content):
-    """Content with bytes, which are given or in a file that is read when the command returns."""
+class _ByteContent(Content):
+    """Content with bytes: given, or in a file, which is read when the command returns."""
 
     def __init__(
         self,
@@ -91,25 +91,25 @@ class _Stored(Content):
         self.source = source
 
 
-class Image(_Stored):
+class Image(_ByteContent):
     """An image: ``Image(png_bytes)`` or ``Image(path="plot.png")``.
 
-    ``mime_type`` is found by the name or the first bytes, unless given. Raises InvalidContentError.
+    The name or the first bytes determine the default ``mime_type``. Raises InvalidContentError.
     """
 
     kind = "image"
 
 
-class Audio(_Stored):
+class Audio(_ByteContent):
     """A recording: ``Audio(wav_bytes)`` or ``Audio(path="speech.wav")``; see `Image`."""
 
     kind = "audio"
 
 
-class File(_Stored):
+class File(_ByteContent):
     """A file of any kind: ``File(path="report.pdf")`` or ``File("a,b\\n", name="table.csv")``.
 
-    Its type is found by its name, unless ``mime_type`` is given. Raises InvalidContentError.
+    The name determines the default ``mime_type``. Raises InvalidContentError.
     """
 
     kind = "file"
@@ -125,7 +125,7 @@ class File(_Stored):
     ) -> None:
         raw = data.encode() if isinstance(data, str) else data
         if isinstance(data, str) and mime_type is None:
-            mime_type = mime_type_of(name or "", b"", otherwise="text/plain")
+            mime_type = mime_type_of(name or "", b"", default="text/plain")
         super().__init__(raw, path=path, mime_type=mime_type, name=name, title=title)
 
 
@@ -151,31 +151,31 @@ class Link(Content):
             raise InvalidContentError(name="Link", reason=f"{uri!r:.200} is no absolute address")
 
 
-class Shown:
-    """Gives each content of a result its place and a name that is not ``taken``.
+class ContentEncoder:
+    """Encodes the contents of one result as JSON, each with a place and a name not in ``taken``.
 
-    ``keep`` stores one and returns its size in bytes and its address. Call it with whatever JSON
-    has no form for; None says that this is no content.
+    ``store`` stores a content and returns its size in bytes and its address. Call the encoder with
+    any value that has no JSON form; it returns None for a value that is no content.
     """
 
     def __init__(
         self,
-        keep: Callable[[Content, str, int], tuple[int | None, str | None]],
+        store: Callable[[Content, str, int], tuple[int | None, str | None]],
         taken: set[str] | None = None,
     ) -> None:
-        self._keep = keep
-        self._taken = set(taken or ())
-        self._seen: dict[int, tuple[Content, dict[str, Any]]] = {}
+        self._store = store
+        self._used_names = set(taken or ())
+        self._encoded: dict[int, tuple[Content, dict[str, Any]]] = {}
 
     def __call__(self, value: object) -> dict[str, Any] | None:
-        """What stands for ``value`` in JSON; the same each time for the same object."""
+        """The description of ``value`` in JSON, the same each time for the same object."""
         if not isinstance(value, Content):
             return None
-        if id(value) not in self._seen:
+        if id(value) not in self._encoded:
             name = self._name(value)
-            size, uri = self._keep(value, name, len(self._seen))
-            self._seen[id(value)] = value, value.describe(name, size, uri)
-        return self._seen[id(value)][1]
+            size, uri = self._store(value, name, len(self._encoded))
+            self._encoded[id(value)] = value, value.describe(name, size, uri)
+        return self._encoded[id(value)][1]
 
     def _name(self, content: Content) -> str:
         stem, suffix = content.name or content.kind, ""
@@ -185,54 +185,54 @@ class Shown:
             stem, dot, suffix = stem.rpartition(".")
             suffix = dot + suffix
         name, count = stem + suffix, 1
-        while name in self._taken:
+        while name in self._used_names:
             count += 1
             name = f"{stem}-{count}{suffix}"
-        self._taken.add(name)
+        self._used_names.add(name)
         return name
 
 
 def source_of(name: str, data: object, path: object) -> Source:
-    """Bytes, or the path of a file, of what an author gave. Raises InvalidContentError."""
+    """The bytes or the path of a file that an author gave. Raises InvalidContentError."""
     if (data is None) == (path is None):
         reason = "give it data or a path" if data is None else "it has both data and a path"
     elif isinstance(data, str):
         return data.encode("utf-8", "replace")
     elif isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)  # pyright: ignore[reportUnknownArgumentType]
-    elif isinstance(given := data if path is None else path, (str, PathLike)):
-        return fsdecode(given)  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(value := data if path is None else path, (str, PathLike)):
+        return fsdecode(value)  # pyright: ignore[reportUnknownArgumentType]
     else:
-        reason = f"its data are bytes, a text or a path, got {type(given).__name__}"
+        reason = f"its data are bytes, a text or a path, got {type(value).__name__}"
     raise InvalidContentError(name=name, reason=reason)
 
 
-def mime_type_of(name: str, source: Source, otherwise: str = FALLBACK) -> str:
-    """By the name's ending, else by the first bytes, else ``otherwise``.
+def mime_type_of(name: str, source: Source, default: str = FALLBACK) -> str:
+    """The type by the ending of the name, else by the first bytes, else ``default``.
 
-    Raises InvalidContentError if these are to be read from what is no file.
+    Raises InvalidContentError if it has to read the bytes and ``source`` is no regular file.
     """
     from mimetypes import guess_type
 
-    if found := guess_type(name)[0]:
-        return found
-    beginning = _beginning(name, source)
-    for magic, mime_type in _BEGINNINGS:
-        if beginning.startswith(magic):
+    if guessed := guess_type(name)[0]:
+        return guessed
+    start = _first_bytes(name, source)
+    for magic, mime_type in _MAGIC:
+        if start.startswith(magic):
             return mime_type
-    for magic, mime_type in _BEGINNINGS_OF_RIFF:
-        if beginning.startswith(b"RIFF") and beginning[8:12] == magic:
+    for magic, mime_type in _RIFF_MAGIC:
+        if start.startswith(b"RIFF") and start[8:12] == magic:
             return mime_type
-    return otherwise
+    return default
 
 
-def _beginning(name: str, source: Source) -> bytes:
+def _first_bytes(name: str, source: Source) -> bytes:
     if isinstance(source, bytes):
         return source[:16]
     try:
         with open_file(name, source) as file:
-            return file.read(16) or b""  # None: it would wait
-    except OSError:  # said when it is read in full
+            return file.read(16) or b""  # None: a read would block
+    except OSError:  # the full read reports the error
         return b""
 
 

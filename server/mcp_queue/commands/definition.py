@@ -1,4 +1,4 @@
-"""What commands, prompts and resources have in common: a name, a function, words about it."""
+"""The common base of commands, prompts and resources: a name, a function and its descriptions."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-FILE_MODULE = "mcp_queue.files."  # what the names of modules begin with that are loaded by path
+FILE_MODULE = "mcp_queue.files."  # the beginning of the names of modules that are loaded by path
 _CO_GENERATOR = 0x20  # inspect.CO_GENERATOR and CO_ASYNC_GENERATOR, without importing inspect
 _CO_ASYNC_GENERATOR = 0x200
 
 
 class Definition:
-    """What an author defined, as far as it is known without looking at its parameters.
+    """The definition of a command, prompt or resource, without an examination of its parameters.
 
-    ``target`` is the function or the Command class, ``parameters_of`` the function whose signature
-    counts. ``descr`` is the text given as description. ``source`` says how a worker finds it:
-    ``{"module": "pkg.mod"}`` or ``{"file": "/abs/path.py"}``, empty if it cannot.
+    ``target`` is the function or the Command class, ``parameters_of`` the function that has the
+    parameters. ``descr`` is the text given as description. ``source`` tells a worker where to find
+    the definition: ``{"module": "pkg.mod"}``, ``{"file": "/abs/path.py"}``, or empty if there is no
+    way.
     """
 
     def __init__(
@@ -53,11 +54,11 @@ class Definition:
 
     @property
     def docstrings(self) -> list[str]:
-        """The cleaned docstrings, the one nearest to the parameters first."""
+        """The cleaned docstrings; the one of the function with the parameters comes first."""
         from inspect import cleandoc
 
-        found = [docstring_of(self.parameters_of), docstring_of(self.target)]
-        return [cleandoc(text) for text in dict.fromkeys(found) if text]
+        docstrings = [docstring_of(self.parameters_of), docstring_of(self.target)]
+        return [cleandoc(text) for text in dict.fromkeys(docstrings) if text]
 
     @property
     def description(self) -> str:
@@ -71,7 +72,7 @@ class Definition:
 
     @property
     def place(self) -> str | None:
-        """File and line of the definition; None where Python does not know them."""
+        """File and line of the definition; None if Python does not know them."""
         code = code_of(self.parameters_of)
         return f"{code.co_filename}, line {code.co_firstlineno}" if code is not None else None
 
@@ -80,7 +81,7 @@ class Definition:
 
 
 def accepts(function: Callable[..., Any], parameter: str) -> bool:
-    """Whether the function names such a parameter; ``**kwargs`` does not count."""
+    """Whether the function has a parameter of this name; ``**kwargs`` does not count."""
     code = code_of(function)
     if code is None:
         return False
@@ -88,7 +89,7 @@ def accepts(function: Callable[..., Any], parameter: str) -> bool:
 
 
 def code_of(function: Any) -> Any:
-    """The code of the function that is wrapped innermost; None where there is none in Python."""
+    """The code of the innermost wrapped function; None if it is not written in Python."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     return getattr(function, "__code__", None)
@@ -111,7 +112,7 @@ def _title(name: str) -> str:
 
 
 def _source(module_name: str) -> dict[str, str]:
-    """How a worker, which has another ``__main__``, finds what ``module_name`` defines."""
+    """Where a worker, which has another ``__main__``, finds the definitions of ``module_name``."""
     if intake.source is not None:
         return dict(intake.source)
     if module_name.startswith(FILE_MODULE):
@@ -120,7 +121,7 @@ def _source(module_name: str) -> dict[str, str]:
         return {"module": module_name}
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name != "__main__":  # a folder or an archive that was started
+    if spec is not None and spec.name != "__main__":  # the program is a folder or an archive
         return {"module": spec.name}
     file = getattr(main, "__file__", None)
     if file is None:

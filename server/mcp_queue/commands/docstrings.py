@@ -1,4 +1,4 @@
-"""What docstrings say of a command: a summary for the agent, a description per parameter."""
+"""Texts from the docstrings of a command: a summary, and a description of each parameter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def summary(text: str) -> str:
 
 
 def parameter_descriptions(docstrings: Iterable[str]) -> dict[str, str]:
-    """Parameter name → description, from google, numpy and sphinx styles; the first one wins."""
+    """Parameter name → description, in google, numpy or sphinx style. The first one wins."""
     descriptions: dict[str, str] = {}
     for text in docstrings:
         if _SECTION.search(text):
@@ -39,7 +39,8 @@ def _parse(text: str) -> dict[str, str]:
     from docstring_parser import ParseError, parse
 
     try:
-        # It cleans the text again, which would dedent what follows a heading in the first line.
+        # The parser cleans the text again. Without the line break it would dedent the lines after a
+        # heading in the first line.
         parameters = parse("\n" + text).params
     except ParseError:
         return {}

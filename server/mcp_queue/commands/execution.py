@@ -1,6 +1,6 @@
 """Call a registered command from the params of a `CommandExecutionJob`.
 
-It may import pydantic, so it is imported only by a job that runs.
+Only a running job imports this module, since it may import pydantic.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mcp_queue.commands import loading
 from mcp_queue.commands.calling import function_of, injected
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.commands.job import Job, Sink
 from mcp_queue.commands.pacing import Pace, pace_in
 from mcp_queue.commands.schema import schema_of
@@ -36,7 +36,7 @@ def check_shape(params: dict[str, Any]) -> None:
         if not isinstance(value, kind) and (value is not None or name == "command"):
             problems.append(f"{name} must be {words}, got {value!r:.80}")
     modules = params.get("auto_import_modules")
-    if isinstance(modules, (list, tuple)) and not _are_text(cast("list[object]", modules)):
+    if isinstance(modules, (list, tuple)) and not _are_texts(cast("list[object]", modules)):
         problems.append(f"auto_import_modules must be a list of modules, got {modules!r:.80}")
     if problems:
         raise InvalidParamsError(
@@ -46,13 +46,13 @@ def check_shape(params: dict[str, Any]) -> None:
         )
 
 
-def _are_text(values: Iterable[object]) -> bool:
+def _are_texts(values: Iterable[object]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
 def own_params(info: CommandInfo, params: dict[str, Any]) -> dict[str, Any]:
-    """``params`` without a ``duration`` and ``steps`` that pace the job and that the command,
-    which does not take them, would refuse."""
+    """``params`` without ``duration`` and ``steps``, if they pace the job and the command does not
+    accept them."""
     schema = schema_of(info).input_schema
     if pace_in(params) is None or schema.get("additionalProperties") is not False:
         return params
@@ -64,18 +64,18 @@ def own_params(info: CommandInfo, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def call_command(params: dict[str, Any], job: Job | None) -> tuple[Callable[[], Any], Pace | None]:
-    """The call of the command, ready to be made, and what paces it, if anything does.
+    """The prepared call of the command, and its `Pace`, if any.
 
     Raises InvalidParamsError, CommandLoadError and CommandNotFoundError.
     """
     check_shape(params)
     for module in params.get("auto_import_modules") or ():
         loading.load(module)
-    info = registry.get(params["command"])
+    info = catalog.get(params["command"])
     schema = schema_of(info)
-    given: dict[str, Any] = params.get("params") or {}
-    arguments = schema.call_arguments(own_params(info, given))
-    pace = _pace(given, job)
+    command_params: dict[str, Any] = params.get("params") or {}
+    arguments = schema.call_arguments(own_params(info, command_params))
+    pace = _pace(command_params, job)
     context: dict[str, Any] = params.get("context") or {}
     arguments |= injected(schema.inject, job=_job(job, pace), context=context)
     function = function_of(info)
@@ -83,8 +83,8 @@ def call_command(params: dict[str, Any], job: Job | None) -> tuple[Callable[[], 
 
 
 def _pace(params: dict[str, Any], job: Job | None) -> Pace | None:
-    wanted = pace_in(params)
-    return None if wanted is None or job is None else Pace(job.sink, *wanted)
+    pacing = pace_in(params)
+    return None if pacing is None or job is None else Pace(job.sink, *pacing)
 
 
 def _job(job: Job | None, pace: Pace | None) -> Job:

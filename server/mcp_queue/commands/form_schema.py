@@ -1,4 +1,4 @@
-"""From the types that an author writes to the schema of a form. It imports pydantic."""
+"""The schema of a form from the types that an author gives. It imports pydantic."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from pydantic import BaseModel, Field, create_model
 
 from mcp_queue.commands.json_schema import JsonSchema
 
-Reading = Callable[[dict[str, Any]], dict[str, Any]]
-"""From the values of an answer, as JSON, to those that its command gets."""
+Reader = Callable[[dict[str, Any]], dict[str, Any]]
+"""Converts the values of an answer from JSON to the Python values for the command."""
 
-TAKES = "schema is a pydantic model class, a {name: type}, or None for yes or no"
+EXPECTED = "schema is a pydantic model class, a {name: type}, or None for yes or no"
 
 
-def form_schema(wanted: object) -> tuple[dict[str, Any], Reading, str | None]:
-    """The schema of a form that asks for ``wanted``, and how to read its answers.
+def form_schema(form_type: object) -> tuple[dict[str, Any], Reader, str | None]:
+    """The schema of a form for ``form_type``, a reader of its answers, and any fault.
 
-    The third value says what is wrong with ``wanted``, or is None.
+    The fault is the text of what is wrong with ``form_type``, or None.
     """
-    if isinstance(wanted, type) and issubclass(wanted, BaseModel):
-        model: type[BaseModel] = wanted
-    elif isinstance(wanted, dict) and all(isinstance(name, str) for name in wanted):  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(form_type, type) and issubclass(form_type, BaseModel):
+        model: type[BaseModel] = form_type
+    elif isinstance(form_type, dict) and all(isinstance(name, str) for name in form_type):  # pyright: ignore[reportUnknownVariableType]
         try:
-            model = _model_of(cast("dict[str, Any]", wanted))
-        except Exception as error:  # noqa: BLE001 (a type runs code of the author's)
-            return {}, dict, f"{TAKES}; {_first_line(error)}"
+            model = _model_of(cast("dict[str, Any]", form_type))
+        except Exception as error:  # noqa: BLE001 (a type runs code of the author)
+            return {}, dict, f"{EXPECTED}; {_first_line(error)}"
     else:
-        return {}, dict, f"{TAKES}, got {wanted!r:.80}"
+        return {}, dict, f"{EXPECTED}, got {form_type!r:.80}"
     try:
-        found = model.model_json_schema(schema_generator=JsonSchema)
+        whole = model.model_json_schema(schema_generator=JsonSchema)
     except Exception as error:  # noqa: BLE001 (as above)
         return {}, dict, f"a field has no JSON Schema: {_first_line(error)}"
-    schema = flat_form(found.get("properties", {}), found.get("required", ()), found)
+    schema = flat_form(whole.get("properties", {}), whole.get("required", ()), whole)
     return schema, _reader(model), None
 
 
 def flat_form(properties: dict[str, Any], required: Any, whole: dict[str, Any]) -> dict[str, Any]:
-    """A form of these properties of the JSON Schema ``whole``; what no form can ask is left in.
+    """A form with these properties of the JSON Schema ``whole``.
 
-    A field that may be null may be left out instead.
+    Properties that no form can ask for stay in it. A field that may be null becomes optional.
     """
     fields = {name: _field(part, whole) for name, part in properties.items()}
     needed = [
@@ -52,7 +52,7 @@ def flat_form(properties: dict[str, Any], required: Any, whole: dict[str, Any]) 
 
 
 def _model_of(types: dict[str, Any]) -> type[BaseModel]:
-    """A model whose fields have names of ours, since a model cannot have every name."""
+    """A model whose fields have generated names, since a model cannot have every name."""
     return create_model(
         "Form",
         **{f"field_{i}": _definition(name, kind) for i, (name, kind) in enumerate(types.items())},
@@ -60,12 +60,12 @@ def _model_of(types: dict[str, Any]) -> type[BaseModel]:
 
 
 def _definition(name: str, kind: Any) -> Any:
-    named = Annotated[kind, Field(alias=name)]
-    return (named, None) if NoneType in get_args(kind) else named
+    annotated = Annotated[kind, Field(alias=name)]
+    return (annotated, None) if NoneType in get_args(kind) else annotated
 
 
 def _field(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    """One field, its reference resolved and its null branch gone, in the words of forms."""
+    """One field in the JSON Schema of forms, without references and without a null branch."""
     branches = [branch for branch in part.get("anyOf", ()) if branch.get("type") != "null"]
     if len(branches) == 1:
         part = {**branches[0], **{key: value for key, value in part.items() if key != "anyOf"}}
@@ -73,27 +73,27 @@ def _field(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     if isinstance(field.get("items"), dict):
         items = _plain(field["items"], whole)
         field["items"] = {k: v for k, v in items.items() if k not in ("title", "description")}
-        field.pop("uniqueItems", None)  # a set makes them so
+        field.pop("uniqueItems", None)  # a set implies it
     if field.get("default", 0) is None:
         del field["default"]
     if field.get("type") == "integer":
-        _count_from(field)
+        _make_inclusive(field)
     return field
 
 
 def _plain(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    """A copy without references (of an enum, say) and with one choice as a list of choices."""
+    """A copy without references (of an enum, say). A constant becomes an enum with one value."""
     field = {key: value for key, value in part.items() if key not in ("$ref", "const")}
     if "$ref" in part:
-        found = whole.get("$defs", {}).get(part["$ref"].rpartition("/")[2], {})
-        field = {**{key: value for key, value in found.items() if key != "title"}, **field}
+        target = whole.get("$defs", {}).get(part["$ref"].rpartition("/")[2], {})
+        field = {**{key: value for key, value in target.items() if key != "title"}, **field}
     if "const" in part:
         field["enum"] = [part["const"]]
     return field
 
 
-def _count_from(field: dict[str, Any]) -> None:
-    """Whole numbers above 0 are those from 1 on; forms know only the latter."""
+def _make_inclusive(field: dict[str, Any]) -> None:
+    """Replace exclusive limits of whole numbers by inclusive ones, since forms have no others."""
     for exclusive, inclusive, step in (
         ("exclusiveMinimum", "minimum", 1),
         ("exclusiveMaximum", "maximum", -1),
@@ -106,8 +106,8 @@ def _may_be_null(part: dict[str, Any]) -> bool:
     return any(branch.get("type") == "null" for branch in part.get("anyOf", ()))
 
 
-def _reader(model: type[BaseModel]) -> Reading:
-    """From the values of a form to those of the model, defaults filled in."""
+def _reader(model: type[BaseModel]) -> Reader:
+    """A reader that converts the values of a form to those of the model, and adds defaults."""
     names = {name: field.alias or name for name, field in model.model_fields.items()}
     empty = {names[n]: None for n, field in model.model_fields.items() if field.is_required()}
 

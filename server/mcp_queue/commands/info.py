@@ -1,4 +1,4 @@
-"""What is known of a command before anyone looks at its parameters, and what it may be."""
+"""The definition and the options of a command, without an examination of its parameters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class CommandInfo(Definition):
-    """All that is known of a command without looking at its parameters.
+    """The definition and the options of a command.
 
-    ``timeout`` and ``inline_wait`` are in seconds, ``memory_limit`` in bytes; ``max_attempts``
-    counts the first one. `options.OPTIONS` holds the defaults.
+    ``timeout`` and ``inline_wait`` are in seconds, ``memory_limit`` in bytes. ``max_attempts``
+    includes the first attempt. `options.OPTIONS` has the defaults.
     """
 
     use_queue: bool
@@ -39,10 +39,10 @@ class CommandInfo(Definition):
         *,
         descr: str | None = None,
         title: str | None = None,
-        **given: Any,
+        **values: Any,
     ) -> None:
         super().__init__(name, target, descr=descr, title=title)
-        for option, value in options.complete(name, given).items():
+        for option, value in options.complete(name, values).items():
             setattr(self, option, value)
         for parameter in self.ask_for:
             if code_of(self.parameters_of) is not None and not accepts(
@@ -53,5 +53,5 @@ class CommandInfo(Definition):
 
     @property
     def job_type(self) -> str:
-        """The type that ``per_job_type_limits`` counts by."""
+        """The job type for ``per_job_type_limits``."""
         return self.name

@@ -1,4 +1,4 @@
-"""Taking in what authors define: what is ill defined is refused alone, not with its whole file."""
+"""Recording of authors' definitions: a faulty one is refused by itself, not with its whole file."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.s
 
 
 class Intake:
-    """The loading of commands in this process: what goes on, and what came of it.
+    """The state and the results of the loading of commands in this process.
 
-    While commands are loaded, ``source`` says where from (``{"module": …}`` or ``{"file": …}``),
-    and ``gives_way`` that what is loaded yields to commands of the same name that came before and
-    takes nothing away. ``plugins`` are the packages that were found. ``problems`` are what could
-    not be loaded, and what is wrong with what surrounds the commands.
+    While commands are loaded, ``source`` is their origin (``{"module": …}`` or ``{"file": …}``).
+    While ``loading_plugins`` is true, a definition is left out if its name is taken, and cannot
+    remove earlier commands. ``plugins`` are the packages that were found. ``problems`` are the
+    errors of loading, of definitions and of settings.
     """
 
     def __init__(self) -> None:
         self.source: dict[str, str] | None = None
-        self.gives_way = False
+        self.loading_plugins = False
         self.problems: list[QueueError] = []
         self.plugins: list[Plugin] = []
 
@@ -37,10 +37,10 @@ intake = Intake()
 
 
 def define(add: Callable[[], None]) -> None:
-    """Call ``add``, which adds something to the catalog or raises a QueueError.
+    """Call ``add``, which adds a definition to the catalog or raises a QueueError.
 
-    While a module is loaded for its commands the error is noted, with its place, and the rest of
-    the module is taken in; otherwise it is raised.
+    While a module is loaded for its commands, the error is recorded with its place, and the rest
+    of the module is loaded. Otherwise the error is raised.
     """
     try:
         add()
@@ -52,7 +52,7 @@ def define(add: Callable[[], None]) -> None:
 
 
 def refuse(what: object, reason: str) -> None:
-    """`define` what cannot be: ``what`` names it."""
+    """Refuse a definition as `define` does. ``what`` names it."""
 
     def fail() -> None:
         raise InvalidCommandError(command=what, reason=reason)
@@ -60,20 +60,22 @@ def refuse(what: object, reason: str) -> None:
     define(fail)
 
 
-def check_options(name: object, given: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raises InvalidCommandError for an option that there is none of."""
+def check_options(name: object, options: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raises InvalidCommandError for an unknown option."""
     names = sorted(known)
-    for option in given:
+    for option in options:
         if option not in names:
             from mcp_queue.commands.near import near
 
-            found = near(option, names, 1)
-            rest = f"perhaps {found[0]!r} is meant" if found else f"there are {', '.join(names)}"
-            raise InvalidCommandError(command=name, reason=f"it has no option {option!r}; {rest}")
+            similar = near(option, names, 1)
+            hint = f"there are {', '.join(names)}"
+            if similar:
+                hint = f"perhaps {similar[0]!r} is meant"
+            raise InvalidCommandError(command=name, reason=f"it has no option {option!r}; {hint}")
 
 
 def _place() -> str | None:
-    """Where the code of an author's stands that defines something now."""
+    """The place in the author's code that makes the current definition."""
     frame = sys._getframe()  # pyright: ignore[reportPrivateUsage]
     while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
         frame = frame.f_back

@@ -1,10 +1,16 @@
-"""The job as its command sees it: report progress, log, ask the person, ask whether to stop."""
+"""The job for its command: report progress, log, ask the person, check for a stop request."""
 
 from __future__ import annotations
 
 import sys
 
-from mcp_queue.commands.asking import Question, answered, answered_async, nobody, with_forms
+from mcp_queue.commands.asking import (
+    Question,
+    nobody_to_ask,
+    read_answers,
+    read_answers_async,
+    to_job_questions,
+)
 from mcp_queue.errors import InvalidContentError
 from mcp_queue.printable import as_message
 
@@ -15,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from mcp_queue.answers import Answer
-    from mcp_queue.commands.asking import Asking
+    from mcp_queue.commands.asking import QuestionChannel
     from mcp_queue.commands.contents import Source
     from mcp_queue.questions import JobQuestion
 
@@ -26,35 +32,35 @@ DESCRIPTION_LIMIT = 1024  # characters
 
 
 class Sink:
-    """Where a job's calls go. This one keeps nothing and asks nobody; its log is standard error."""
+    """Receives a job's calls. This base class stores nothing, asks nobody and logs to stderr."""
 
     def progress(self, percent: float | None, description: str | None) -> None:
-        """Take what the job reports; None means unchanged."""
+        """Receive a report of the job. None means unchanged."""
 
     def log(self, line: str) -> None:
-        """Take a line of the log."""
+        """Receive a line of the log."""
         print(as_message(line), file=sys.stderr)
 
     def stopping(self) -> bool:
-        """Whether a stop was asked."""
+        """Whether a stop was requested."""
         return False
 
-    def asking(self) -> Asking | None:
-        """Who asks the person; None where nobody can be asked."""
+    def question_channel(self) -> QuestionChannel | None:
+        """The way to ask the person; None if nobody can be asked."""
         return None
 
-    def person(self) -> Any:
-        """Who shows forms of other jobs (`builtin.asking.Person`), if anybody does."""
+    def form_channel(self) -> Any:
+        """A `builtin.asking.FormChannel` for the questions of other jobs; None without forms."""
         return None
 
     def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
-        """Keep a file. Raises InvalidContentError and `OSError`."""
+        """Store a file. Raises InvalidContentError and `OSError`."""
         reason = "only a queued command keeps artifacts; return an Image or a File instead"
         raise InvalidContentError(name=f"{name!r:.80}", reason=reason)
 
 
-class Asks:
-    """Asks the person at the client."""
+class AskMethods:
+    """Methods that ask the person at the client."""
 
     def ask(
         self,
@@ -64,18 +70,18 @@ class Asks:
         timeout: float | None = None,
         person: bool = False,
     ) -> Answer:
-        """Ask the person at the client, and wait for the answer; as long as it takes, or
-        ``timeout`` seconds.
+        """Ask the person at the client, and wait for the answer, without limit or for ``timeout``
+        seconds.
 
-        ``person``: nobody but the person can answer, in a form of the client; else an agent can,
-        too, by what it says that the person said.
+        ``person``: only the person can answer, in a form of the client. Otherwise an agent can
+        also answer for the person.
 
-        ``schema``: a flat pydantic model class, a ``{name: type}`` of what forms know (`str`,
+        ``schema``: a flat pydantic model class, a ``{name: type}`` of types for forms (`str`,
         `int`, `float`, `bool`, `date`, `datetime`, `Literal` and `Enum` of texts, lists of those
-        two, each with its pydantic `Field`, each ``| None`` where it may be left out), or None
+        two, each with its pydantic `Field`, each ``| None`` if it is optional), or None
         for yes or no: ``if job.ask("Delete 40 files?"):``. Never ask for secrets.
 
-        Raises `AskTimeoutError`; `JobStoppedError` when a stop is asked meanwhile;
+        Raises `AskTimeoutError`; `JobStoppedError` if a stop is requested meanwhile;
         `InvalidQuestionError`; `NobodyToAskError`. In an ``async def`` await `ask_async`.
         """
         questions = {"answer": _question(message, schema, person)}
@@ -86,10 +92,11 @@ class Asks:
     ) -> dict[str, Answer]:
         """Ask several questions at once, each under a key, and wait for all answers.
 
-        Errors as of `ask`; an `AskTimeoutError` has in its ``answers`` those that came in time.
+        Raises the errors of `ask`. The ``answers`` of an `AskTimeoutError` are those that came in
+        time.
         """
-        asked, readers = with_forms(questions)
-        return answered(readers, lambda: self._asking(asked).ask(asked, timeout))
+        asked, readers = to_job_questions(questions)
+        return read_answers(readers, lambda: self._question_channel(asked).ask(asked, timeout))
 
     async def ask_async(
         self,
@@ -99,7 +106,7 @@ class Asks:
         timeout: float | None = None,
         person: bool = False,
     ) -> Answer:
-        """`ask` for an ``async def``: others run while it waits, and a stop cancels it."""
+        """`ask` for an ``async def``: other tasks run while it waits, and a stop cancels it."""
         questions = {"answer": _question(message, schema, person)}
         return (await self.ask_all_async(questions, timeout=timeout))["answer"]
 
@@ -107,18 +114,19 @@ class Asks:
         self, questions: Mapping[str, Question], *, timeout: float | None = None
     ) -> dict[str, Answer]:
         """`ask_all` for an ``async def``."""
-        asked, readers = with_forms(questions)
-        return await answered_async(readers, self._asking(asked).ask_async(asked, timeout))
+        asked, readers = to_job_questions(questions)
+        answers = self._question_channel(asked).ask_async(asked, timeout)
+        return await read_answers_async(readers, answers)
 
-    def _asking(self, questions: Sequence[JobQuestion]) -> Asking:
+    def _question_channel(self, questions: Sequence[JobQuestion]) -> QuestionChannel:
         raise NotImplementedError
 
 
-class Job(Asks):
-    """What a command gets for its parameter ``job``.
+class Job(AskMethods):
+    """The value of a command's parameter ``job``.
 
-    No report raises for a bad value: a job that has worked for hours does not die of a wrong
-    percentage. Reports are cheap and may be made in a tight loop; what goes out is throttled.
+    Reports never raise for a bad value, so that a wrong percentage cannot fail a job after hours
+    of work. Reports are cheap enough for a tight loop, since their transmission is throttled.
     """
 
     def __init__(self, job_id: str, attempt: int, sink: Sink) -> None:
@@ -129,18 +137,18 @@ class Job(Asks):
 
     @property
     def sink(self) -> Sink:
-        """Where its reports go."""
+        """The receiver of its reports."""
         return self._sink
 
     @property
     def stopping(self) -> bool:
-        """True once a stop was asked; return soon then, the grace time is short."""
+        """True once a stop was requested. Return soon then, since the grace time is short."""
         return self._sink.stopping()
 
     def set_progress(self, percent: float, description: str | None = None) -> None:
-        """Report ``percent`` (clamped to 0..100) and, if given, what is being done.
+        """Report ``percent`` (clamped to 0..100) and, if given, a description of the current work.
 
-        What is no number is ignored, with one line in the job's log.
+        A value that is no number is ignored, with one line in the job's log.
         """
         value = _percent(percent)
         if value is None:
@@ -150,7 +158,7 @@ class Job(Asks):
             self._sink.progress(value, text)
 
     def set_description(self, text: str) -> None:
-        """Say what is being done, in at most 1,024 characters; the rest is cut."""
+        """Describe the current work, in at most 1,024 characters; the rest is cut off."""
         self._sink.progress(None, _description(text))
 
     def track(
@@ -158,8 +166,8 @@ class Job(Asks):
     ) -> Iterator[Item]:
         """Yield the items of ``iterable`` and report how many of them are done.
 
-        Without ``total`` the length of ``iterable`` counts; if it has none, no percentage is
-        reported and the description counts the items. It does not stop by itself when
+        ``total`` is by default the length of ``iterable``. If it has no length, the description
+        counts the items, and no percentage is reported. It does not stop by itself when
         ``stopping`` becomes true.
         """
         if total is None:
@@ -171,11 +179,11 @@ class Job(Asks):
             done += 1
             self._report(done, total, description)
 
-    def _asking(self, questions: Sequence[JobQuestion]) -> Asking:
-        found = self._sink.asking()
-        if found is None:
-            raise nobody(questions, "it was not called by a client that shows forms")
-        return found
+    def _question_channel(self, questions: Sequence[JobQuestion]) -> QuestionChannel:
+        channel = self._sink.question_channel()
+        if channel is None:
+            raise nobody_to_ask(questions, "it was not called by a client that shows forms")
+        return channel
 
     def log(self, message: object) -> None:
         """Write a line to the job's log (stderr)."""
@@ -190,12 +198,12 @@ class Job(Asks):
         mime_type: str | None = None,
         title: str | None = None,
     ) -> str:
-        """Keep a file with the job and return its address, which anyone may read at once.
+        """Store a file with the job and return its address. Clients can read it immediately.
 
-        ``data``: bytes, a text, or a `Path` whose file is copied; ``path``: a file, as text too.
-        Another artifact under the same ``name`` replaces it, at once and whole. What is kept is on
-        disk when this returns, and goes with the job. Unlike reports, this raises:
-        InvalidContentError for a name or data that cannot be, `OSError` when it cannot be stored.
+        ``data``: bytes, a text, or a `Path` whose file is copied. ``path``: a file, also as text.
+        A later artifact with the same ``name`` replaces it in one step. The file is on disk when
+        this returns, and is deleted with the job. Unlike reports, this raises: InvalidContentError
+        for an invalid name or invalid data, and `OSError` if the file cannot be stored.
         """
         from mcp_queue.commands.contents import source_of
         from mcp_queue.queue_uris import artifact_uri

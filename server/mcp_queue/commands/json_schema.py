@@ -1,4 +1,4 @@
-"""How pydantic writes JSON Schemas here. It imports pydantic."""
+"""Our generator of JSON Schemas. It imports pydantic."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 
 class JsonSchema(GenerateJsonSchema):
-    """Without the titles that pydantic makes of field names: an agent pays for each word."""
+    """Without the titles that pydantic makes from field names, since agents pay for each word."""
 
     def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
-        """A default that JSON cannot hold is left out; that is nothing to warn of."""
+        """Ignore warnings: pydantic leaves out a default that has no JSON form, which is fine."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

@@ -1,6 +1,6 @@
-"""Finding commands: modules, files and entry points; and one command again, in a worker."""
+"""Loading commands from modules, files and entry points, and one command in a worker."""
 
-# pathlib would cost a worker its quick start.
+# No pathlib: it would slow down the start of workers.
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 
 from mcp_queue import forked, search_path
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.commands.definition import FILE_MODULE
 from mcp_queue.commands.intake import intake
 from mcp_queue.errors import (
@@ -29,38 +29,38 @@ if TYPE_CHECKING:
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.commands.plugins import Plugin
 
-NOWHERE = "not found on the module search path"
+NOT_ON_PATH = "not found on the module search path"
 
 
 def load(spec: str) -> None:
-    """Register the commands of ``my_module`` or ``path/to/file.py``; loaded already is fine.
+    """Register the commands of ``my_module`` or ``path/to/file.py``, if it is not loaded yet.
 
-    What is ill defined in it is noted in ``intake.problems`` and left out. Raises
-    CommandLoadError, which names file, line and cause; no command of the module is kept then.
-    What the module prints goes wherever stdout goes: divert it before, in a server.
+    Faulty definitions in it are left out and recorded in ``intake.problems``. Raises
+    CommandLoadError, which names file, line and cause, and then registers no command of the
+    module. The module may print to stdout, so a server has to redirect stdout before.
     """
     _load_source(_source_of(spec), spec)
 
 
 def load_entry_points(skip: set[str], allowed: str | Collection[str] = "all") -> list[QueueError]:
-    """Load the modules of installed packages that offer some (`plugins`), except those in ``skip``.
+    """Load the modules of installed packages that offer commands, except those in ``skip``.
 
-    ``allowed``: the setting ``plugins``. A command whose name is taken already is left out. Returns
-    what failed, see `load_all`.
+    ``allowed``: the setting ``plugins``. A command whose name is taken is left out. Returns the
+    errors, as `load_all` does.
     """
     from mcp_queue.commands import plugins
 
-    known = len(intake.problems)
+    earlier = len(intake.problems)
     intake.plugins = plugins.installed()
-    intake.problems += plugins.switch(intake.plugins, allowed)
-    intake.gives_way = True
+    intake.problems += plugins.select(intake.plugins, allowed)
+    intake.loading_plugins = True
     try:
         for plugin in intake.plugins:
             if plugin.on:
                 _load_plugin(plugin, skip)
     finally:
-        intake.gives_way = False
-    return intake.problems[known:]
+        intake.loading_plugins = False
+    return intake.problems[earlier:]
 
 
 def _load_plugin(plugin: Plugin, skip: set[str]) -> None:
@@ -73,27 +73,27 @@ def _load_plugin(plugin: Plugin, skip: set[str]) -> None:
 
 
 def load_all(specs: Iterable[str], entry_points: bool = True) -> list[QueueError]:
-    """Load the ``specs``, then the entry points, and return what failed: modules that could not be
-    loaded, and what is ill defined in the others. All of it stands in ``intake.problems`` too.
+    """Load the ``specs``, then the entry points. Returns the errors: modules that could not be
+    loaded, and faulty definitions in the others. They are also in ``intake.problems``.
 
-    What is named here wins over the entry points' commands of the same name. Paths and the working
-    folder, where a module is looked for that is nowhere else, are those of now: what is loaded may
-    change folder.
+    Commands of ``specs`` win over entry points' commands of the same name. Modules that are nowhere
+    else are searched in the working folder. Paths are resolved before anything is loaded, since
+    loaded code may change the working folder.
     """
-    wanted = {spec: _source_of(spec) for spec in specs}
-    if any("module" in source and not _is_found(source["module"]) for source in wanted.values()):
+    sources = {spec: _source_of(spec) for spec in specs}
+    if any("module" in source and not _is_found(source["module"]) for source in sources.values()):
         search_path.append_working_folder()
-    errors = _load_each(wanted)
+    errors = _load_each(sources)
     if entry_points:
-        errors += load_entry_points(set(wanted))
+        errors += load_entry_points(set(sources))
     return errors
 
 
 def resolve(source: dict[str, str], name: str) -> CommandInfo:
-    """The command ``name`` from its ``CommandInfo.source``, loaded if need be.
+    """The command ``name`` from its ``CommandInfo.source``, which is loaded if necessary.
 
-    Raises CommandLoadError if the source cannot be loaded, CommandNotFoundError if it no longer
-    has such a command.
+    Raises CommandLoadError if the source cannot be loaded, and CommandNotFoundError if it has no
+    such command.
     """
     if not source:
         raise CommandLoadError(
@@ -102,43 +102,44 @@ def resolve(source: dict[str, str], name: str) -> CommandInfo:
             place="no file to load it from",
         )
     load_source(source)
-    return registry.get(name)
+    return catalog.get(name)
 
 
 def load_source(source: dict[str, str]) -> None:
-    """Load what a ``CommandInfo.source`` names; raises CommandLoadError."""
-    # A script that was started need not have a name that ends in .py.
-    _load_source(source, _named(source), any_name=True)
+    """Load the module or file of a ``CommandInfo.source``. Raises CommandLoadError."""
+    # The name of a script that was started may have any ending.
+    _load_source(source, _name_of(source), any_name=True)
 
 
 def resolve_class(source: dict[str, str], path: str) -> Any:
-    """The class ``path`` (dotted, when it stands in another one) of a source, loaded if need be.
+    """The class ``path`` of a source, which is loaded if necessary. The path of a nested class has
+    dots.
 
     Raises CommandLoadError.
     """
-    found: Any = _load_source(source, _named(source), any_name=True)
+    target: Any = _load_source(source, _name_of(source), any_name=True)
     for part in path.split("."):
-        found = getattr(found, part, None)
-    if not isinstance(found, type):
-        place = _named(source)
+        target = getattr(target, part, None)
+    if not isinstance(target, type):
+        place = _name_of(source)
         raise CommandLoadError(spec=place, cause=f"it has no class {path}", place=place)
-    return found
+    return target
 
 
-def _load_each(wanted: dict[str, dict[str, str]]) -> list[QueueError]:
-    known = len(intake.problems)
-    for spec, source in wanted.items():
+def _load_each(sources: dict[str, dict[str, str]]) -> list[QueueError]:
+    earlier = len(intake.problems)
+    for spec, source in sources.items():
         try:
             _load_source(source, spec)
         except CommandLoadError as error:
             intake.problems.append(error)
-    return intake.problems[known:]
+    return intake.problems[earlier:]
 
 
 def _is_found(module: str) -> bool:
-    """Whether the module, or the package that it is in, is on the module search path.
+    """Whether the module, or its top package, is on the module search path.
 
-    A package without ``__init__.py`` may have further parts elsewhere.
+    A package without ``__init__.py`` does not count, since it may have further parts elsewhere.
     """
     from importlib.util import find_spec
 
@@ -164,12 +165,12 @@ def _source_of(spec: str) -> dict[str, str]:
         return {"file": path}
 
 
-def _named(source: dict[str, str]) -> str:
+def _name_of(source: dict[str, str]) -> str:
     return source.get("file") or source["module"]
 
 
 def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -> ModuleType:
-    outer, before, process = intake.source, registry.everything(), os.getpid()
+    outer_source, before, process = intake.source, catalog.everything(), os.getpid()
     intake.source = source
     try:
         if "file" in source:
@@ -179,7 +180,7 @@ def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -
         if os.getpid() != process:
             forked.leave(None)
         return module
-    except BaseException as error:  # whatever the module raised
+    except BaseException as error:  # the module may raise anything
         if os.getpid() != process:
             forked.leave(error)
         _forget_unfinished(before)
@@ -187,7 +188,7 @@ def _load_source(source: dict[str, str], spec: str, *, any_name: bool = False) -
             raise
         raise _load_error(spec, source, error) from error
     finally:
-        intake.source = outer
+        intake.source = outer_source
 
 
 def _import_module(name: str) -> ModuleType:
@@ -213,22 +214,22 @@ def _why_no_file(path: str) -> str:
 
 
 def _forget_unfinished(before: set[Definition]) -> None:
-    """Drop what a failed module registered, but keep what its imports did: those are complete."""
+    """Remove the definitions of a failed module, but not those of modules that it imported."""
     unfinished: set[Definition] = set()
-    for info in registry.everything() - before:
+    for info in catalog.everything() - before:
         module = info.target.__module__
         if module in sys.modules and module.partition(".")[0] in sys.modules:
             info.source = {"module": module}
         else:
             unfinished.add(info)
-    registry.forget(unfinished)
+    catalog.forget(unfinished)
 
 
 def _load_error(spec: str, source: dict[str, str], error: BaseException) -> CommandLoadError:
     place, cause = _place(source, error), _cause(error)
     if "," in spec and isinstance(error, (FileNotFoundError, ModuleNotFoundError)):
         cause += "; of several sources, give each a --commands of its own"
-    if place == NOWHERE and isinstance(error, ModuleNotFoundError):
+    if place == NOT_ON_PATH and isinstance(error, ModuleNotFoundError):
         folders = ", ".join(folder or os.getcwd() for folder in sys.path) or "no folder"
         return ModuleMissingError(
             spec=spec, cause=cause, place=place, folders=folders, python=sys.executable
@@ -247,7 +248,7 @@ def _cause(error: BaseException) -> str:
 
 
 def _place(source: dict[str, str], error: BaseException) -> str:
-    """File and line to look at: the innermost of the author's own code."""
+    """File and line of the innermost frame of the author's own code."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     frames: list[tuple[str, int]] = []
@@ -258,14 +259,14 @@ def _place(source: dict[str, str], error: BaseException) -> str:
             frames.append((file, trace.tb_lineno))
         trace = trace.tb_next
     if not frames:
-        return source.get("file") or NOWHERE
+        return source.get("file") or NOT_ON_PATH
     folder = os.path.dirname(frames[0][0])
     file, line = [place for place in frames if _is_own(place[0], folder)][-1]
     return f"{file}, line {line}"
 
 
 def _is_own(file: str, folder: str) -> bool:
-    """Whether the file is the author's: beside or below the one that was loaded first."""
+    """Whether the file is the author's: in the folder of the file that was loaded, or below it."""
     return file.startswith(folder) and "site-packages" not in file[len(folder) :]
 
 

@@ -1,8 +1,8 @@
-"""Values that are wrong in the ways of hosts, as what was meant: only where no doubt is left.
+"""Correction of values that hosts typically get wrong, if the meaning is certain.
 
 Hosts send ``'["a"]'`` for a list, ``'{"k": 1}'`` for an object, ``"5"`` for a number, and null for
-what they leave out. Each is taken for what it means where the JSON Schema of the place admits that
-and no text. It is imported once something was refused, and says nothing to the caller.
+an omitted value. Such a value is corrected if the JSON Schema allows the correct type there, and no
+text. The module is imported when a value was refused. Callers get no notice of a correction.
 """
 
 from __future__ import annotations
@@ -14,34 +14,32 @@ from typing import Any, cast
 log = logging.getLogger(__name__)
 
 KINDS = frozenset({"null", "boolean", "number", "string", "array", "object"})
-LEFT_OUT: Any = object()
-_said: set[tuple[str, str]] = set()
+OMITTED: Any = object()
+_logged: set[tuple[str, str]] = set()
 
 
-def mended(
-    names: set[str], params: dict[str, Any], schema: dict[str, Any]
-) -> dict[str, Any] | None:
-    """``params`` with those of ``names`` mended; None if nothing about them can be."""
-    given, changed = dict(params), False
-    for name in names & schema["properties"].keys() & given.keys():
+def mend(names: set[str], params: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
+    """``params`` with corrected values for ``names``; None if no value can be corrected."""
+    values, changed = dict(params), False
+    for name in names & schema["properties"].keys() & values.keys():
         required = name in schema.get("required", ())
         try:
-            value = _property(given[name], schema["properties"][name], required, schema)
+            value = _property(values[name], schema["properties"][name], required, schema)
         except RecursionError:
             continue
-        changed = changed or value is not given[name]
-        given[name] = value
+        changed = changed or value is not values[name]
+        values[name] = value
     if not changed:
         return None
-    return {name: value for name, value in given.items() if value is not LEFT_OUT}
+    return {name: value for name, value in values.items() if value is not OMITTED}
 
 
-def say(command: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """A line in the log for each parameter that was mended, once."""
+def log_mended(command: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Write one line to the log for each corrected parameter, once in this process."""
     for name, value in before.items():
-        if after.get(name, LEFT_OUT) is value or (command, name) in _said:
+        if after.get(name, OMITTED) is value or (command, name) in _logged:
             continue
-        _said.add((command, name))
+        _logged.add((command, name))
         log.warning(
             "The client gave %r of %r as %s; it is taken for what it means",
             name,
@@ -51,25 +49,25 @@ def say(command: str, before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 def takes_null(part: Any, whole: dict[str, Any]) -> bool:
-    """Whether the part of the schema ``whole`` admits null."""
+    """Whether this part of the schema ``whole`` allows null."""
     return "null" in _kinds(_resolved(part, whole), whole)
 
 
 def _property(value: Any, part: Any, required: bool, whole: dict[str, Any]) -> Any:
     if value is None and not required and not takes_null(part, whole):
-        return LEFT_OUT
+        return OMITTED
     return _value(value, part, whole)
 
 
 def _value(value: Any, part: Any, whole: dict[str, Any]) -> Any:
-    """The value, or a new one."""
+    """The same value, or a corrected one."""
     part = _resolved(part, whole)
     if isinstance(value, str):
         kinds = _kinds(part, whole)
         if "string" in kinds:
             return value
-        meant = _read(value)
-        return _value(meant, part, whole) if _kind(meant) in kinds else value
+        parsed = _parse(value)
+        return _value(parsed, part, whole) if _kind(parsed) in kinds else value
     if isinstance(value, list):
         return _list(cast("list[Any]", value), part, whole)
     if isinstance(value, dict):
@@ -78,9 +76,9 @@ def _value(value: Any, part: Any, whole: dict[str, Any]) -> Any:
 
 
 def _list(value: list[Any], part: Any, whole: dict[str, Any]) -> list[Any]:
-    found = _branch(part, "array", whole)
-    first: list[Any] = found.get("prefixItems", [])
-    rest = found.get("items", {})
+    branch = _single_branch(part, "array", whole)
+    first: list[Any] = branch.get("prefixItems", [])
+    rest = branch.get("items", {})
     items = [
         _value(item, first[i] if i < len(first) else rest, whole) for i, item in enumerate(value)
     ]
@@ -89,34 +87,34 @@ def _list(value: list[Any], part: Any, whole: dict[str, Any]) -> list[Any]:
 
 
 def _object(value: dict[str, Any], part: Any, whole: dict[str, Any]) -> dict[str, Any]:
-    found = _branch(part, "object", whole)
-    properties: dict[str, Any] = found.get("properties", {})
-    required = found.get("required", ())
-    others: Any = {} if "patternProperties" in found else found.get("additionalProperties", {})
-    made: dict[str, Any] = {}
+    branch = _single_branch(part, "object", whole)
+    properties: dict[str, Any] = branch.get("properties", {})
+    required = branch.get("required", ())
+    others: Any = {} if "patternProperties" in branch else branch.get("additionalProperties", {})
+    items: dict[str, Any] = {}
     for name, item in value.items():
         if name in properties:
-            made[name] = _property(item, properties[name], name in required, whole)
+            items[name] = _property(item, properties[name], name in required, whole)
         else:
-            made[name] = _value(item, others, whole)
-    if all(made[name] is item for name, item in value.items()):
+            items[name] = _value(item, others, whole)
+    if all(items[name] is item for name, item in value.items()):
         return value
-    return {name: item for name, item in made.items() if item is not LEFT_OUT}
+    return {name: item for name, item in items.items() if item is not OMITTED}
 
 
-def _branch(part: Any, kind: str, whole: dict[str, Any]) -> dict[str, Any]:
-    """The one alternative of this kind; an empty schema, which says nothing, if there are more."""
+def _single_branch(part: Any, kind: str, whole: dict[str, Any]) -> dict[str, Any]:
+    """The only alternative of this kind; if there is not exactly one, an empty schema."""
     if not isinstance(part, dict):
         return {}
-    found = [
+    branches = [
         branch
         for each in _alternatives(cast("dict[str, Any]", part))
         if kind in _kinds(branch := _resolved(each, whole), whole)
     ]
-    if len(found) != 1:
+    if len(branches) != 1:
         return {}
-    inner = found[0]
-    return _branch(inner, kind, whole) if _alternatives(inner) != [inner] else inner
+    inner = branches[0]
+    return _single_branch(inner, kind, whole) if _alternatives(inner) != [inner] else inner
 
 
 def _alternatives(part: dict[str, Any]) -> list[Any]:
@@ -128,30 +126,30 @@ def _alternatives(part: dict[str, Any]) -> list[Any]:
 
 
 def _resolved(part: Any, whole: dict[str, Any]) -> Any:
-    """Without the reference that it may be."""
+    """The part itself, or the definition that it refers to."""
     while isinstance(part, dict) and "$ref" in part:
-        found = cast("dict[str, Any]", part)
-        name = str(found["$ref"]).rpartition("/")[2]
+        reference = cast("dict[str, Any]", part)
+        name = str(reference["$ref"]).rpartition("/")[2]
         part = whole.get("$defs", {}).get(name, {})
     return cast("Any", part)
 
 
 def _kinds(part: Any, whole: dict[str, Any]) -> frozenset[str]:
-    """The kinds of JSON that it may admit; all of them if it does not say."""
+    """The kinds of JSON values that the part allows; all kinds if it names none."""
     if not isinstance(part, dict):
         return KINDS
-    found = cast("dict[str, Any]", part)
-    branches = _alternatives(found)
-    if branches != [found]:
+    schema = cast("dict[str, Any]", part)
+    branches = _alternatives(schema)
+    if branches != [schema]:
         return frozenset(
             kind for each in branches for kind in _kinds(_resolved(each, whole), whole)
         )
-    if "const" in found:
-        return frozenset({_kind(found["const"])})
-    if "enum" in found:
-        return frozenset(map(_kind, found["enum"]))
-    named = found.get("type", KINDS)
-    kinds: set[str] = {named} if isinstance(named, str) else set(named)
+    if "const" in schema:
+        return frozenset({_kind(schema["const"])})
+    if "enum" in schema:
+        return frozenset(map(_kind, schema["enum"]))
+    types = schema.get("type", KINDS)
+    kinds: set[str] = {types} if isinstance(types, str) else set(types)
     return frozenset("number" if kind == "integer" else kind for kind in kinds)
 
 
@@ -170,18 +168,18 @@ def _kind(value: Any) -> str:
     return ""
 
 
-def _read(text: str) -> Any:
-    """The JSON value of a text; the text itself if it is none."""
+def _parse(text: str) -> Any:
+    """The JSON value of a text; the text itself if it is not JSON."""
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_reject, parse_float=_finite)
     except (ValueError, RecursionError):
         return text
 
 
-def _refuse(word: str) -> float:
+def _reject(word: str) -> float:
     raise ValueError(word)
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    return number if number - number == 0 else _refuse(text)
+    return number if number - number == 0 else _reject(text)

@@ -1,4 +1,4 @@
-"""Progress by the clock, for a command that says how long it takes and reports nothing itself."""
+"""Progress by the clock, for a command with a known duration and no reports of its own."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from mcp_queue.commands.asking import Asking
+    from mcp_queue.commands.asking import QuestionChannel
     from mcp_queue.commands.contents import Source
 
 STEPS = 10
 MOST_STEPS = 10_000
-REACHED = 90.0  # percent at the end of the duration: work may outlast its estimate
+FINAL_PERCENT = 90.0  # percent at the end of the duration, since the work may take longer
 
 
 def pace_in(params: dict[str, Any]) -> tuple[float, int] | None:
-    """The ``duration`` (seconds) and ``steps`` of params; None unless both are usable numbers."""
+    """The ``duration`` (seconds) and ``steps`` in params; None unless both are positive numbers."""
     duration, steps = params.get("duration"), params.get("steps", STEPS)
     for value in (duration, steps):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -30,9 +30,9 @@ def pace_in(params: dict[str, Any]) -> tuple[float, int] | None:
 
 
 class Pace(Sink):
-    """Stands between a job and its sink, and reports in ``steps`` even steps of ``duration``.
+    """A sink before a job's sink; it reports progress in ``steps`` equal steps of ``duration``.
 
-    It is silent once the command has reported a percentage of its own, or `stop` was called.
+    It reports nothing more after the command reported a percentage, or after `stop`.
     """
 
     def __init__(self, sink: Sink, duration: float, steps: int) -> None:
@@ -41,19 +41,19 @@ class Pace(Sink):
         self._sink = sink
         self._duration = duration
         self._steps = steps
-        self._over = Event()
+        self._done = Event()
         self._lock = Lock()
         self._described = False
         Thread(target=self._run, name="pace", daemon=True).start()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _itself, (self._sink,)  # in another process the command reports to the sink alone
+        return _unwrapped, (self._sink,)  # in another process the command reports to the real sink
 
     def progress(self, percent: float | None, description: str | None) -> None:
-        """The command's own report."""
+        """Pass on a report of the command."""
         with self._lock:
             if percent is not None:
-                self._over.set()
+                self._done.set()
             if description is not None:
                 self._described = True
             self._sink.progress(percent, description)
@@ -66,13 +66,13 @@ class Pace(Sink):
         """See `Sink`."""
         return self._sink.stopping()
 
-    def asking(self) -> Asking | None:
+    def question_channel(self) -> QuestionChannel | None:
         """See `Sink`."""
-        return self._sink.asking()
+        return self._sink.question_channel()
 
-    def person(self) -> Any:
+    def form_channel(self) -> Any:
         """See `Sink`."""
-        return self._sink.person()
+        return self._sink.form_channel()
 
     def artifact(self, name: str, source: Source, about: dict[str, str | None]) -> None:
         """See `Sink`."""
@@ -80,22 +80,22 @@ class Pace(Sink):
 
     def stop(self) -> None:
         """Report nothing more."""
-        self._over.set()
+        self._done.set()
 
     def _run(self) -> None:
         started, step = monotonic(), 0
         while step < self._steps:
             due = started + self._duration * (step + 1) / self._steps
-            if self._over.wait(max(0.0, due - monotonic())):
+            if self._done.wait(max(0.0, due - monotonic())):
                 return
             elapsed = (monotonic() - started) / self._duration
             step = min(self._steps, max(step + 1, int(elapsed * self._steps)))
             with self._lock:
-                if self._over.is_set():
+                if self._done.is_set():
                     return
                 description = None if self._described else f"step {step} of {self._steps}"
-                self._sink.progress(REACHED * step / self._steps, description)
+                self._sink.progress(FINAL_PERCENT * step / self._steps, description)
 
 
-def _itself(sink: Sink) -> Sink:
+def _unwrapped(sink: Sink) -> Sink:
     return sink

@@ -1,7 +1,7 @@
-"""Patterns in conditions, matched in a time that grows with the text alone.
+"""Patterns in conditions, matched in a time proportional to the length of the text.
 
-Python's own regular expressions can take for ever, and nothing can end them. Those of pydantic
-cannot; they know neither looks around nor references back.
+A match of Python's regular expressions can take for ever and cannot be stopped. A match
+of pydantic's cannot take that long; in return they have no look-around and no back-references.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from pydantic_core import ValidationError as NoMatchError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = "patternProperties"
+PATTERN_PROPERTIES = "patternProperties"
 
 
 def fault_in(keywords: object) -> str | None:
-    """Why a pattern somewhere in a JSON Schema cannot be used; None if all can."""
+    """The reason why some pattern in a JSON Schema cannot be used; None if there is none."""
     if isinstance(keywords, list):
         return next(filter(None, map(fault_in, keywords)), None)  # pyright: ignore[reportUnknownArgumentType]
     if not isinstance(keywords, dict):
         return None
-    given = cast("dict[str, Any]", keywords)
-    if NAMES in given:
-        return f"{NAMES} is not known here; name the properties"
-    pattern = given.get("pattern")
+    schema = cast("dict[str, Any]", keywords)
+    if PATTERN_PROPERTIES in schema:
+        return f"{PATTERN_PROPERTIES} is not known here; name the properties"
+    pattern = schema.get("pattern")
     if isinstance(pattern, str):
         try:
             _compiled(pattern)
         except SchemaError as error:
             reason = str(error).split("\n")[-1].strip()
             return f"the pattern {pattern!r:.80} has no bound to its time ({reason:.200})"
-    return next(filter(None, map(fault_in, given.values())), None)
+    return next(filter(None, map(fault_in, schema.values())), None)
 
 
 @cache
@@ -52,6 +52,6 @@ def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[Validatio
         yield ValidationError(f"{instance!r:.200} does not match {pattern!r:.200}")
 
 
-_extend: Any = vars(validators)["extend"]  # it has no types
+_extend: Any = vars(validators)["extend"]  # untyped
 Validator: Any = _extend(Draft202012Validator, {"pattern": _pattern})
-"""JSON Schema 2020-12 with such patterns."""
+"""JSON Schema 2020-12 with these patterns."""

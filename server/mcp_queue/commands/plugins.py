@@ -1,7 +1,7 @@
-"""Installed packages that offer commands (plugins): which there are, and which are switched on.
+"""Installed packages that offer commands (plugins), and the choice of those in use.
 
-They say so by entry points of the group ``mcp_queue.commands``, which name modules. Only what is
-installed counts: metadata in the working folder or in an author's folder was put there by anybody.
+Their entry points of the group ``mcp_queue.commands`` name modules. Only installed packages count,
+since anybody may have put metadata into the working folder or an author's folder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALL, NONE = "all", "none"
 
 
 class Plugin:
-    """A package with its modules of commands; ``failed`` are those that could not be loaded."""
+    """A package and its modules of commands. ``failed`` are those that could not be loaded."""
 
     def __init__(self, distribution: Distribution | None) -> None:
         self._distribution = distribution
@@ -42,34 +42,34 @@ class Plugin:
         """The package's version."""
         return self._metadata("Version")
 
-    def _metadata(self, key: str) -> str:  # read when it is needed: that takes its time
+    def _metadata(self, key: str) -> str:  # late, since reading it is slow
         metadata: Any = self._distribution.metadata if self._distribution is not None else {}
         return str(metadata.get(key) or "unknown")
 
 
 def installed() -> list[Plugin]:
-    """All that there are, in the order of their modules' names."""
+    """All plugins, in the order of the names of their modules."""
     from importlib.metadata import entry_points
 
-    found: dict[int, Plugin] = {}
+    plugins: dict[int, Plugin] = {}
     untrusted = {os.path.realpath(folder) for folder in search_path.added}
     if "" in sys.path:
         untrusted.add(os.path.realpath(""))
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if _folder(point) in untrusted:
             continue
-        plugin = found.setdefault(id(point.dist), Plugin(point.dist))
-        # Not ``point.module``: that raises for a malformed entry point.
+        plugin = plugins.setdefault(id(point.dist), Plugin(point.dist))
+        # ``point.module`` would raise for a malformed entry point.
         module = point.value.partition(":")[0].partition("[")[0].strip()
         if module not in plugin.modules:
             plugin.modules.append(module)
-    return sorted(found.values(), key=lambda plugin: sorted(plugin.modules))
+    return sorted(plugins.values(), key=lambda plugin: sorted(plugin.modules))
 
 
-def switch(plugins: list[Plugin], allowed: str | Collection[str]) -> list[SettingIgnoredError]:
-    """Switch off what the setting ``plugins`` does not allow: ``all``, ``none``, or names.
+def select(plugins: list[Plugin], allowed: str | Collection[str]) -> list[SettingIgnoredError]:
+    """Set ``on`` of each plugin by the setting ``plugins``: ``all``, ``none``, or names.
 
-    Returns what is wrong with the names.
+    Returns the errors in the names.
     """
     if isinstance(allowed, str):
         for plugin in plugins:
@@ -79,10 +79,10 @@ def switch(plugins: list[Plugin], allowed: str | Collection[str]) -> list[Settin
     for plugin in plugins:
         plugin.on = names.pop(canonical(plugin.package), None) is not None
     known = ", ".join(plugin.package for plugin in plugins) or "none"
-    return [_ignored(name, known) for name in names.values()]
+    return [_unknown_name(name, known) for name in names.values()]
 
 
-def _ignored(name: str, known: str) -> SettingIgnoredError:
+def _unknown_name(name: str, known: str) -> SettingIgnoredError:
     reason = "no installed package of this name offers commands"
     advice = f"Correct the name or leave it out. Packages that do: {known}."
     if canonical(name) in (ALL, NONE):
@@ -92,7 +92,7 @@ def _ignored(name: str, known: str) -> SettingIgnoredError:
 
 
 def canonical(name: str) -> str:
-    """A package's name as names are compared (PEP 503)."""
+    """The normalized name of a package, for comparisons (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

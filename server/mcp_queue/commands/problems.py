@@ -1,4 +1,4 @@
-"""Words for wrong parameters: which one, what is wrong, the value given, what is allowed."""
+"""Error texts for wrong parameters: the parameter, the problem, the value, the allowed values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN_PROBLEMS = 5
 SHOWN_VALUE = 80  # characters
-LOOKED_AT = 50  # errors of one call that are put into words
+MAX_DESCRIBED = 50  # errors of one call that get a sentence
 
 
 def not_an_object(command: str, params: object, schema: dict[str, Any]) -> InvalidParamsError:
@@ -24,15 +24,15 @@ def not_an_object(command: str, params: object, schema: dict[str, Any]) -> Inval
 
 
 def invalid(
-    command: str, problems: Sequence[str], schema: dict[str, Any], left: int = 0
+    command: str, problems: Sequence[str], schema: dict[str, Any], more: int = 0
 ) -> InvalidParamsError:
-    """The error that lists the first problems and, as the hint, what the command takes.
+    """The error with the first problems and, as the hint, the parameters of the command.
 
-    ``left``: how many more there are.
+    ``more``: the number of further problems.
     """
     shown = list(problems[:SHOWN_PROBLEMS])
-    if more := len(problems) - len(shown) + left:
-        shown.append(f"and {more} more")
+    if rest := len(problems) - len(shown) + more:
+        shown.append(f"and {rest} more")
     return InvalidParamsError(
         command=command, problems="; ".join(shown), advice=allowed(command, schema)
     )
@@ -41,14 +41,14 @@ def invalid(
 def describe(
     errors: Sequence[ErrorDetails], params: dict[str, Any], schema: dict[str, Any]
 ) -> list[str]:
-    """One sentence for each of the first `LOOKED_AT` problems that pydantic found."""
+    """A sentence for each of pydantic's first `MAX_DESCRIBED` errors."""
     properties: dict[str, Any] = schema["properties"]
-    # Pydantic reports each branch of a union; one sentence that names them all says more.
+    # Pydantic reports each branch of a union; one sentence with all branches is clearer.
     unions = {
         name for name in properties if name in params and len(_branches(properties[name])) > 1
     }
     sentences: list[str] = []
-    for error in errors[:LOOKED_AT]:
+    for error in errors[:MAX_DESCRIBED]:
         name = error["loc"][0] if error["loc"] else ""
         if name in unions and error["type"] != "extra_forbidden":
             kind = type_words(properties[name], schema)
@@ -60,13 +60,13 @@ def describe(
 
 def unknown(name: str, known: Sequence[str]) -> str:
     """The sentence for a parameter that the command does not have."""
-    found = near(name, known, 1)
-    question = f", did you mean {found[0]!r}?" if found else ""
+    similar = near(name, known, 1)
+    question = f", did you mean {similar[0]!r}?" if similar else ""
     return f"{short_name(name)} is unknown{question}"
 
 
 def allowed(command: str, schema: dict[str, Any]) -> str:
-    """What a command takes, in one line: names, types, defaults."""
+    """The parameters of a command in one line: names, types and defaults."""
     required = schema.get("required", ())
     parts = [
         f"{name}: {type_words(part, schema)}"
@@ -96,7 +96,7 @@ def type_words(part: dict[str, Any], schema: dict[str, Any]) -> str:
 
 
 def short(value: object) -> str:
-    """A value as JSON, cut to what a reader needs to recognise it."""
+    """A value as JSON, cut to a length at which a reader still recognises it."""
     if isinstance(value, (str, bytes)):
         value = value[: SHOWN_VALUE + 1]
     try:
@@ -107,7 +107,7 @@ def short(value: object) -> str:
 
 
 def short_name(name: str) -> str:
-    """A parameter's name in quotes; callers may have sent anything as a name."""
+    """A parameter's name in quotes, cut if it is long, since callers may send any name."""
     return repr(name if len(name) <= SHOWN_VALUE else name[: SHOWN_VALUE - 1] + "…")
 
 

@@ -1,4 +1,4 @@
-"""What is known of a resource before anyone reads it, and what its address may be."""
+"""The definition of a resource, and the check of its address."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-QUEUE = "queue://"  # begins the addresses of the queue itself
+QUEUE = "queue://"  # the beginning of the queue's own addresses
 _SCHEME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.")
 
 
 class ResourceInfo(Definition):
-    """What is known of a resource; ``variables`` are the parameters in its ``uri``."""
+    """The definition of a resource. ``variables`` are the parameters in its ``uri``."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class ResourceInfo(Definition):
 
 
 def pieces(uri: str) -> list[tuple[str, str | None, bool]]:
-    """What a template consists of: a literal text, the variable after it, and whether that one
-    stands for several segments. Raises ValueError, which says what is wrong."""
-    found: list[tuple[str, str | None, bool]] = []
+    """The pieces of a template: a literal text, the variable after it, and whether the variable
+    stands for several segments. Raises ValueError with the reason."""
+    parts: list[tuple[str, str | None, bool]] = []
     rest = uri
     while rest:
         literal, brace, rest = rest.partition("{")
@@ -54,8 +54,8 @@ def pieces(uri: str) -> list[tuple[str, str | None, bool]]:
         variable = expression[1:] if many else expression
         if brace and not (closing and variable.isidentifier()):
             raise ValueError(f"{{{expression}{closing} is neither {{name}} nor {{+name}}")
-        found.append((literal, variable if brace else None, many))
-    return found
+        parts.append((literal, variable if brace else None, many))
+    return parts
 
 
 def _variables(name: str, uri: object) -> tuple[str, ...]:
@@ -68,12 +68,12 @@ def _variables(name: str, uri: object) -> tuple[str, ...]:
         reason = f"addresses that begin with {QUEUE} are the queue's own; choose another scheme"
     else:
         try:
-            found = [variable for _, variable, _ in pieces(uri) if variable is not None]
+            variables = [variable for _, variable, _ in pieces(uri) if variable is not None]
         except ValueError as error:
             reason = f"in its address {uri!r:.200}, {error}"
         else:
-            if len(set(found)) == len(found):
-                return tuple(found)
+            if len(set(variables)) == len(variables):
+                return tuple(variables)
             reason = f"its address {uri!r:.200} names a parameter twice"
     raise InvalidCommandError(command=name, reason=reason)
 
@@ -85,9 +85,9 @@ def _mime_type(name: str, value: object) -> str | None:
     raise InvalidCommandError(command=name, reason=reason)
 
 
-def _commands(name: str, given: Any) -> tuple[str, ...]:
-    names: Any = (given,) if isinstance(given, str) else given
+def _commands(name: str, value: Any) -> tuple[str, ...]:
+    names: Any = (value,) if isinstance(value, str) else value
     if isinstance(names, (tuple, list)) and all(isinstance(each, str) for each in names):  # pyright: ignore[reportUnknownVariableType]
         return tuple(str(each) for each in names)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    reason = f"updated_by is the name of a command, or a tuple of names, got {given!r:.80}"
+    reason = f"updated_by is the name of a command, or a tuple of names, got {value!r:.80}"
     raise InvalidCommandError(command=name, reason=reason)

@@ -1,20 +1,20 @@
-"""What a ``Command`` returns: success with data, or an error with a code.
+"""Results of a ``Command``: success with data, or an error with a code.
 
-The envelopes are those of the system that this project re-implements, so its clients can read them.
+The envelopes are those of the system that this project re-implements, for clients of that system.
 """
 
 from __future__ import annotations
 
 
 class SuccessResult:
-    """A command did what it was asked to; ``data`` is anything that JSON can hold."""
+    """The command succeeded; ``data`` is any JSON value."""
 
     def __init__(self, data: object = None, message: str | None = None) -> None:
         self.data = data
         self.message = message
 
     def to_dict(self) -> dict[str, object]:
-        """``{"success": True, "data", "message"?}``; a message that is None is left out."""
+        """``{"success": True, "data", "message"?}``; ``message`` is left out if it is None."""
         envelope: dict[str, object] = {"success": True, "data": self.data}
         if self.message is not None:
             envelope["message"] = self.message
@@ -25,7 +25,7 @@ class SuccessResult:
 
 
 class ErrorResult:
-    """A command could not do it; its job ends as ``failed`` with the error code ``reported``."""
+    """The command failed; its job ends as ``failed`` with the error code ``reported``."""
 
     def __init__(self, message: str, code: int | str = "error", details: object = None) -> None:
         self.message = message

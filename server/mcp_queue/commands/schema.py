@@ -1,6 +1,6 @@
 """JSON Schema and validation of a command's parameters, from its signature (server side).
 
-It imports pydantic, so a worker imports it only for a command whose parameters are not plain.
+A worker imports this module only for parameters that are not plain, since it imports pydantic.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ASKED = "If left out, the user is asked."
+ASKED_NOTE = "If left out, the user is asked."
 
 _schemas: dict[Definition, CommandSchema | InvalidCommandError] = {}
 
@@ -40,14 +40,17 @@ def schema_of(info: Definition) -> CommandSchema:
     """
     schema = _schemas.get(info)
     if schema is None:
-        schema = _schemas[info] = _built(info)
+        schema = _schemas[info] = _build(info)
     if isinstance(schema, InvalidCommandError):
         raise schema.with_traceback(None)
     return schema
 
 
-def _built(info: Definition) -> CommandSchema | InvalidCommandError:
-    """An annotation, a default or a type runs code of the author's, which may raise anything."""
+def _build(info: Definition) -> CommandSchema | InvalidCommandError:
+    """The schema, or the error.
+
+    Annotations, defaults and types run code of the author, which may raise anything.
+    """
     try:
         return CommandSchema(info)
     except InvalidCommandError as error:
@@ -62,13 +65,13 @@ def _built(info: Definition) -> CommandSchema | InvalidCommandError:
 
 
 class CommandSchema:
-    """What a command takes and gives.
+    """The parameters and the result of a command.
 
-    ``inject`` maps parameters that are not the caller's to what they get: ``job``, ``context`` or
-    ``queue``. ``offered_schema`` is the input schema that clients get, in which what the person is
-    asked for may be left out. ``plain`` is true if JSON values can be passed to the command as they
-    are. ``output_schema`` is None where nothing is promised of the result. ``summary`` is what an
-    agent reads.
+    ``inject`` maps parameters that callers do not give to ``job``, ``context`` or ``queue``.
+    ``offered_schema`` is the input schema for clients; parameters for which the person is asked are
+    optional in it. ``plain`` is true if the command takes JSON values without conversion.
+    ``output_schema`` is None if the type of the result is unknown. ``summary`` is the description
+    for agents.
     """
 
     def __init__(self, info: Definition) -> None:
@@ -93,42 +96,42 @@ class CommandSchema:
         self.offered_schema = self.input_schema
         if info.ask_for:
             _check_form(info, self.form_for(info.ask_for))
-            self.offered_schema = _offered(self.input_schema, info.ask_for)
+            self.offered_schema = _offered_schema(self.input_schema, info.ask_for)
         self.output_schema = None if info.use_queue else _output_schema(self._signature.returns)
 
     def form_for(self, names: Sequence[str]) -> dict[str, Any]:
-        """The schema of a form for these parameters (`forms`)."""
+        """The schema of a form that asks for these parameters (`forms`)."""
         schema = self.input_schema
         properties = {n: schema["properties"][n] for n in names if n in schema["properties"]}
         return flat_form(properties, schema.get("required", ()), schema)
 
     def validate_without(self, names: Sequence[str], params: dict[str, Any]) -> None:
-        """Check what is given before the parameters ``names`` are asked for.
+        """Check the given parameters before a form asks for the parameters ``names``.
 
         Raises InvalidParamsError and CheckFailedError.
         """
-        kept = [each for each in self._signature.parameters if each.name not in names]
-        signature = replace(self._signature, parameters=kept)
-        self._guarded(lambda: Arguments(self.info.name, signature, {}).checked(params))
+        others = [each for each in self._signature.parameters if each.name not in names]
+        signature = replace(self._signature, parameters=others)
+        self._contained(lambda: Arguments(self.info.name, signature, {}).check(params))
 
     def validate(self, params: object) -> dict[str, Any]:
-        """The parameters given, checked and ready to be written as JSON; defaults are left out.
+        """Check the given parameters, and return them as JSON values without defaults.
 
-        Raises InvalidParamsError, which lists what is wrong and says what is allowed, and
+        Raises InvalidParamsError, which lists the problems and the allowed values, and
         CheckFailedError.
         """
-        return self._guarded(lambda: self._arguments.as_json(self._checked(params)))
+        return self._contained(lambda: self._arguments.as_json(self._check(params)))
 
     def call_arguments(self, params: object) -> dict[str, Any]:
-        """The parameters given, checked, as Python values for a call in this process.
+        """Check the given parameters, and return them as Python values for a call in this process.
 
-        Raises InvalidParamsError, which lists what is wrong and says what is allowed, and
+        Raises InvalidParamsError, which lists the problems and the allowed values, and
         CheckFailedError.
         """
-        return self._guarded(lambda: self._arguments.as_python(self._checked(params)))
+        return self._contained(lambda: self._arguments.as_python(self._check(params)))
 
     def is_left_out(self, name: str, params: dict[str, Any]) -> bool:
-        """Whether the caller gave no such parameter, or null where null is no value."""
+        """Whether the caller omitted the parameter, or gave a null that its type does not allow."""
         if params.get(name) is not None:
             return False
         if name not in params:
@@ -137,14 +140,14 @@ class CommandSchema:
 
         return not takes_null(self.input_schema["properties"].get(name, {}), self.input_schema)
 
-    def _checked(self, params: object) -> Checked:
-        checked = self._arguments.checked(params)
+    def _check(self, params: object) -> Checked:
+        checked = self._arguments.check(params)
         if self._conditions is not None:
-            self._conditions.check(self._arguments.as_it_counts(checked))
+            self._conditions.check(self._arguments.with_plain_values(checked))
         return checked
 
-    def _guarded(self, check: Callable[[], T]) -> T:
-        """The types' own checks are code of authors, which may raise anything."""
+    def _contained(self, check: Callable[[], T]) -> T:
+        """Run ``check``. Exceptions of authors' own checks become CheckFailedError."""
         try:
             return check()
         except QueueError:
@@ -156,14 +159,14 @@ class CommandSchema:
 
 
 def python_arguments(function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:
-    """JSON values as the Python values that the annotations of ``function`` ask for.
+    """JSON values converted to the types that ``function`` is annotated with.
 
     For the worker. ``function`` may be an ``execute``, bound or not. Raises InvalidParamsError.
     """
     name = getattr(function, "__name__", repr(function))
     signature = read_signature(name, function, method=True)
     arguments = Arguments(name, signature, {})
-    return arguments.as_python(arguments.checked(params))
+    return arguments.as_python(arguments.check(params))
 
 
 def _conditions(info: CommandInfo, schema: dict[str, Any]) -> Conditions | None:
@@ -183,32 +186,32 @@ def _check_form(info: CommandInfo, form: dict[str, Any]) -> None:
         )
 
 
-def _offered(schema: dict[str, Any], ask_for: Sequence[str]) -> dict[str, Any]:
-    """The input schema as clients see it: what the person is asked for may be left out."""
+def _offered_schema(schema: dict[str, Any], ask_for: Sequence[str]) -> dict[str, Any]:
+    """The input schema for clients; parameters for which the person is asked are optional."""
     properties = dict(schema["properties"])
     for name in ask_for:
-        before = properties[name].get("description", "")
-        text = f"{before.rstrip('.')}. {ASKED}" if before else ASKED
+        own_text = properties[name].get("description", "")
+        text = f"{own_text.rstrip('.')}. {ASKED_NOTE}" if own_text else ASKED_NOTE
         properties[name] = {**properties[name], "description": text}
     required = [name for name in schema.get("required", ()) if name not in ask_for]
-    kept = {key: value for key, value in schema.items() if key != "required"}
-    return kept | {"properties": properties} | ({"required": required} if required else {})
+    others = {key: value for key, value in schema.items() if key != "required"}
+    return others | {"properties": properties} | ({"required": required} if required else {})
 
 
 def _output_schema(returns: Any) -> dict[str, Any] | None:
-    """The schema of ``{"result": …}``, or None for a type that says nothing or has none."""
+    """The schema of ``{"result": …}``; None if the type is unknown or has no schema."""
     if returns in (EMPTY, Any, object):
         return None
     try:
-        found = TypeAdapter[Any](returns).json_schema(
+        result_schema = TypeAdapter[Any](returns).json_schema(
             mode="serialization", schema_generator=JsonSchema
         )
-    except Exception:  # noqa: BLE001 (a type runs code of the author's)
+    except Exception:  # noqa: BLE001 (a type runs code of the author)
         return None
-    definitions = trimmed(found).pop("$defs", None)
+    definitions = trimmed(result_schema).pop("$defs", None)
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {"result": found},
+        "properties": {"result": result_schema},
         "required": ["result"],
     }
     return schema | {"$defs": definitions} if definitions else schema

@@ -1,4 +1,4 @@
-"""What a command's function takes and returns, read from its signature (server side)."""
+"""The parameters and the return type of a command's function (server side)."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 EMPTY = inspect.Parameter.empty
 _SCALARS = (str, bytes, int, float, bool, list)
 _RESERVED = {"job": "the Job", "context": "the context of the call"}
-_OURS = re.compile(r"(Optional\[)?(\w+\.)*(?P<name>Job|QueueManager)\]?(\s*\|\s*None)?")
+_INJECTED_TYPE = re.compile(r"(Optional\[)?(\w+\.)*(?P<name>Job|QueueManager)\]?(\s*\|\s*None)?")
 
 
 class QueueManager:
-    """Stands for the manager, which lies above this package, where only its name is known."""
+    """Stands for the real manager, which this lower package must not import."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter that the caller gives; ``default`` is EMPTY when it is required."""
+    """A parameter that the caller gives. ``default`` is EMPTY if it is required."""
 
     name: str
     annotation: Any
@@ -48,45 +48,46 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """The parameters of a command; ``inject`` are those that the caller does not give.
+    """The parameters of a command. ``inject`` are those that the caller does not give.
 
-    ``returns`` is EMPTY where the function does not say, or says what cannot be found.
+    ``takes_any_name`` is true for ``**kwargs``. ``returns`` is EMPTY if the function has no return
+    annotation, or one that cannot be resolved.
     """
 
     parameters: list[Parameter]
     inject: dict[str, str]
-    takes_more: bool
+    takes_any_name: bool
     returns: Any
 
 
 def signature_of(info: Definition) -> Signature:
-    """Read the signature of a command; raises InvalidCommandError where it cannot be called."""
+    """Read the signature of a command. Raises InvalidCommandError if it cannot be called."""
     return read_signature(info.name, info.parameters_of, method=info.is_class)
 
 
 def read_signature(command: str, function: Callable[..., Any], *, method: bool) -> Signature:
-    """Read the signature of ``function``; of a ``method`` the parameter ``self`` is skipped."""
+    """Read the signature of ``function``, without ``self`` if it is a ``method``."""
     try:
-        found = inspect.signature(function)
+        signature = inspect.signature(function)
     except (TypeError, ValueError) as error:
         raise InvalidCommandError(command=command, reason=f"no signature: {error}") from error
     parameters: list[Parameter] = []
     inject: dict[str, str] = {}
-    takes_more = False
-    for parameter in found.parameters.values():
+    takes_any_name = False
+    for parameter in signature.parameters.values():
         if parameter.name == "self" and method:
             continue
         _check_kind(command, parameter)
         if parameter.kind is parameter.VAR_KEYWORD:
-            takes_more = True
+            takes_any_name = True
             continue
         annotation = _annotation(command, function, parameter)
-        injected = _injected(command, parameter.name, annotation)
-        if injected:
-            inject[parameter.name] = injected
+        kind = _injected_kind(command, parameter.name, annotation)
+        if kind:
+            inject[parameter.name] = kind
         else:
             parameters.append(Parameter(parameter.name, annotation, parameter.default))
-    return Signature(parameters, inject, takes_more, _returns(function, found))
+    return Signature(parameters, inject, takes_any_name, _returns(function, signature))
 
 
 def is_plain(annotation: Any) -> bool:
@@ -124,7 +125,7 @@ def _annotation(command: str, function: Any, parameter: inspect.Parameter) -> An
         return _evaluate(function, parameter.annotation)
     except Exception as error:
         # Job and QueueManager are often imported for the type checker only.
-        known = _OURS.fullmatch(str(parameter.annotation).strip("'\" "))
+        known = _INJECTED_TYPE.fullmatch(str(parameter.annotation).strip("'\" "))
         if known:
             return Job if known["name"] == "Job" else QueueManager
         raise InvalidCommandError(
@@ -134,15 +135,15 @@ def _annotation(command: str, function: Any, parameter: inspect.Parameter) -> An
         ) from error
 
 
-def _returns(function: Any, found: inspect.Signature) -> Any:
+def _returns(function: Any, signature: inspect.Signature) -> Any:
     try:
-        return _evaluate(function, found.return_annotation)
-    except Exception:  # noqa: BLE001 (an annotation is code of the author's)
+        return _evaluate(function, signature.return_annotation)
+    except Exception:  # noqa: BLE001 (an annotation runs code of the author)
         return EMPTY
 
 
 def _evaluate(function: Any, annotation: Any) -> Any:
-    """An annotation as a type, also where it is a string."""
+    """An annotation as a type, also if it is a string."""
 
     def holder() -> None: ...
 
@@ -161,8 +162,8 @@ def _globals(function: Any) -> dict[str, Any]:
     return getattr(function, "__globals__", {})
 
 
-def _injected(command: str, name: str, annotation: Any) -> str | None:
-    """What the parameter gets from us: ``job``, ``context``, ``queue``, or None."""
+def _injected_kind(command: str, name: str, annotation: Any) -> str | None:
+    """The kind of value that the queue gives: ``job``, ``context``, ``queue``, or None."""
     members = _members(annotation)
     if name in _RESERVED:
         scalar = next((member for member in members if member in _SCALARS), None)

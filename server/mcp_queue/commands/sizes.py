@@ -18,7 +18,7 @@ ALLOWED = "bytes as a whole number, or a text such as '512MiB' or '2GB'"
 
 
 def parse_size(value: object) -> int:
-    """The bytes of a positive number or a text; `ValueError` for what is neither."""
+    """The number of bytes in a positive number or a text. Raises `ValueError` for other values."""
     if isinstance(value, str):
         text = value.strip().lower()
         number = text.rstrip("abcdefghijklmnopqrstuvwxyz")

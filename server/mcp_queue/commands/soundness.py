@@ -1,4 +1,4 @@
-"""What of the catalog can be offered, and what is wrong with the rest (server side)."""
+"""The definitions that can be offered, and the faults of the others (server side)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     Info = TypeVar("Info", bound=Definition)
 
 log = logging.getLogger(__name__)
-_told: set[Definition] = set()
+_logged: set[Definition] = set()
 
 
 def problems(catalog: Catalog) -> list[str]:
-    """All that is wrong with what authors wrote and what was set, each as a text with its place."""
+    """All faults in authors' definitions and in settings, each as a text with its place."""
     faults = [
         *(fault(info) for info in catalog),
         *(fault_of_prompt(info) for info in catalog.prompts.values()),
@@ -36,20 +36,20 @@ def problems(catalog: Catalog) -> list[str]:
 
 
 def sound(infos: Iterable[Info], fault_of: Callable[[Info], Fault]) -> list[Info]:
-    """Those that can be offered; what is wrong with each of the others is said in the log, once."""
-    found: list[Info] = []
+    """The definitions that can be offered. The log gets the fault of each other one, once."""
+    offered: list[Info] = []
     for info in infos:
         error = fault_of(info)
         if error is None:
-            found.append(info)
-        elif info not in _told:
-            _told.add(info)
+            offered.append(info)
+        elif info not in _logged:
+            _logged.add(info)
             log.error("mcp-queue: %s", error.text)
-    return found
+    return offered
 
 
 def fault(info: Definition) -> Fault:
-    """Why a command cannot be offered: its schema cannot be made."""
+    """The reason why a command cannot be offered: it has no schema."""
     try:
         schema_of(info)
     except InvalidCommandError as error:
@@ -58,7 +58,7 @@ def fault(info: Definition) -> Fault:
 
 
 def fault_of_prompt(info: Definition) -> Fault:
-    """Why a prompt cannot be offered: the arguments of one are texts."""
+    """The reason why a prompt cannot be offered: its arguments have to be texts."""
     if (error := fault(info)) is not None:
         return error
     schema = schema_of(info).input_schema
@@ -71,7 +71,7 @@ def fault_of_prompt(info: Definition) -> Fault:
 
 
 def fault_of_resource(info: ResourceInfo) -> Fault:
-    """Why a resource cannot be offered: its address has to give all that it needs."""
+    """The reason why a resource cannot be offered: its address lacks a required parameter."""
     if (error := fault(info)) is not None:
         return error
     for name in schema_of(info).input_schema.get("required", ()):

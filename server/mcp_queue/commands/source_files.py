@@ -1,4 +1,4 @@
-"""Opening the files that authors give by their path: files alone, and never for ever."""
+"""Opening of files that authors give by path: regular files only, and without blocking."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _KINDS = (
 
 
 def open_file(name: str, path: str) -> BinaryIO:
-    """The file, to be read to its end. ``name``: of what it is to become, for the error.
+    """Open the file for reading. ``name``: the name of the new artifact, for the error.
 
-    Raises InvalidContentError for what is no file, and `OSError`. It is looked at before it is
-    opened, since opening alone may wait (a pipe) or do something (a device), and once more after.
+    Raises InvalidContentError if it is no regular file, and `OSError`. The kind of file is checked
+    before it is opened, since the opening may block (a pipe) or have effects (a device), and again
+    after it.
     """
     try:
         _check(name, path, os.stat(path).st_mode)
-    except ValueError as error:  # a NUL in it
+    except ValueError as error:  # the path has a NUL
         raise InvalidContentError(name=repr(name), reason=f"{path!r:.200}: {error}") from None
-    # Without waiting, in case a pipe has taken its place.
+    # O_NONBLOCK: a pipe may have replaced the file.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     try:

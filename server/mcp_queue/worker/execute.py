@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
-    from mcp_queue.commands.contents import Shown
+    from mcp_queue.commands.contents import ContentEncoder
     from mcp_queue.worker.reporter import Reporter
 
 _STOPPED = ("CancelledError", "JobStoppedError")
@@ -177,7 +177,7 @@ def _success(
     except BaseException as error:
         return _failure("exception", error)
     try:
-        text = to_json(value, "result", _shown(reporter, job_id))
+        text = to_json(value, "result", _content_encoder(reporter, job_id))
     except NotJsonError as error:
         return {
             "status": "failed",
@@ -205,11 +205,11 @@ def _load_what_keeps_contents() -> None:
         mimetypes.init()
 
 
-def _shown(reporter: Reporter, job_id: str) -> Shown | None:
+def _content_encoder(reporter: Reporter, job_id: str) -> ContentEncoder | None:
     """What keeps images and the like of a result; None where there cannot be any."""
     if CONTENTS not in sys.modules:
         return None
-    return reporter.artifacts().shown(job_id)
+    return reporter.artifacts().content_encoder(job_id)
 
 
 def _reported(envelope: dict[str, Any]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from mcp_queue.commands.contents import Shown, mime_type_of
+from mcp_queue.commands.contents import ContentEncoder, mime_type_of
 from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import ArtifactCapError, InvalidContentError
 from mcp_queue.jobs import artifact_names, events
@@ -44,7 +44,7 @@ class Artifacts:
         mime_type = about["mime_type"] or mime_type_of(name, source, _otherwise(source))
         self._store(name, source, {"kind": "file", **about, "mime_type": mime_type})
 
-    def shown(self, job_id: str) -> Shown:
+    def content_encoder(self, job_id: str) -> ContentEncoder:
         """Keeps the contents of the job's result."""
 
         def keep_content(content: Content, name: str, place: int) -> tuple[int | None, str | None]:
@@ -61,7 +61,7 @@ class Artifacts:
             self._tell(name, {**about, "uri": content.uri})
             return None, content.uri
 
-        return Shown(keep_content, self._names)
+        return ContentEncoder(keep_content, self._names)
 
     def _store(self, name: str, source: Source, about: dict[str, object]) -> int:
         self._check(name)

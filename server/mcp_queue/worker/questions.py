@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mcp_queue.answers import Answer
-from mcp_queue.commands.asking import nobody
+from mcp_queue.commands.asking import nobody_to_ask
 from mcp_queue.errors import AskTimeoutError, JobStoppedError
 from mcp_queue.jobs import bell, events
 
@@ -31,7 +31,7 @@ SETTLED = 10.0  # seconds at most for the supervisor to say what became of a wit
 
 
 class Questions:
-    """All that a run asks (`commands.asking.Asking`); safe to use from several threads."""
+    """All that a run asks (`commands.asking.QuestionChannel`); safe to use from several threads."""
 
     def __init__(
         self,
@@ -160,10 +160,10 @@ class Questions:
 
 
 class Elsewhere:
-    """Asks nobody (`commands.asking.Asking`): answers come to the job's own process alone."""
+    """Cannot ask (`commands.asking.QuestionChannel`): only the job's own process gets answers."""
 
     def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> dict[str, Answer]:
-        raise nobody(
+        raise nobody_to_ask(
             questions,
             "it is asked in a child process of the job",
             "Ask in the job's own process, and hand the answer on to the child.",

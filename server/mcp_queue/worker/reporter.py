@@ -19,7 +19,7 @@ from mcp_queue.worker.stop_request import StopRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mcp_queue.commands.asking import Asking
+    from mcp_queue.commands.asking import QuestionChannel
     from mcp_queue.commands.contents import Source
     from mcp_queue.worker.keep import Artifacts
     from mcp_queue.worker.questions import Questions
@@ -98,8 +98,8 @@ class Reporter(Sink):
                 self._flush()
                 self.send(kind, fields)
 
-    def asking(self) -> Asking:
-        """Who asks the person (`commands.asking.Asking`)."""
+    def question_channel(self) -> QuestionChannel:
+        """Who asks the person (`commands.asking.QuestionChannel`)."""
         from mcp_queue.worker.questions import Elsewhere, Questions
 
         if self.is_child:

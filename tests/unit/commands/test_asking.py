@@ -21,7 +21,7 @@ from mcp_queue import (
     QueueJobBase,
     forms,
 )
-from mcp_queue.commands.asking import with_forms
+from mcp_queue.commands.asking import to_job_questions
 from mcp_queue.commands.job import Sink
 from mcp_queue.questions import JobQuestion
 
@@ -42,7 +42,7 @@ class Person(BaseModel):
 
 def form_of(schema: Any, message: str = "Which?") -> tuple[dict[str, Any], Any]:
     """The form of a question, and how its answers are read."""
-    [question], readers = with_forms({"it": Question(message, schema)})
+    [question], readers = to_job_questions({"it": Question(message, schema)})
     return question.schema, readers["it"]
 
 
@@ -161,12 +161,12 @@ def test_a_message_is_a_text_that_can_be_read(message: Any) -> None:
 @pytest.mark.parametrize("key", ["", "a.b", "ä", "x" * 65, "a b"])
 def test_a_key_is_a_name(key: str) -> None:
     with pytest.raises(InvalidQuestionError, match="a key has"):
-        with_forms({key: Question("Which?")})
+        to_job_questions({key: Question("Which?")})
 
 
 def test_nothing_cannot_be_asked() -> None:
     with pytest.raises(InvalidQuestionError, match="no question"):
-        with_forms({})
+        to_job_questions({})
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ class Caller:
         self.given = list(given)
         self.asked: list[dict[str, Any]] = []
 
-    def asking(self) -> Any:
+    def question_channel(self) -> Any:
         return self
 
     def ask(self, questions: list[JobQuestion], timeout: float | None) -> Any:

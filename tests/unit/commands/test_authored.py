@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import mcp_queue.files  # noqa: F401 (what loads files is no trace of one)
-from mcp_queue.commands.catalog import PROMPTS_OF_THE_QUEUE, registry
+from mcp_queue.commands.catalog import BUILTIN_PROMPTS, registry
 from mcp_queue.commands.command import Command, command
 from mcp_queue.commands.loading import load
 from mcp_queue.commands.prompt import prompt
@@ -83,7 +83,7 @@ def test_only_functions() -> None:
 
 
 def test_the_names_of_the_queue_are_taken() -> None:
-    assert tuple(each.name for each in PROMPTS) == PROMPTS_OF_THE_QUEUE
+    assert tuple(each.name for each in PROMPTS) == BUILTIN_PROMPTS
     with pytest.raises(InvalidCommandError, match="choose another"):
         prompt(name="diagnose_job")(give)
 

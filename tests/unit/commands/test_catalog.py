@@ -102,7 +102,7 @@ def test_one_file_under_two_module_names_is_one_definition(
 def test_what_gives_way_leaves_earlier_commands_alone(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "gives_way", True)
+    monkeypatch.setattr(intake, "loading_plugins", True)
     catalog.register(an_info("analyze", module="from.entry.point"))
     assert catalog.get("analyze").target.__module__ == "some.module"
 

@@ -264,7 +264,7 @@ def test_what_is_named_wins_over_an_entry_point(
     assert loading.load_all([file]) == []
     assert registry.get("one").source == {"file": file}
     assert registry.get("two").source == {"module": "authored_e"}
-    assert not intake.gives_way
+    assert not intake.loading_plugins
 
 
 def test_two_entry_points_of_one_name_are_reported(

@@ -295,7 +295,7 @@ def test_conditions_see_what_was_meant() -> None:
 
 
 def test_the_log_says_it_once_for_a_parameter(caplog: pytest.LogCaptureFixture) -> None:
-    mending._said.clear()  # pyright: ignore[reportPrivateUsage]
+    mending._logged.clear()  # pyright: ignore[reportPrivateUsage]
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             taken(list[str], '["a"]')
@@ -339,9 +339,9 @@ def test_what_was_valid_before_is_untouched(kind: Any, optional: bool, value: An
         model = arguments._model.model_validate_json(json.dumps({"it": value}))  # pyright: ignore[reportPrivateUsage]
     except ValidationError:
         return
-    checked = arguments.checked({"it": value})
-    assert checked.given == {"it": value}
-    assert checked.given["it"] is value
+    checked = arguments.check({"it": value})
+    assert checked.params == {"it": value}
+    assert checked.params["it"] is value
     assert repr(checked.model) == repr(model)
 
 
@@ -355,7 +355,7 @@ def test_a_text_of_json_is_taken_for_that_or_for_itself(kind: Any, value: Any) -
         return
     part = schema.input_schema["properties"]["it"]
     if "string" in mending._kinds(part, schema.input_schema):  # pyright: ignore[reportPrivateUsage]
-        assert schema._arguments.checked({"it": json.dumps(value)}).given == {  # pyright: ignore[reportPrivateUsage]
+        assert schema._arguments.check({"it": json.dumps(value)}).params == {  # pyright: ignore[reportPrivateUsage]
             "it": json.dumps(value)
         }
     elif not isinstance(value, str):

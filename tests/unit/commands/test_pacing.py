@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mcp_queue.commands.job import Sink
-from mcp_queue.commands.pacing import REACHED, Pace, pace_in
+from mcp_queue.commands.pacing import FINAL_PERCENT, Pace, pace_in
 from support.guards import GUARD
 
 
@@ -73,7 +73,7 @@ def test_the_last_step_leaves_room_for_what_outlasts_the_estimate() -> None:
     ended()
     percents = [percent or 0.0 for percent, _ in sink.events]
     assert percents == sorted(percents)  # a slow machine may skip a step, never repeat one
-    assert sink.events[-1] == (REACHED, "step 4 of 4")
+    assert sink.events[-1] == (FINAL_PERCENT, "step 4 of 4")
 
 
 def test_the_first_report_of_the_command_ends_it() -> None:

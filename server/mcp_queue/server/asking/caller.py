@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue.answers import Answer
-from mcp_queue.commands.asking import nobody
+from mcp_queue.commands.asking import nobody_to_ask
 from mcp_queue.errors import AskTimeoutError, JobStoppedError
 from mcp_queue.questions import UnansweredError
 from mcp_queue.server.asking import request_state
@@ -29,7 +29,7 @@ Answers = dict[str, Answer]
 
 
 class Caller:
-    """Asks within one request (`commands.asking.Asking`), in any thread."""
+    """Asks within one request (`commands.asking.QuestionChannel`), in any thread."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Caller:
     def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> Answers:
         """For a command in a thread."""
         if asyncio._get_running_loop() is self._loop:
-            raise nobody(
+            raise nobody_to_ask(
                 questions,
                 "job.ask would block the server in an async def",
                 "Its author has to write: await job.ask_async(…).",
@@ -115,4 +115,4 @@ class Caller:
         try:
             answers[question.key] = await self._person.ask(question)
         except UnansweredError as error:
-            raise nobody([question], str(error)) from None
+            raise nobody_to_ask([question], str(error)) from None

@@ -90,7 +90,7 @@ class Person:
         session, request_id = self._context.session, self._context.request_id
         problems: list[str] = []
         for _ in range(forms.TRIES):
-            message = question.again(problems).message
+            message = question.with_problems(problems).message
             try:
                 given = await session.elicit_form(message, shown, related_request_id=request_id)
             except (MCPError, ValidationError):
@@ -112,4 +112,4 @@ class Person:
 
     def _again(self, question: JobQuestion) -> JobQuestion:
         found = self._given(question)
-        return question if found is None else question.again(found[1])
+        return question if found is None else question.with_problems(found[1])

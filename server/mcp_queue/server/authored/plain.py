@@ -32,7 +32,7 @@ from mcp_queue.views import Envelope
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
 
-    from mcp_queue.commands.contents import Shown
+    from mcp_queue.commands.contents import ContentEncoder
     from mcp_queue.commands.info import CommandInfo
     from mcp_queue.server.protocol.eras import Context
     from mcp_queue.server.services import Services
@@ -93,20 +93,20 @@ class PlainCalls:
         from mcp_queue.server.protocol import contents
 
         blocks: list[ContentBlock] = []
-        shown = contents.value_blocks(context, blocks)
-        result = await in_thread(lambda: _answer(info, value, shown), self._services.threads)
+        encoder = contents.value_blocks(context, blocks)
+        result = await in_thread(lambda: _answer(info, value, encoder), self._services.threads)
         result.content += blocks
         return result
 
 
-def _answer(info: CommandInfo, value: Any, shown: Shown | None = None) -> CallToolResult:
+def _answer(info: CommandInfo, value: Any, encoder: ContentEncoder | None = None) -> CallToolResult:
     if isinstance(value, CallToolResult):
         return value
     if isinstance(value, ErrorResult):
-        return _failed(info, from_json(to_json(value.to_dict(), "result", shown)))
+        return _failed(info, from_json(to_json(value.to_dict(), "result", encoder)))
     if isinstance(value, SuccessResult):
-        return json_result(to_json(value.to_dict(), "result", shown))
-    return json_result(f'{{"result":{to_json(value, "result", shown)}}}')
+        return json_result(to_json(value.to_dict(), "result", encoder))
+    return json_result(f'{{"result":{to_json(value, "result", encoder)}}}')
 
 
 def _failed(info: CommandInfo, shape: dict[str, Any]) -> CallToolResult:

@@ -96,16 +96,16 @@ class ProgressSink(Sink):
         """Whether the request was cancelled. A command in a thread has no other way to find out."""
         return self._stopping
 
-    def person(self) -> Person | None:
-        """The person as a `builtin.asking.Person`; None if the client cannot show forms."""
+    def form_channel(self) -> Person | None:
+        """The person as a `builtin.asking.FormChannel`; None if the client cannot show forms."""
         if self._context is None or not shows_forms(self._context):
             return None
         from mcp_queue.server.asking.person import Person
 
         return Person(self._context, self._leaves, self._tasks)
 
-    def asking(self) -> Caller | None:
-        """The object behind ``job.ask`` (`commands.asking.Asking`).
+    def question_channel(self) -> Caller | None:
+        """The object behind ``job.ask`` (`commands.asking.QuestionChannel`).
 
         None if the client cannot show forms.
         """

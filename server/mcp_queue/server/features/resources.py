@@ -39,9 +39,9 @@ from mcp_queue.server.protocol.eras import (
 from mcp_queue.server.protocol.paging import page_of
 from mcp_queue.server.protocol.results import compact, output_schema_of
 from mcp_queue.views import (
+    activity,
     artifact_view,
     brief_view,
-    doing,
     health_view,
     job_uri,
     job_view,
@@ -246,7 +246,7 @@ def _job_resource(record: JobRecord) -> Resource:
         uri=job_uri(record.job_id),
         name=f"{record.command} {record.job_id}",
         title=f"{record.command}: {record.status}",
-        description=doing(record),
+        description=activity(record),
         mime_type=JSON,
         annotations=Annotations(
             audience=BOTH,

@@ -32,7 +32,7 @@ from mcp_queue.server.protocol.eras import (
     tasks_required,
 )
 from mcp_queue.server.protocol.results import error_shape, failure, job_links, success
-from mcp_queue.views import doing, job_view, next_step
+from mcp_queue.views import activity, job_view, next_step
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock
@@ -227,7 +227,7 @@ async def finished(context: Context, queue: QueueManager, record: JobRecord) -> 
 
 
 def _status_message(record: JobRecord, settings: Settings, problem: SupervisorError | None) -> str:
-    text = doing(record)
+    text = activity(record)
     if problem is not None and record.needs_supervisor:
         text = f"waiting: {problem.message}"
     elif record.status == states.RUNNING:

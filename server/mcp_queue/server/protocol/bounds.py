@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mcp_queue.commands.near import LONGEST
+from mcp_queue.commands.near import NAME_LIMIT
 from mcp_queue.server.protocol.eras import invalid_params
 
 if TYPE_CHECKING:
@@ -21,16 +21,16 @@ URI_LIMIT = 8192  # bytes of a URI, and of a text to complete
 MAX_SUBSCRIBED = 1000  # URIs, and tasks, of one subscription
 
 _LIMITS: dict[str, tuple[str, int]] = {
-    "tools/call": ("name", LONGEST),
-    "prompts/get": ("name", LONGEST),
+    "tools/call": ("name", NAME_LIMIT),
+    "prompts/get": ("name", NAME_LIMIT),
     "resources/read": ("uri", URI_LIMIT),
     "resources/subscribe": ("uri", URI_LIMIT),
     "resources/unsubscribe": ("uri", URI_LIMIT),
-    "tasks/get": ("taskId", LONGEST),
-    "tasks/update": ("taskId", LONGEST),
-    "tasks/cancel": ("taskId", LONGEST),
+    "tasks/get": ("taskId", NAME_LIMIT),
+    "tasks/update": ("taskId", NAME_LIMIT),
+    "tasks/cancel": ("taskId", NAME_LIMIT),
 }
-_SUBSCRIPTION_LIMITS = {"resourceSubscriptions": URI_LIMIT, "taskIds": LONGEST}
+_SUBSCRIPTION_LIMITS = {"resourceSubscriptions": URI_LIMIT, "taskIds": NAME_LIMIT}
 
 
 async def bounded(ctx: Context, call_next: CallNext) -> HandlerResult:
@@ -49,8 +49,8 @@ def _limited_texts(method: str, params: Mapping[str, Any]) -> Iterator[tuple[str
         key, most = _LIMITS[method]
         yield from _texts(params, {key: most})
     elif method == "completion/complete":
-        yield from _texts(params.get("ref"), {"name": LONGEST, "uri": URI_LIMIT})
-        yield from _texts(params.get("argument"), {"name": LONGEST, "value": URI_LIMIT})
+        yield from _texts(params.get("ref"), {"name": NAME_LIMIT, "uri": URI_LIMIT})
+        yield from _texts(params.get("argument"), {"name": NAME_LIMIT, "value": URI_LIMIT})
     elif method == "subscriptions/listen":
         filter_ = params.get("notifications")
         for key, most in _SUBSCRIPTION_LIMITS.items():

@@ -15,13 +15,13 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from mcp_queue.commands.contents import FALLBACK, Content, Shown
+from mcp_queue.commands.contents import FALLBACK, Content, ContentEncoder
 from mcp_queue.commands.source_files import open_file
 from mcp_queue.errors import InvalidContentError, QueueError
 from mcp_queue.jobs import artifact_names
 from mcp_queue.queue_uris import artifact_uri
 from mcp_queue.server.protocol.eras import supports_audio, supports_links
-from mcp_queue.views import SHOWN
+from mcp_queue.views import SHOWN_ARTIFACTS
 
 if TYPE_CHECKING:
     from mcp_types import ContentBlock
@@ -61,11 +61,11 @@ async def job_blocks(
         blocks.append(_block(context, row.kind, row.mime_type, artifact.uri, data))
     if supports_links(context):
         artifacts = [row for row in rows if row.place is None]
-        blocks += [_link_to(context, record.job_id, row) for row in artifacts[-SHOWN:]]
+        blocks += [_link_to(context, record.job_id, row) for row in artifacts[-SHOWN_ARTIFACTS:]]
     return blocks
 
 
-def value_blocks(context: Context, blocks: list[ContentBlock]) -> Shown:
+def value_blocks(context: Context, blocks: list[ContentBlock]) -> ContentEncoder:
     """A converter that appends the contents of a plain command's result to ``blocks``.
 
     It reads the files of the contents.
@@ -94,7 +94,7 @@ def value_blocks(context: Context, blocks: list[ContentBlock]) -> Shown:
         blocks.append(_block(context, content.kind, content.mime_type, uri, source))
         return len(source), None
 
-    return Shown(add)
+    return ContentEncoder(add)
 
 
 def resource_contents(
