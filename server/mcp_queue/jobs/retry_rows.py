@@ -45,7 +45,7 @@ def next_due(registry: Registry, after: float) -> float | None:
     )
 
 
-def deleted_at_rest(registry: Registry) -> list[str]:
+def deleted_while_waiting(registry: Registry) -> list[str]:
     """The lost runs of jobs that were deleted between two attempts; each is returned only once."""
     where = "WHERE status = 'deleted' AND not_before > 0"
     run_ids = [row[0] for row in registry.rows(f"SELECT run_id FROM jobs {where}")]
