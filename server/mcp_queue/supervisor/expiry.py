@@ -47,7 +47,7 @@ class Expiry:
     def _remove_expired(self, seconds: float) -> None:
         """Remove a batch of expired jobs, and schedule the next batch or the next check."""
         try:
-            removed = retention.forget_expired(self._state.registry, seconds, BATCH)
+            removed = retention.remove_expired(self._state.registry, seconds, BATCH)
         except QueueError:  # the disk is full, or another process writes: try again later
             removed = []
         for run_id in filter(None, removed):

@@ -166,7 +166,7 @@ class TestRetention:
 
     @pytest.fixture
     def checks(self, gone: list[None], monkeypatch: pytest.MonkeyPatch) -> list:
-        return _counting(monkeypatch, retention, "forget_expired", lambda: gone)
+        return _counting(monkeypatch, retention, "remove_expired", lambda: gone)
 
     @pytest.fixture
     def keeper(self, scene: Scene) -> Expiry:
