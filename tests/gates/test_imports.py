@@ -22,7 +22,7 @@ CIRCLES = [
         "mcp_queue.commands.job",
         "mcp_queue.commands.signature",
     ],
-    ["mcp_queue.worker.keep", "mcp_queue.worker.questions", "mcp_queue.worker.reporter"],
+    ["mcp_queue.worker.artifacts", "mcp_queue.worker.questions", "mcp_queue.worker.reporter"],
 ]
 """Those that are still to be untied."""
 LATE = {"mcp_queue.commands.asking", "mcp_queue.commands.job", "mcp_queue.worker.reporter"}
