@@ -27,26 +27,26 @@ log = logging.getLogger(__name__)
 
 
 class Person(Protocol):
-    """Who is asked by forms within one request."""
+    """The person that forms of one request ask."""
 
     def follows(self, job_id: str) -> bool:
-        """Whether the client shows what this job asks by itself, without this request."""
+        """Whether the client gets the questions of this job by other requests."""
         ...
 
-    def can_see(self, schema: Mapping[str, Any]) -> bool:
+    def can_show(self, schema: Mapping[str, Any]) -> bool:
         """Whether a form with this schema can be shown."""
         ...
 
-    def fitting(self, questions: Sequence[JobQuestion]) -> Mapping[str, Answer]:
-        """The answers that came with this request and fit, by key."""
+    def valid_answers(self, questions: Sequence[JobQuestion]) -> Mapping[str, Answer]:
+        """The valid answers of this request, by key."""
         ...
 
-    def leave_for(self, questions: Sequence[JobQuestion]) -> None:
-        """Leave the request, if answers come with another one, which has to be made for them."""
+    def require_answers(self, questions: Sequence[JobQuestion]) -> None:
+        """End the request if its answers have to come with another one."""
         ...
 
     async def ask(self, question: JobQuestion) -> Answer:
-        """An answer that fits; raises UnansweredError. Cancelling it withdraws the form."""
+        """A valid answer; raises UnansweredError. Cancelling it withdraws the form."""
         ...
 
 
@@ -76,7 +76,7 @@ class Forms:
     async def take_given(self, records: Mapping[str, JobRecord]) -> bool:
         """Hand on the answers that came with the request; whether there were any."""
         questions = self._open(records)
-        given = self._person.fitting(_named(questions))
+        given = self._person.valid_answers(_named(questions))
         for name, answer in given.items():
             await self._answer(*questions[name], answer)
         return bool(given)
@@ -85,11 +85,11 @@ class Forms:
         """Bring the forms up to what the jobs ask now; False if a question has no form here."""
         questions = self._open(records)
         if questions:
-            self._person.leave_for(_named(questions))
+            self._person.require_answers(_named(questions))
         for name in self._shown.keys() - questions.keys():
             self._shown[name].cancel()
         for name, (job_id, question) in questions.items():
-            if not self._person.can_see(question.schema):
+            if not self._person.can_show(question.schema):
                 return False
             if name not in self._shown:
                 self._shown[name] = asyncio.create_task(self._ask(job_id, question))

@@ -73,7 +73,7 @@ class DiskUsage:
         """The last measured usage; None before the first measurement is done."""
         idle = self._measuring is None or self._measuring.done()
         if idle and (self._usage is None or self._is_due(INTERVAL)):
-            self._measuring = asyncio.create_task(asyncio.to_thread(self.measured))
+            self._measuring = asyncio.create_task(asyncio.to_thread(self.measure))
         if self._measuring is not None:  # others may wait for the same measurement
             await asyncio.wait([self._measuring], timeout=PATIENCE)
         return self._usage

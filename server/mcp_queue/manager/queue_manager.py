@@ -106,7 +106,7 @@ class QueueManager(QueueReader):
             raise QueueDisabledError(command=info.name)
         timeout = info.timeout or self.settings.default_timeout_seconds
         job = NewJob(
-            job_id=job_calls.checked_id(job_id, info.name)
+            job_id=job_calls.check_id(job_id, info.name)
             if job_id is not None
             else str(uuid.uuid4()),
             command=info.name,
