@@ -42,10 +42,10 @@ def remove_expired(registry: Registry, retention: float, limit: int) -> list[str
     """
     if (left := _left(registry, retention)) is None or left > 0:
         with registry.transaction(durable=False):
-            steady.keep(registry)
+            steady.store(registry)
         return []
     with registry.transaction("retain"):
-        before = steady.keep(registry) - retention
+        before = steady.store(registry) - retention
         removed = registry.rows(
             "DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE kept_since <= ?"
             " AND seq NOT IN (SELECT seq FROM runs) ORDER BY kept_since LIMIT ?) RETURNING run_id",
@@ -56,4 +56,4 @@ def remove_expired(registry: Registry, retention: float, limit: int) -> list[str
 
 def _left(registry: Registry, retention: float) -> float | None:
     oldest = registry.value("SELECT min(kept_since) FROM jobs WHERE kept_since IS NOT NULL")
-    return oldest + retention - steady.look(registry) if oldest is not None else None
+    return oldest + retention - steady.read(registry) if oldest is not None else None

@@ -38,7 +38,7 @@ def retry(registry: Registry, run_id: str, *, why: str, boot: str, due: float) -
 
 
 def next_due(registry: Registry, after: float) -> float | None:
-    """When the first of the jobs that rest until after ``after`` is due, in monotonic seconds."""
+    """When the first attempt after ``after`` is due, in monotonic seconds."""
     return registry.value(
         "SELECT min(not_before) FROM jobs WHERE status = 'pending' AND not_before > max(?, 0)",
         (after,),

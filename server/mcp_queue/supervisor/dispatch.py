@@ -156,7 +156,7 @@ class Dispatcher:
 
 
 def _why_not(error: OSError, origin: dict[str, Any]) -> str:
-    """Words on what is wrong, and what to do."""
+    """The cause of the failed start, and a remedy."""
     if error.filename == origin["interpreter"]:
         state = "is gone" if isinstance(error, FileNotFoundError) else "cannot be run"
         advice = "install it again, or start the server with another one"

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs.kept_log import NOTHING, Gap, read_gap, write_gap
+from mcp_queue.jobs.capped_log import NO_GAP, Gap, read_gap, write_gap
 from mcp_queue.system.holes import punch
 from mcp_queue.system.ours import open_ours
 
@@ -76,8 +76,8 @@ def shorten(path: str, size: int, cap: int) -> None:
     """Remove the middle of a log of ``size`` bytes so that ``cap`` bytes stay."""
     gap = read_gap(path)
     if not gap.cut and size < gap.end:  # the job emptied the file, and with it the hole
-        write_gap(path, NOTHING)
-        gap = NOTHING
+        write_gap(path, NO_GAP)
+        gap = NO_GAP
     head = gap.start or min(HEAD, cap // 4 // BLOCK * BLOCK)
     descriptor = open_ours(path, os.O_WRONLY)
     try:
