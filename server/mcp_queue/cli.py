@@ -153,7 +153,7 @@ def _serve(options: argparse.Namespace) -> int:
     sdk.install()
     from mcp_queue.manager import origin
 
-    origin.keep_folder()
+    origin.remember_working_folder()
     token = os.environ.pop(origin.HTTP_TOKEN, None)
     try:
         endpoint = None if options.http is None else _endpoint(options, token)

@@ -56,7 +56,7 @@ async def job_view(queue: QueueManager, record: JobRecord) -> Envelope:
         view["result_preview"] = await queue.result_preview(record, PREVIEW)
         view["result_uri"] = job_uri(record.job_id, "result")
     if record.artifact_count:
-        view |= _artifacts(record, await queue.kept_by(record))
+        view |= _artifacts(record, await queue.artifacts_of(record))
     if advice := next_step(record):
         view["next"] = advice
     return view

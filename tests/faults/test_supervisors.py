@@ -173,7 +173,7 @@ async def test_row_20_supervisors_die_at_each_spawn(
             return sum((before, after) == ("pending", "running") for before, after, _ in changes)
 
         await invariants.becomes(lambda: starts() >= deaths, "supervisors that die")
-        rests = sum(supervision.rest(count) for count in range(1, deaths))
+        rests = sum(supervision.backoff(count) for count in range(1, deaths))
         assert clock.monotonic() - begun > rests > 1
         assert not (tmp_path / "notes").exists()
         monkeypatch.delenv("MCP_QUEUE_CRASH_POINT")

@@ -121,5 +121,5 @@ async def test_a_text_that_no_registry_can_hold_is_mended(
         running = await until(queue, job, lambda record: record.description == "kept")
         events.append(events_of(queue, running), events.ARTIFACT, told)
         gate.touch()
-        [row] = await queue.kept_by(await done(queue, job))
+        [row] = await queue.artifacts_of(await done(queue, job))
         assert (row.uri, len(row.title or "")) == ("x:?", 4096)

@@ -129,7 +129,7 @@ async def test_folders_whose_rows_went_first_go_at_the_next_start(persistent: Se
     async with opened(persistent) as queue:
         old = await run(queue, "add", a=1, b=2)
     with closing(Registry(queue.registry_path)) as registry:
-        assert retention.forget_expired(registry, 0, 10) == [old.run_id]
+        assert retention.remove_expired(registry, 0, 10) == [old.run_id]
     assert run_folders(queue) == {old.run_id}
     async with opened(persistent) as queue:
         new = await run(queue, "add", a=1, b=2)

@@ -15,8 +15,8 @@ from mcp_queue.jobs import job_rows, run_rows, seals
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
 from mcp_queue.jobs.shared_settings import SharedSettings
+from mcp_queue.supervisor.checks import Checks
 from mcp_queue.supervisor.executors import Death
-from mcp_queue.supervisor.looks import Looks
 from mcp_queue.supervisor.loop import Timer
 from mcp_queue.supervisor.state import Run, State
 from support.rows import new_job
@@ -94,7 +94,7 @@ class FakeWorker:
     def fileno(self) -> int:
         return self._alive
 
-    def stand_back(self, niceness: int) -> bool:
+    def set_niceness(self, niceness: int) -> bool:
         self.did.append(f"niceness {niceness}")
         self.refusals -= 1
         return self.refusals < 0
@@ -166,18 +166,18 @@ class Scene:
         self.executor = FakeExecutor()
         loop = cast("Loop", self.loop)
         self.looked = 0
-        """Looks that were due and made."""
+        """Checks that were due and made."""
         self.state = State(
             registry=Registry(path),
             folder=RegistryFolder(path),
             loop=loop,
-            looks=Looks(loop),
+            checks=Checks(loop),
             executor=self.executor,
             settings=SharedSettings(in_memory=False, max_concurrent_jobs=2),
             key_file=str(folder / "key"),
             owner="",
         )
-        self.state.looks.look = self._look
+        self.state.checks.check = self._look
         self.state.folder.make()
 
     def set(self, **settings: Any) -> None:

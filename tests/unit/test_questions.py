@@ -78,8 +78,8 @@ def person(session: Any, version: str = "2025-11-25", **given: Any) -> Person:
 async def test_a_person_is_asked_until_the_answer_fits() -> None:
     session = Session(accepted(n="x"), accepted(n=3))
     asked = person(session, it={"action": "accept", "content": {"n": 1}})
-    assert asked.fitting([QUESTION]) == {}  # of another era
-    asked.leave_for([QUESTION])
+    assert asked.valid_answers([QUESTION]) == {}  # of another era
+    asked.require_answers([QUESTION])
     assert await asked.ask(QUESTION) == Answer("accept", {"n": 3})
     assert [message.count("Again") for message in session.messages] == [0, 1]
 
@@ -104,9 +104,9 @@ async def test_a_person_who_gives_no_answer_is_asked_no_more(answers: Any, why: 
 )
 def test_without_an_answer_that_fits_the_request_is_left(given: Any) -> None:
     asked = person(None, "2026-07-28", **given)
-    assert asked.fitting([QUESTION]) == {}
+    assert asked.valid_answers([QUESTION]) == {}
     with pytest.raises(InputNeeded) as left:
-        asked.leave_for([QUESTION])
+        asked.require_answers([QUESTION])
     request = (left.value.result.input_requests or {})["it"]
     assert request.method == "elicitation/create"
     wrong = given.get("it", {}).get("content")
@@ -115,6 +115,6 @@ def test_without_an_answer_that_fits_the_request_is_left(given: Any) -> None:
 
 def test_an_answer_that_came_with_the_request_is_taken() -> None:
     given = {"action": "accept", "content": {"n": 1, "more": True}}
-    assert person(None, "2026-07-28", it=given).fitting([QUESTION]) == {
+    assert person(None, "2026-07-28", it=given).valid_answers([QUESTION]) == {
         "it": Answer("accept", {"n": 1})
     }

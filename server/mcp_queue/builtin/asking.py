@@ -33,20 +33,20 @@ class FormChannel(Protocol):
         """Whether the client shows the questions of this job by itself, without this request."""
         ...
 
-    def can_see(self, schema: Mapping[str, Any]) -> bool:
+    def can_show(self, schema: Mapping[str, Any]) -> bool:
         """Whether the client can show a form with this schema."""
         ...
 
-    def fitting(self, questions: Sequence[JobQuestion]) -> Mapping[str, Answer]:
-        """The fitting answers that came with this request, by key."""
+    def valid_answers(self, questions: Sequence[JobQuestion]) -> Mapping[str, Answer]:
+        """The valid answers that came with this request, by key."""
         ...
 
-    def leave_for(self, questions: Sequence[JobQuestion]) -> None:
+    def require_answers(self, questions: Sequence[JobQuestion]) -> None:
         """End this request, if the client sends answers only with a new request."""
         ...
 
     async def ask(self, question: JobQuestion) -> Answer:
-        """A fitting answer. Raises UnansweredError. Cancellation withdraws the form."""
+        """A valid answer. Raises UnansweredError. Cancellation withdraws the form."""
         ...
 
 
@@ -78,7 +78,7 @@ class Forms:
     async def take_answers(self, records: Mapping[str, JobRecord]) -> bool:
         """Pass the answers of the request to the jobs. Returns whether there were any."""
         questions = self._open_questions(records)
-        answers = self._channel.fitting(_with_names(questions))
+        answers = self._channel.valid_answers(_with_names(questions))
         for name, answer in answers.items():
             await self._answer(*questions[name], answer)
         return bool(answers)
@@ -87,11 +87,11 @@ class Forms:
         """Make the forms match the open questions. False if one cannot be shown here."""
         questions = self._open_questions(records)
         if questions:
-            self._channel.leave_for(_with_names(questions))
+            self._channel.require_answers(_with_names(questions))
         for name in self._tasks.keys() - questions.keys():
             self._tasks[name].cancel()
         for name, (job_id, question) in questions.items():
-            if not self._channel.can_see(question.schema):
+            if not self._channel.can_show(question.schema):
                 return False
             if name not in self._tasks:
                 self._tasks[name] = asyncio.create_task(self._ask(job_id, question))

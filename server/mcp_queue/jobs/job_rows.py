@@ -16,7 +16,7 @@ from mcp_queue import clock
 from mcp_queue.errors import InvalidJobStateError, JobAlreadyExistsError, JobNotFoundError
 from mcp_queue.jobs import limits, states, steady
 from mcp_queue.jobs.record import COLUMNS, JOB_ID, JobRecord, from_row
-from mcp_queue.jobs.tombstones import bury
+from mcp_queue.jobs.tombstones import make_tombstone
 from mcp_queue.system import crash
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def delete(registry: Registry, job_id: str, reason: str) -> tuple[JobRecord, Job
     """
     with registry.transaction("delete"):
         before = get(registry, job_id)
-        if not bury(registry, job_id, reason):
+        if not make_tombstone(registry, job_id, reason):
             raise _refusal(before, "deleted")
         return before, get(registry, job_id)
 
@@ -134,7 +134,7 @@ def get(registry: Registry, job_id: str) -> JobRecord:
     return with_position(registry, from_row(rows[0]), rows[0][19])
 
 
-def get_kept(registry: Registry, job_id: str) -> JobRecord:
+def get_undeleted(registry: Registry, job_id: str) -> JobRecord:
     """The job. Raises `JobNotFoundError`, and `InvalidJobStateError` if it is deleted."""
     record = get(registry, job_id)
     if record.status == states.DELETED:

@@ -1,8 +1,8 @@
-"""How many jobs may be there that have not ended: in all, and of a type.
+"""Limit the number of jobs that have not ended: of all types, and of one type.
 
-The limits of the settings last written hold for everybody on the registry. They are enforced in
-the transaction that adds a job, so no burst gets past them; what that costs does not grow with
-the jobs (the counts are kept by triggers, the oldest are found by indexes).
+The limits in the settings written last hold for all servers of the registry. The transaction that
+adds a job enforces them, so a burst cannot exceed them. The cost does not grow with the number of
+jobs: triggers count them, and indexes find the oldest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mcp_queue.errors import QueueBoundError, QueueFullError
 from mcp_queue.jobs import setting_rows
 from mcp_queue.jobs.shared_settings import MOST_JOBS
-from mcp_queue.jobs.tombstones import bury
+from mcp_queue.jobs.tombstones import make_tombstone
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
@@ -32,11 +32,11 @@ class Limit:
 
     @property
     def name(self) -> str:
-        """The setting as a person would look it up."""
+        """The setting as it is named in a message."""
         return self.key if self.job_type is None else f"{self.key}[{self.job_type!r}]"
 
     def excess(self, registry: Registry) -> int:
-        """How many jobs there are beyond the limit."""
+        """The number of jobs over the limit."""
         if self.job_type is None:
             totals = "SELECT sum(n) FROM totals WHERE status IN ('pending', 'running')"
             count = registry.value(totals)
@@ -45,7 +45,7 @@ class Limit:
         return max(0, (count or 0) - self.value)
 
     def oldest(self, registry: Registry, count: int) -> list[str]:
-        """The ids of those added first."""
+        """The ids of the jobs that were added first."""
         where, bindings = "finished_at IS NULL", ()
         if self.job_type is not None:
             where, bindings = f"{where} AND job_type = ?", (self.job_type,)
@@ -56,11 +56,12 @@ class Limit:
 
 
 def enforce(registry: Registry, job_type: str) -> bool:
-    """After a job of a type was added, and in its transaction: delete what is too much.
+    """Delete jobs over the limits, in the transaction that added a job of this type.
 
-    First the oldest of the type go, then, if all are still too many, the oldest of all. Under the
-    policy ``reject`` nothing goes and `QueueFullError` is raised, so that the job is not added;
-    `QueueBoundError` past `MOST_JOBS` under any policy. The answer tells whether any was deleted.
+    The oldest jobs of the type are deleted first; then, if there are still too many jobs, the
+    oldest of all. Under the policy ``reject`` none is deleted and `QueueFullError` is raised, so
+    that the job is not added. Over `MOST_JOBS` any policy raises `QueueBoundError`. Returns whether
+    a job was deleted.
     """
     settings, evicted = setting_rows.in_force(registry), False
     for limit in _limits(settings, job_type):
@@ -68,7 +69,7 @@ def enforce(registry: Registry, job_type: str) -> bool:
         if excess and settings.queue_full_policy == REJECT:
             raise QueueFullError(limit=limit.name, value=limit.value)
         for job_id in limit.oldest(registry, excess) if excess else ():
-            bury(registry, job_id, f"evicted by {limit.key}")
+            make_tombstone(registry, job_id, f"evicted by {limit.key}")
             evicted = True
     if Limit("the bound", MOST_JOBS).excess(registry):
         raise QueueBoundError(value=MOST_JOBS)

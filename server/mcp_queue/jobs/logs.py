@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs.kept_log import KeptLog, consistent, torn_end, torn_start
+from mcp_queue.jobs.capped_log import CappedLog, consistent, torn_end, torn_start
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.run_folder import RunFolder
@@ -43,7 +43,7 @@ def sizes(folder: RunFolder | None) -> tuple[int, int]:
     """The bytes that the run wrote to each stream, including removed ones; 0 without a file."""
     if folder is None:
         return 0, 0
-    return KeptLog(folder.stdout).size, KeptLog(folder.stderr).size
+    return CappedLog(folder.stdout).size, CappedLog(folder.stderr).size
 
 
 def tail(folder: RunFolder | None, run_id: str, streams: tuple[str, ...], lines: int) -> LogPage:
@@ -103,10 +103,10 @@ def _path(folder: RunFolder, stream: str) -> str:
     return folder.stdout if stream == "stdout" else folder.stderr
 
 
-def _last_lines(log: KeptLog, wanted: int) -> tuple[list[str], int]:
+def _last_lines(log: CappedLog, wanted: int) -> tuple[list[str], int]:
     """The last lines, and the offset of the end."""
-    start = _start_of_last(log, wanted) if wanted > 0 else max(0, log.kept - 3)
-    data = log.read(start, log.kept - start)
+    start = _start_of_last(log, wanted) if wanted > 0 else max(0, log.length - 3)
+    data = log.read(start, log.length - start)
     end = log.offset(start + len(data) - torn_end(data))
     if wanted <= 0:
         return [], end
@@ -120,7 +120,7 @@ def _last_lines(log: KeptLog, wanted: int) -> tuple[list[str], int]:
     return shown[-wanted:], end
 
 
-def _lines_from(log: KeptLog, start: int, ended: bool, page: int) -> tuple[list[str], int, int]:
+def _lines_from(log: CappedLog, start: int, ended: bool, page: int) -> tuple[list[str], int, int]:
     """The lines after the offset ``start``, the offset after them, and the offset of the end."""
     shown: list[str] = []
     if start > log.size:
@@ -134,14 +134,14 @@ def _lines_from(log: KeptLog, start: int, ended: bool, page: int) -> tuple[list[
         shown += [*_lines(data[:before]), _mark(log.gap.end - max(start, log.gap.start))]
         position, data = log.gap.start, data[before:]
     if not cut or shown or b"\n" in data:
-        data = _whole_lines(data, log.kept - position, ended)
+        data = _whole_lines(data, log.length - position, ended)
     else:
         data = data[: len(data) - torn_end(data)]
     end = max(start, log.offset(position + len(data)))
     return shown + _lines(data), end, log.size
 
 
-def _count_lines(log: KeptLog) -> int:
+def _count_lines(log: CappedLog) -> int:
     count, position, last = 0, 0, b"\n"
     while block := log.read(position, 1 << 20):
         count += block.count(b"\n")
@@ -150,12 +150,12 @@ def _count_lines(log: KeptLog) -> int:
     return count + (last != b"\n")
 
 
-def _start_of_last(log: KeptLog, lines: int) -> int:
+def _start_of_last(log: CappedLog, lines: int) -> int:
     """The position where the last ``lines`` begin, at most `PAGE` bytes before the end.
 
     A line that begins before this limit is left out, unless there is no other.
     """
-    end = start = log.kept
+    end = start = log.length
     seen, first = 0, None
     while start > max(0, end - PAGE):
         step = min(BLOCK, start)

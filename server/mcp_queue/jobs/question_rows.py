@@ -1,6 +1,6 @@
-"""Questions of running jobs in the registry: asked by their runs, answered by clients, delivered.
+"""The questions of running jobs in the registry, with their answers.
 
-The first answer wins: it is one guarded update, on disk before anybody is told.
+The first answer wins: one guarded update stores it on disk before the run or a client is told.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An answer that its run has not been told."""
+    """An answer that was not delivered to its run yet."""
 
     id: int
     run_id: str
@@ -35,10 +35,10 @@ class Delivery:
 def store(
     registry: Registry, run_id: str, asked: Sequence[JobQuestion], withdrawn: Sequence[str]
 ) -> None:
-    """Inside a transaction: note what a running job asks, and forget what it asks no more.
+    """Store new questions of a running job and remove withdrawn ones, inside a transaction.
 
-    What is stored already stays as it is: its run's events may be read twice. So does what was
-    answered before it was withdrawn: its run waits for that answer.
+    A question that is stored already does not change, as the events of a run may be read twice. A
+    question that was answered before it was withdrawn stays: its run waits for the answer.
     """
     now = clock.wall()
     for question in asked:
@@ -69,9 +69,9 @@ def answer(
     *,
     person: bool = False,
 ) -> JobRecord:
-    """Answer an open question, durably; without ``key`` the one that is open.
+    """Answer an open question, durably. ``key`` may be left out if only one is open.
 
-    ``person``: the person gave it, without an agent between. Errors: `JobNotFoundError`,
+    ``person``: the person gave the answer, without an agent. Errors: `JobNotFoundError`,
     `QuestionNotOpenError`, `PersonAloneError`, `InvalidAnswerError`.
     """
     with registry.transaction("answer"):
@@ -79,7 +79,7 @@ def answer(
         question = _open_question(registry, record, key)
         if question.person and not person:
             raise PersonAloneError(job_id=job_id, key=question.key)
-        given = _checked(record, question, action, content)
+        given = _check_answer(record, question, action, content)
         now = clock.wall()
         registry.execute(
             "UPDATE questions SET action = ?, content = ? WHERE action IS NULL AND key = ?"
@@ -94,7 +94,7 @@ def answer(
 
 
 def to_deliver(registry: Registry) -> list[Delivery]:
-    """The answers that their runs have not been told, in the order of asking."""
+    """The answers that were not delivered to their runs yet, in the order of asking."""
     rows = registry.rows(
         "SELECT id, run_id, key, action, content FROM questions"
         " WHERE action IS NOT NULL AND NOT delivered ORDER BY id"
@@ -114,7 +114,7 @@ def answered(registry: Registry, run_id: str) -> set[str]:
 
 
 def delivered(registry: Registry, answers: Sequence[Delivery]) -> None:
-    """Note that these stand in ``control.jsonl``."""
+    """Mark these answers as written to ``control.jsonl``."""
     with registry.transaction(durable=False):
         for each in answers:
             registry.execute("UPDATE questions SET delivered = 1 WHERE id = ?", (each.id,))
@@ -149,7 +149,7 @@ def _stored(answer: Answer) -> str | None:
     return json.dumps(answer.content) if answer.action == "accept" else None
 
 
-def _checked(record: JobRecord, question: JobQuestion, action: str, content: object) -> Answer:
+def _check_answer(record: JobRecord, question: JobQuestion, action: str, content: object) -> Answer:
     given, problems = question.check(action, content)
     if not problems:
         return given

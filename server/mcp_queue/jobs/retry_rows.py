@@ -38,14 +38,14 @@ def retry(registry: Registry, run_id: str, *, why: str, boot: str, due: float) -
 
 
 def next_due(registry: Registry, after: float) -> float | None:
-    """When the first of the jobs that rest until after ``after`` is due, in monotonic seconds."""
+    """When the first attempt after ``after`` is due, in monotonic seconds."""
     return registry.value(
         "SELECT min(not_before) FROM jobs WHERE status = 'pending' AND not_before > max(?, 0)",
         (after,),
     )
 
 
-def deleted_at_rest(registry: Registry) -> list[str]:
+def deleted_while_waiting(registry: Registry) -> list[str]:
     """The lost runs of jobs that were deleted between two attempts; each is returned only once."""
     where = "WHERE status = 'deleted' AND not_before > 0"
     run_ids = [row[0] for row in registry.rows(f"SELECT run_id FROM jobs {where}")]

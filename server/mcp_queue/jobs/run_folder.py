@@ -6,7 +6,7 @@ import os
 
 
 class RunFolder:
-    """``runs/<run_id>/``: what one run is to do, what it wrote and what it said."""
+    """``runs/<run_id>/``: the input, the output and the events of a run."""
 
     def __init__(self, path: str) -> None:
         self.path = path

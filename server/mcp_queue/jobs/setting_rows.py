@@ -1,4 +1,4 @@
-"""The one row of the settings that hold for everybody on a registry."""
+"""The row of the settings that all processes of a registry share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def in_force(registry: Registry) -> SharedSettings:
-    """The settings that were written last; the defaults before any were."""
+    """The settings that were written last; the defaults if there are none."""
     text = registry.value("SELECT value FROM settings")
     return shared_settings.from_json(json.loads(text) if text is not None else {})
 
 
 def write(registry: Registry, settings: SharedSettings) -> None:
-    """Let these settings hold; in a transaction of the caller's."""
+    """Store these settings, inside a transaction."""
     written = json.dumps(settings.shared())
     registry.execute("INSERT OR REPLACE INTO settings VALUES (1, ?)", (written,))

@@ -1,7 +1,7 @@
-"""The settings that hold for everybody on a registry: their names, defaults and JSON form.
+"""The settings that all processes of a registry share: their names, defaults and JSON form.
 
-The server that came last has written them; the supervisor, the other servers and all that add jobs
-read them. `config` says what values each may have.
+A server writes them when it joins the registry. The supervisor, the other servers and all programs
+that add jobs read them. `config` defines the valid values.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ MOST_JOBS = 100_000  # jobs that have not ended, whatever the settings say
 
 
 def _shown(default: T) -> T:
-    """A setting that the health of the queue shows."""
+    """A setting that the view of the queue's health contains."""
     return field(default=default, metadata={"shown": True})
 
 
 @dataclass(frozen=True)
 class SharedSettings:
-    """Each with its default; docs/configuration.md says what it means."""
+    """The shared settings with their defaults; docs/configuration.md explains them."""
 
     in_memory: bool = True
     max_concurrent_jobs: int = _shown(10)
@@ -46,7 +46,7 @@ class SharedSettings:
         return {key.name: getattr(self, key.name) for key in fields(SharedSettings)}
 
     def shown(self) -> dict[str, Any]:
-        """Those that the health of the queue shows."""
+        """The settings that the view of the queue's health contains."""
         return {
             key.name: getattr(self, key.name)
             for key in fields(SharedSettings)
@@ -60,7 +60,7 @@ _NAMES = frozenset(key.name for key in fields(SharedSettings))
 def from_json(written: Mapping[str, Any]) -> SharedSettings:
     """The settings of a JSON object.
 
-    A server of another version may have written it: an unknown name is left out, and a name that
-    is missing has its default.
+    A server of another version may have written it: unknown names are left out, and missing ones
+    get their defaults.
     """
     return SharedSettings(**{name: written[name] for name in _NAMES & written.keys()})

@@ -23,12 +23,12 @@ def now(registry: Registry) -> float:
     return seconds
 
 
-def look(registry: Registry) -> float:
+def read(registry: Registry) -> float:
     """Steady seconds, without a write."""
     return _reckon(registry)[0]
 
 
-def keep(registry: Registry) -> float:
+def store(registry: Registry) -> float:
     """Like `now`; also store the value, so that after the next boot the clock is not behind it."""
     seconds, _ = _reckon(registry)
     _anchor(registry, seconds)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
 
 
-def bury(registry: Registry, job_id: str, reason: str) -> bool:
+def make_tombstone(registry: Registry, job_id: str, reason: str) -> bool:
     """Turn a job into a tombstone, inside a transaction; False if it is one, or does not exist.
 
     The supervisor ends its run, if it has one.

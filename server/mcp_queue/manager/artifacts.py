@@ -1,4 +1,4 @@
-"""Artifacts for readers: what a job keeps beside its result."""
+"""Read artifacts, the files of a job beside its result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file that a job keeps: one of `Job.artifact`, or a content of its result."""
+    """A stored file of a job: one of `Job.artifact`, or a content of its result."""
 
     job_id: str
     name: str
@@ -29,7 +29,7 @@ class Artifact:
     """Bytes."""
     title: str | None
     path: str
-    """The file, which is the queue's: read it, do not change it."""
+    """The path of the file. It belongs to the queue: do not change it."""
 
     @property
     def uri(self) -> str:
@@ -39,7 +39,7 @@ class Artifact:
     async def read(self, offset: int = 0, length: int | None = None) -> bytes:
         """Its bytes, from ``offset`` on, at most ``length``.
 
-        ArtifactNotFoundError when it was replaced, or went with its job, in the meantime.
+        Raises ArtifactNotFoundError if it was replaced or its job was deleted in the meantime.
         """
         try:
             return await asyncio.to_thread(_read, self.path, offset, length)
@@ -49,7 +49,7 @@ class Artifact:
 
 def find(registry: Registry, folder: RegistryFolder, job_id: str, name: str) -> Artifact:
     """The artifact. Errors: JobNotFoundError, InvalidJobStateError, ArtifactNotFoundError."""
-    record = job_rows.get_kept(registry, job_id)
+    record = job_rows.get_undeleted(registry, job_id)
     row = None
     if record.run_id is not None and artifact_names.fault_of(name) is None:
         row = artifact_rows.find(registry, record.run_id, name)

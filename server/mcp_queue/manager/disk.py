@@ -1,7 +1,7 @@
-"""How much of the disk a registry takes, with the files of its runs, and the cap on that.
+"""Measure the disk space of a registry and its runs, and enforce the cap on it.
 
-The files are looked at one by one, in a thread, and so seldom that it takes a twentieth of the
-time; in between the figure found last counts. So the cap is held nearly, not to the byte.
+A thread reads the sizes of all files, in at most a twentieth of the time; between two measurements
+the last one counts. So the cap is approximate, not exact to the byte.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.folder import RegistryFolder
     from mcp_queue.jobs.registry import Registry
 
-INTERVAL = 5.0  # seconds between two looks, at least
-AGAIN = 0.5  # the same before a job is refused: something may have been deleted
-SHARE = 20  # a look may take one part in so many of the time
-PATIENCE = 0.25  # seconds that who asks for the state of the queue waits for a look
+INTERVAL = 5.0  # seconds between two measurements, at least
+AGAIN = 0.5  # the same before a job is refused, as files may have been deleted
+SHARE = 20  # measuring may take one part in so many of the time
+PATIENCE = 0.25  # seconds that a call for the state of the queue waits for a measurement
 BLOCK = 512  # bytes of a block as ``stat`` counts them, whatever the file system's are
 
 
@@ -42,9 +42,9 @@ class DiskUsage:
     def __init__(self, folder: RegistryFolder) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._found: Usage | None = None
+        self._usage: Usage | None = None
         self._at = self._took = 0.0
-        self._looking: asyncio.Task[Usage] | None = None
+        self._measuring: asyncio.Task[Usage] | None = None
         self._closed = False
 
     def check(self, registry: Registry) -> None:
@@ -53,39 +53,39 @@ class DiskUsage:
         if cap is None:
             return
         own = bytes_of(registry)
-        used = own + self.measured().runs
+        used = own + self.measure().runs
         if used > cap:
-            used = own + self.measured(AGAIN).runs
+            used = own + self.measure(AGAIN).runs
         if used > cap:
             raise DiskCapError(used=f"{used:,}", cap=f"{cap:,}")
 
-    def measured(self, interval: float = INTERVAL) -> Usage:
-        """The usage, found ``interval`` seconds ago at most, or as long ago as `SHARE` wants."""
+    def measure(self, interval: float = INTERVAL) -> Usage:
+        """The usage, at most ``interval`` seconds old, or as old as `SHARE` requires."""
         with self._lock:
-            if self._found is None or self._is_due(interval):
+            if self._usage is None or self._is_due(interval):
                 begun = clock.monotonic()
-                self._found = self._look()
+                self._usage = self._scan()
                 self._at = clock.monotonic()
                 self._took = self._at - begun
-            return self._found
+            return self._usage
 
-    async def glance(self) -> Usage | None:
-        """The usage found last; None while it was not found yet, which may take a while."""
-        idle = self._looking is None or self._looking.done()
-        if idle and (self._found is None or self._is_due(INTERVAL)):
-            self._looking = asyncio.create_task(asyncio.to_thread(self.measured))
-        if self._looking is not None:  # others may wait for the same look
-            await asyncio.wait([self._looking], timeout=PATIENCE)
-        return self._found
+    async def recent(self) -> Usage | None:
+        """The last measured usage; None before the first measurement is done."""
+        idle = self._measuring is None or self._measuring.done()
+        if idle and (self._usage is None or self._is_due(INTERVAL)):
+            self._measuring = asyncio.create_task(asyncio.to_thread(self.measure))
+        if self._measuring is not None:  # others may wait for the same measurement
+            await asyncio.wait([self._measuring], timeout=PATIENCE)
+        return self._usage
 
     def close(self) -> None:
-        """Look no further."""
+        """Stop measuring."""
         self._closed = True
 
     def _is_due(self, interval: float) -> bool:
         return clock.monotonic() - self._at >= max(interval, SHARE * self._took)
 
-    def _look(self) -> Usage:
+    def _scan(self) -> Usage:
         runs = artifacts = 0
         for size, is_artifact in self._files(self._folder.runs, inside=False):
             runs += size
@@ -93,7 +93,7 @@ class DiskUsage:
         return Usage(runs, artifacts)
 
     def _files(self, path: str, *, inside: bool) -> Iterator[tuple[int, bool]]:
-        """The bytes of each file below ``path``; what goes meanwhile is passed over."""
+        """The bytes of each file below ``path``; files removed meanwhile are left out."""
         with suppress(OSError), os.scandir(path) as entries:
             for entry in entries:
                 if self._closed:
@@ -118,6 +118,6 @@ def bytes_of(registry: Registry) -> int:
 
 
 def _size(status: os.stat_result) -> int:
-    """What it takes: a hole in a log takes nothing."""
+    """The disk space of a file: a hole in a log takes none."""
     blocks: int | None = getattr(status, "st_blocks", None)
     return status.st_size if blocks is None else blocks * BLOCK

@@ -1,4 +1,4 @@
-"""The state of the queue at a glance; its cost does not grow with the jobs."""
+"""The state of the queue. Its cost does not grow with the number of jobs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def health(
     usage: Usage | None = None,
     key_file: str | None = None,
 ) -> dict[str, Any]:
-    """Totals by state, the settings in force, who takes part, and what hinders it."""
+    """Totals by state, the settings in force, servers and supervisor, and problems."""
     totals = job_rows.totals(registry)
     view: dict[str, Any] = {
         "status": "healthy" if settings.enabled else "disabled",
@@ -85,7 +85,7 @@ def _problems(path: str, problem: QueueError | None) -> list[str]:
 
 
 def _over_cap(registry: Registry, usage: Usage | None) -> DiskCapError | None:
-    """Why jobs are refused now, as far as the disk was looked at."""
+    """Why jobs are refused now, by the last measurement of the disk."""
     cap = setting_rows.in_force(registry).disk_cap_bytes
     if cap is None or usage is None:
         return None
@@ -109,7 +109,7 @@ def _usage(registry: Registry, usage: Usage) -> dict[str, Any]:
 
 
 def _supervisor(registry: Registry) -> dict[str, Any]:
-    """It starts with the first work and leaves when idle, so none is no fault."""
+    """The supervisor, if any. It leaves when idle, so its absence is no problem."""
     found = lives.supervisor(registry)
     if found is None:
         return {"running": False}

@@ -1,7 +1,7 @@
-"""What a worker must know to run a job, made of what a caller gives: a command or a job class.
+"""Make the description of a job for its worker from a command or a job class, with params.
 
-A class travels by its import path, params travel as JSON; what cannot is refused here, with the
-reason, and not by a worker later.
+A class is stored as its import path, params as JSON. A class or params that a worker could not use
+are refused here, with the reason.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def of_command(info: CommandInfo, params: object, context: dict[str, Any] | None
 
 
 def of(job_class: object, params: object) -> tuple[CommandInfo, JobCall]:
-    """What `QueueManager.add_job` takes.
+    """The call of a job class, a command or its name, as `QueueManager.add_job` takes them.
 
-    The CommandInfo carries name, type and limits of the job; for a job class those of the class.
+    The CommandInfo has the name, type and limits of the job; for a job class those of the class.
     """
     if isinstance(job_class, str):
         return _of_command(registry.get(job_class), params)
@@ -69,8 +69,8 @@ def of(job_class: object, params: object) -> tuple[CommandInfo, JobCall]:
     raise _refused(job_class, _why_no_job_class(job_class))
 
 
-def checked_id(job_id: object, command: str) -> str:
-    """An id of the caller's, if it is one. Raises InvalidParamsError."""
+def check_id(job_id: object, command: str) -> str:
+    """The caller's ``job_id``, if it is valid. Raises InvalidParamsError."""
     if isinstance(job_id, str) and JOB_ID.fullmatch(job_id) is not None:
         return job_id
     raise InvalidParamsError(
@@ -82,8 +82,10 @@ def checked_id(job_id: object, command: str) -> str:
 
 
 def refuse_while_loading() -> None:
-    """Raise NotGuardedError when a module that is being loaded for its commands opens a queue:
-    in a worker that would queue the script's jobs again, in each worker of theirs again."""
+    """Raise NotGuardedError if a module opens a queue while it is loaded for its commands.
+
+    In a worker that would queue the script's jobs again, and so on in the workers of those.
+    """
     if intake.source is not None:
         place = intake.source.get("file") or intake.source["module"]
         raise NotGuardedError(place=place)
@@ -125,13 +127,16 @@ def _of_class(job_class: type[QueueJobBase], params: object) -> tuple[CommandInf
 
 
 def _text(call: dict[str, Any], info: CommandInfo) -> str:
-    """The call as JSON; that its command is destructive stands in it, for other servers."""
+    """The call as JSON. It says if the command is destructive, for other servers."""
     return json.dumps(call | {"destructive": True} if info.destructive else call)
 
 
 def _checked_command(params: dict[str, Any]) -> CommandInfo | None:
-    """The command of a `CommandExecutionJob`, its params checked; None if only its worker, which
-    imports the modules named, can know it. Raises InvalidParamsError, CommandNotFoundError."""
+    """The command of a `CommandExecutionJob`, with its params checked.
+
+    None if only its worker can find it, as that imports the named modules. Raises
+    InvalidParamsError, CommandNotFoundError.
+    """
     from mcp_queue.commands.execution import check_shape, own_params
     from mcp_queue.commands.schema import schema_of
 
@@ -166,7 +171,7 @@ def _why_not_loadable(job_class: type[QueueJobBase]) -> str | None:
 
 
 def _was_typed_in(job_class: type[QueueJobBase]) -> bool:
-    """Whether its code comes from no file. Some consoles pretend to be a script with one."""
+    """Whether its code is in no file. Some consoles set a file name that does not exist."""
     own = vars(job_class)
     code = getattr(own.get("run") or own.get("execute"), "__code__", None)
     return code is not None and code.co_filename.startswith("<")

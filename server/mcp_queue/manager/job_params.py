@@ -1,4 +1,4 @@
-"""Params as JSON: what JSON would lose or change on the way to the worker is refused."""
+"""Params as JSON. Values that JSON would lose or change are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from mcp_queue.errors import InvalidParamsError
 from mcp_queue.values import NotJsonError, exact_json
 
-MOST = 4 << 20  # bytes of JSON: a write holds up all others on the registry
+MAX_BYTES = 4 << 20  # bytes of JSON: a write delays all other writes to the registry
 
 
 def to_json(command: str, params: dict[str, Any]) -> str:
@@ -22,10 +22,10 @@ def to_json(command: str, params: dict[str, Any]) -> str:
             "and dicts with text as keys. Pass a path as its text, an object as a dict.",
         ) from error
     size = len(text.encode("utf-8", "replace"))
-    if size > MOST:
+    if size > MAX_BYTES:
         raise InvalidParamsError(
             command=command,
-            problems=f"they take {size:,} bytes as JSON, at most {MOST:,} are queued",
+            problems=f"they take {size:,} bytes as JSON, at most {MAX_BYTES:,} are queued",
             advice="Put what is large into a file, and pass its path.",
         )
     return text

@@ -1,4 +1,4 @@
-"""Where the key lies that shows which jobs are this user's (`jobs.seals`)."""
+"""The path of the key that seals this user's jobs (`jobs.seals`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _WORDS = ("the key by which jobs are known as yours", f"name a file for it with 
 def path(temporary: str | None) -> str:
     """The absolute path of the key's file, which need not exist.
 
-    ``temporary``: the folder of an in-memory registry, which has a key of its own. Else
-    `VARIABLE` names it, or it lies in the user's data folder; `HomelessError` where there is none.
+    ``temporary``: the folder of an in-memory registry, which has its own key. Otherwise `VARIABLE`
+    names the file, or it is in the user's data folder. Raises `HomelessError` if there is none.
     """
     if temporary is not None:
         return os.path.join(temporary, NAME)

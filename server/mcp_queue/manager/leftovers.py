@@ -1,4 +1,4 @@
-"""In-memory registries whose server and supervisor were both killed: nobody else cleans them."""
+"""Clean up in-memory registries whose server and supervisor were both killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mcp_queue.system.locks import FileLock
 from mcp_queue.system.tree import kill_marked
 
 PREFIX = "mcp-queue-"
-OWNER = "owner"  # the file in a temporary folder that says whose it is
+OWNER = "owner"  # the file in a temporary folder with the identity of its owner
 REGISTRY = "registry.db"
 
 
@@ -30,17 +30,17 @@ def make_temporary_folder() -> str:
 
 
 def clean() -> None:
-    """Remove what dead servers of this user left, and end what their runs left running."""
+    """Remove folders that dead servers of this user left, and kill processes of their runs."""
     try:
         entries = list(os.scandir(os.path.abspath(tempfile.gettempdir())))
     except OSError:
         return
     for entry in entries:
-        if entry.name.startswith(PREFIX) and _is_left(entry):
+        if entry.name.startswith(PREFIX) and _is_abandoned(entry):
             _remove(entry.path)
 
 
-def _is_left(entry: os.DirEntry[str]) -> bool:
+def _is_abandoned(entry: os.DirEntry[str]) -> bool:
     try:
         if not entry.is_dir(follow_symlinks=False):
             return False
@@ -56,7 +56,7 @@ def _remove(folder: str) -> None:
     registry = RegistryFolder(os.path.join(folder, REGISTRY))
     lock = FileLock(registry.lock)
     try:
-        # Its supervisor lives and ends it, or its server does, where no pid of ours tells.
+        # A supervisor lives and will remove it, or a server of another pid namespace does.
         if os.path.isdir(registry.path) and (not lock.try_acquire() or _is_used(registry)):
             return
         for run_id in os.listdir(registry.runs):

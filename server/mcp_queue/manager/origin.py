@@ -1,6 +1,6 @@
-"""Where a run comes from: the interpreter, folder, search path and environment of its submitter.
+"""The origin of a job: its submitter's interpreter, folder, search path and environment.
 
-Two servers on one registry may live in different virtual environments; each job runs in its own.
+Two servers of one registry may use different virtual environments; a job runs in its submitter's.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import apsw
 from mcp_queue.system.marks import MARK
 
 HTTP_TOKEN = "MCP_QUEUE_HTTP_TOKEN"
-"""The variable with the token of a server over HTTP, which no other process is handed."""
+"""The variable with the token of a server over HTTP. No other process gets it."""
 
-_kept: list[str] = []
+_remembered: list[str] = []
 
 
 def package_folders() -> list[str]:
-    """The folders that ``mcp_queue`` and the packages that a supervisor needs come from."""
+    """The folders of ``mcp_queue`` and of the other packages that a supervisor needs."""
     return [package_folder(), os.path.dirname(os.path.dirname(os.path.abspath(apsw.__file__)))]
 
 
@@ -32,7 +32,7 @@ def package_folder() -> str:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment for another that is no part of this one's run."""
+    """This process's environment for a process that is no part of its run."""
     return {name: value for name, value in os.environ.items() if name not in (MARK, HTTP_TOKEN)}
 
 
@@ -43,25 +43,25 @@ def python() -> list[str]:
 
 def flags() -> list[str]:
     """The flags of this interpreter that change how Python starts or what code does."""
-    # What the standard library starts its own children with (multiprocessing, test.support).
+    # The standard library starts its children with these (multiprocessing, test.support).
     of_interpreter: Any = subprocess
     return of_interpreter._args_from_interpreter_flags()
 
 
-def keep_folder() -> None:
-    """Let jobs run where this process is now, wherever modules that are loaded later go."""
-    _kept[:] = [_here()]
+def remember_working_folder() -> None:
+    """Let jobs run in the current folder, even if modules loaded later change it."""
+    _remembered[:] = [_here()]
 
 
 def working_folder() -> str:
-    """Where jobs of this process run: the folder kept, else the one it is in; empty if gone."""
-    return _kept[0] if _kept else _here()
+    """The folder for jobs of this process: remembered or current; empty if it is gone."""
+    return _remembered[0] if _remembered else _here()
 
 
 def origin(folder: str) -> str:
-    """The JSON text that goes with each job; owner-only, and removed when the job has ended.
+    """The JSON text that is stored with each job until it has ended.
 
-    ``folder``: the working folder of its run, and where relative entries of the path begin.
+    ``folder``: the working folder of its run, and the base of relative entries of the path.
     """
     return json.dumps(
         {

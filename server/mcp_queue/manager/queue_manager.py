@@ -1,4 +1,4 @@
-"""`QueueManager`: the queue as an asynchronous Python API, the one that the MCP server uses too."""
+"""`QueueManager`: the asynchronous Python API of the queue. The MCP server uses it too."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.manager.job_calls import JobCall
 
-STOP_MARGIN = 1.0  # seconds beyond the grace that a stop is waited for
-START_PATIENCE = 2.0  # seconds that a start waits for a free slot's worker
+STOP_MARGIN = 1.0  # seconds beyond the grace that `stop_job` waits
+START_PATIENCE = 2.0  # seconds that `start_job` waits for a worker if a slot is free
 
 
 class QueueManager(QueueReader):
@@ -41,7 +41,7 @@ class QueueManager(QueueReader):
 
     Use it as ``async with await QueueManager.open(settings) as queue``. All methods raise the
     errors of `mcp_queue.errors`, among them `RegistryBusyError`, `RegistryError` and, once it is
-    closed, `QueueClosedError`; cancelling one never undoes what it has written.
+    closed, `QueueClosedError`. Cancelling a method never undoes its writes.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -80,7 +80,7 @@ class QueueManager(QueueReader):
         self._disk.close()
         await self._member.close(wait=wait)
 
-    # ------------------------------------------------------------------ what clients do
+    # ------------------------------------------------------------------ change jobs
 
     async def submit(
         self,
@@ -91,7 +91,7 @@ class QueueManager(QueueReader):
         start: bool = True,
         context: dict[str, Any] | None = None,
     ) -> JobRecord:
-        """Queue a call of a command, durably: once this answers, the job is never lost.
+        """Queue a call of a command. It is on disk when this returns.
 
         Errors: `InvalidParamsError`, `JobAlreadyExistsError`, `QueueDisabledError`,
         `QueueFullError` and its kinds `QueueBoundError` and `DiskCapError`.
@@ -106,7 +106,7 @@ class QueueManager(QueueReader):
             raise QueueDisabledError(command=info.name)
         timeout = info.timeout or self.settings.default_timeout_seconds
         job = NewJob(
-            job_id=job_calls.checked_id(job_id, info.name)
+            job_id=job_calls.check_id(job_id, info.name)
             if job_id is not None
             else str(uuid.uuid4()),
             command=info.name,
@@ -132,7 +132,7 @@ class QueueManager(QueueReader):
         job_id: str,
         params: object = None,
     ) -> JobRecord:
-        """Add a job under an id of the caller's; `start_job` starts it.
+        """Add a job under an id of the caller. `start_job` starts it.
 
         ``job_class``: a class derived from `QueueJobBase` that a worker can load (at the top
         level of a module or of the script), or a registered command or its name. ``params`` go
@@ -142,21 +142,21 @@ class QueueManager(QueueReader):
         return await self._add(info, call, job_id, start=False)
 
     async def start_job(self, job_id: str) -> JobRecord:
-        """Start an added job: ``running`` in the answer if a slot was free, else ``pending``."""
+        """Start an added job. The record is ``running`` if a slot was free, else ``pending``."""
         if not self.settings.enabled:
             raise QueueDisabledError(command=(await self.record_of(job_id)).command)
         record = await self._member.change(job_rows.start, job_id)
         with anyio.move_on_after(START_PATIENCE):
             async with aclosing(self.watch([job_id])) as changes:
                 async for record in changes:
-                    if record.status != states.PENDING or await self._full():
+                    if record.status != states.PENDING or await self._is_full():
                         break
         return record
 
     async def stop_job(self, job_id: str) -> JobRecord:
-        """Stop a job and all its processes; answers when they are gone, or nearly.
+        """Stop a job and all its processes; returns when they are gone, or shortly before.
 
-        A running job gets the stop grace to end by itself. `InvalidJobStateError` when it has
+        A running job gets the stop grace to end by itself. Raises `InvalidJobStateError` if it has
         ended already.
         """
         record = await self._member.change(job_rows.request_stop, job_id)
@@ -175,20 +175,20 @@ class QueueManager(QueueReader):
         *,
         person: bool = False,
     ) -> JobRecord:
-        """Answer what a running job asks, durably; the first answer counts.
+        """Answer a question of a running job, durably. The first answer counts.
 
-        ``key``: of the question, not needed while the job asks just one. ``action``: ``accept``
+        ``key``: of the question, not needed while the job asks only one. ``action``: ``accept``
         with the values of the form as ``content``, ``decline``, or ``cancel``. ``person``: the
-        person gave the answer to this program, and no agent for them; questions that are for the
-        person alone take no other. Errors: `QuestionNotOpenError` (answered already, asked no
-        more, the job has ended), `PersonAloneError`, `InvalidAnswerError`, `JobNotFoundError`.
+        person gave the answer to this program, without an agent; questions for the person alone
+        require that. Errors: `QuestionNotOpenError` (answered already, withdrawn, or the job has
+        ended), `PersonAloneError`, `InvalidAnswerError`, `JobNotFoundError`.
         """
         return await self._member.change(
             question_rows.answer, job_id, key, action, content, person=person
         )
 
     async def delete_job(self, job_id: str, reason: str = "by client") -> JobRecord:
-        """Delete a job, its result and its logs; a run of it is ended. A tombstone tells why."""
+        """Delete a job, its result and its logs, and end its run. A tombstone has the reason."""
         before, after = await self._member.change(job_rows.delete, job_id, reason)
         if before.run_id is not None and before.status != states.RUNNING:
             path = self._member.folder.run(before.run_id).path
@@ -196,12 +196,12 @@ class QueueManager(QueueReader):
         await self._member.erase_later()
         return after
 
-    # ------------------------------------------------------------------ what happens
+    # ------------------------------------------------------------------ wait and watch
 
     async def wait_for_job(self, job_id: str, timeout: float | None = None) -> JobRecord:
-        """The job once it has ended; `TimeoutError` when it has not after ``timeout`` seconds.
+        """The job once it has ended; raises `TimeoutError` after ``timeout`` seconds.
 
-        `SupervisorError` when it waits for a supervisor and none can be started.
+        Raises `SupervisorError` if the job waits for a supervisor and none can be started.
         """
         record = await self.record_of(job_id)
         with self.while_supervised(lambda: record.needs_supervisor) as wait:
@@ -216,13 +216,13 @@ class QueueManager(QueueReader):
     def watch(
         self, job_ids: Iterable[str] | None = None, begin: Callable[[], None] | None = None
     ) -> AsyncGenerator[JobRecord]:
-        """First each named job as it is, then every change, coalesced.
+        """Yield each named job, then every change.
 
-        For all jobs (None) the changes alone. A slow reader gets the latest state of each job.
-        ``begin`` is called when no change from then on will be missed.
+        For all jobs (None) only the changes. A slow reader gets only the latest record of each job.
+        ``begin`` is called when no later change can be missed.
         """
         return self._member.watch(job_ids, begin)
 
-    async def _full(self) -> bool:
+    async def _is_full(self) -> bool:
         totals = await self._member.read(job_rows.totals)
         return totals[states.RUNNING] >= self.settings.max_concurrent_jobs

@@ -1,4 +1,4 @@
-"""What clients see of the queue: records, results, artifacts, logs, totals."""
+"""Read the queue: records, results, artifacts, logs, totals."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.manager.artifacts import Artifact
-    from mcp_queue.manager.outlook import SupervisedWait
+    from mcp_queue.manager.availability import SupervisedWait
 
-SEARCHED = 100_000  # lines of the end of a log that are searched at most
+SEARCHED = 100_000  # lines at the end of a log that are searched at most
 NULL_SIZE = len("null")  # bytes of the result of a job that has none
 
 
 class QueueReader:
-    """The half of `QueueManager` that changes nothing."""
+    """The methods of `QueueManager` that only read."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -43,7 +43,7 @@ class QueueReader:
         self._disk = DiskUsage(self._member.folder)
 
     async def get_job_status(self, job_id: str) -> JobRecord:
-        """The job now, with its whole result, however large; a deleted one's tombstone too."""
+        """The job with its whole result, of any size; for a deleted job its tombstone."""
         record = await self.record_of(job_id)
         if record.result is not None or (record.result_size or 0) <= NULL_SIZE:
             return record
@@ -53,7 +53,7 @@ class QueueReader:
             return await self.record_of(job_id)
 
     async def record_of(self, job_id: str) -> JobRecord:
-        """The same without a result that is too large to stand in the record."""
+        """The job without a result that is too large for the record."""
         return self._with_sizes(await self._member.read(job_rows.get, job_id))
 
     async def is_destructive(self, job_id: str) -> bool:
@@ -64,27 +64,27 @@ class QueueReader:
         return await self._member.read(job_rows.is_destructive, job_id)
 
     async def result_of(self, job_id: str) -> Any:
-        """The whole result of an ended job, however large; None when it has none.
+        """The whole result of an ended job, of any size; None if it has none.
 
-        `InvalidJobStateError`, with the reason, when the job is deleted.
+        Raises `InvalidJobStateError`, with the reason, if the job is deleted.
         """
-        record = await self._kept(job_id)
+        record = await self._undeleted(job_id)
         folder = self._run_folder(record)
         if record.result is not None or record.result_size is None or folder is None:
             return record.result
         try:
             return await asyncio.to_thread(_load, folder.result)
-        except FileNotFoundError:  # deleted or forgotten in this very moment
-            return (await self._kept(job_id)).result
+        except FileNotFoundError:  # deleted or expired in this moment
+            return (await self._undeleted(job_id)).result
 
     async def result_preview(self, record: JobRecord, characters: int) -> str:
-        """The beginning of an ended job's result as JSON text; empty when it has none."""
+        """The beginning of an ended job's result as JSON text; empty if it has none."""
         folder = self._run_folder(record)
         if record.result is not None:
             return json.dumps(record.result, ensure_ascii=False)[:characters]
         if record.result_size is None or folder is None:
             return ""
-        return await asyncio.to_thread(_beginning, folder.result, characters)
+        return await asyncio.to_thread(_read_beginning, folder.result, characters)
 
     async def get_artifact(self, job_id: str, name: str) -> Artifact:
         """An artifact of a job, or a content of its result; its `Artifact.read` gives the bytes.
@@ -95,14 +95,14 @@ class QueueReader:
         return await self._member.read(artifacts.find, self._member.folder, job_id, name)
 
     async def list_artifacts(self, job_id: str) -> list[Artifact]:
-        """All that `get_artifact` finds for a job, in the order of keeping."""
-        record = await self._kept(job_id)
-        rows = [row for row in await self.kept_by(record) if artifact_names.is_file(row.file)]
+        """All artifacts that `get_artifact` finds for a job, in the order of storing."""
+        record = await self._undeleted(job_id)
+        rows = [row for row in await self.artifacts_of(record) if artifact_names.is_file(row.file)]
         of_row, folder, run_id = artifacts.of_row, self._member.folder, record.run_id or ""
         return [of_row(folder, job_id, run_id, row) for row in rows]
 
-    async def kept_by(self, record: JobRecord) -> list[ArtifactRow]:
-        """What the job kept until the moment of ``record``, links in its result included."""
+    async def artifacts_of(self, record: JobRecord) -> list[ArtifactRow]:
+        """The artifacts of the job at the time of ``record``, with links in its result."""
         if not record.artifact_count or record.run_id is None:
             return []
         return await self._member.read(artifact_rows.of_run, record.run_id)
@@ -110,7 +110,7 @@ class QueueReader:
     async def get_job_logs(self, job_id: str) -> dict[str, Any]:
         """The end of both streams as lines (256 KiB of each), and how many lines there are."""
         page = await self.read_logs(job_id, tail=10_000)
-        folder = self._run_folder(await self._kept(job_id))
+        folder = self._run_folder(await self._undeleted(job_id))
         return {
             "job_id": job_id,
             "stdout": page.stdout,
@@ -135,9 +135,9 @@ class QueueReader:
         ``"start"``. ``contains`` keeps the lines with a text; the last ``tail`` of them are found
         in the last 256 KiB of a stream. ``max_bytes``: bytes of a stream that an answer ``since``
         a cursor covers at most.
-        `InvalidJobStateError`, with the reason, when the job is deleted.
+        Raises `InvalidJobStateError`, with the reason, if the job is deleted.
         """
-        record = await self._kept(job_id)
+        record = await self._undeleted(job_id)
         folder, run_id = self._run_folder(record), record.run_id or ""
         streams = logs.STREAMS if stream == "all" else (stream,)
         try:
@@ -170,7 +170,7 @@ class QueueReader:
         return replace(page, stdout=found[0], stderr=found[1])
 
     async def list_jobs(self, status: str | None = None, limit: int = 1000) -> list[JobRecord]:
-        """The newest jobs, tombstones left out unless asked for by status."""
+        """The newest jobs, without tombstones unless ``status`` asks for them."""
         return (await self.list_page(status, limit))[0]
 
     async def list_page(
@@ -185,41 +185,41 @@ class QueueReader:
         return await self._member.read(job_rows.ids, prefix, limit)
 
     async def get_queue_health(self) -> dict[str, Any]:
-        """Totals by state, the settings in force, and who takes part."""
+        """Totals by state, the settings in force, servers and supervisor, and problems."""
         return await self._member.read(
             health.health,
             self.settings,
             self.registry_path,
-            self._member.supervision.trouble,
-            await self._disk.glance(),
+            self._member.supervision.problem,
+            await self._disk.recent(),
             self._member.key_file(),
         )
 
     @property
     def problem(self) -> SupervisorError | None:
-        """Why no supervisor could be started for what waits; None when none is known to fail."""
-        return self._member.supervision.outlook.problem
+        """Why no supervisor could be started; None if no start is known to have failed."""
+        return self._member.supervision.availability.problem
 
     async def start_problem(self) -> SupervisorError | None:
-        """`problem`, once the start of a supervisor that is going on has gone one way or the other.
+        """`problem`, after a start of a supervisor that is going on has ended.
 
-        It takes two seconds at most, and no time while there is a supervisor.
+        Takes two seconds at most, and no time while there is a supervisor.
         """
-        return await self._member.supervision.verdict()
+        return await self._member.supervision.problem_after_start()
 
     def while_supervised(
         self, needed: Callable[[], bool]
     ) -> AbstractContextManager[SupervisedWait]:
-        """Leave the block as soon as no supervisor can be started while one is ``needed``."""
-        return self._member.supervision.outlook.while_supervised(needed)
+        """Leave the block when no supervisor can be started while one is ``needed``."""
+        return self._member.supervision.availability.while_supervised(needed)
 
     async def retention(self) -> float:
-        """Seconds that an ended job is kept, by the settings in force; 0: for ever."""
+        """Seconds that an ended job is retained, by the settings in force; 0: for ever."""
         return await self._member.read(retention.seconds)
 
-    async def _kept(self, job_id: str) -> JobRecord:
-        """The job, if there is more of it than a tombstone."""
-        return await self._member.read(job_rows.get_kept, job_id)
+    async def _undeleted(self, job_id: str) -> JobRecord:
+        """The job; raises `InvalidJobStateError` if it is deleted."""
+        return await self._member.read(job_rows.get_undeleted, job_id)
 
     def _run_folder(self, record: JobRecord) -> RunFolder | None:
         return self._member.folder.run(record.run_id) if record.run_id is not None else None
@@ -231,11 +231,11 @@ class QueueReader:
         return replace(record, stdout_size=out, stderr_size=err)
 
 
-def _beginning(path: str, characters: int) -> str:
+def _read_beginning(path: str, characters: int) -> str:
     try:
         with open(open_ours(path, os.O_RDONLY), encoding="utf-8") as file:
             return file.read(characters)
-    except FileNotFoundError:  # deleted or forgotten in this very moment
+    except FileNotFoundError:  # deleted or expired in this moment
         return ""
 
 

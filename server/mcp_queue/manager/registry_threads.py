@@ -1,7 +1,6 @@
 """The registry for an event loop: one thread reads, one writes, each with its own connection.
 
-A write that waits for another process's write holds back no read, and neither holds back the
-event loop.
+A write that waits for another process's write delays no read, and neither delays the event loop.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ T = TypeVar("T")
 class RegistryThreads:
     """Runs functions of a `Registry` off the event loop, in order within each thread.
 
-    Once closed, `QueueClosedError`.
+    Raises `QueueClosedError` once it is closed.
     """
 
     def __init__(self) -> None:
@@ -34,7 +33,7 @@ class RegistryThreads:
         self._write_to: Registry | None = None
 
     async def open(self, path: str) -> None:
-        """Open both connections; the writer's first, which makes a missing or damaged file anew."""
+        """Open both connections, the writer's first: it makes a missing or damaged file anew."""
         loop = asyncio.get_running_loop()
         try:
             self._write_to = await loop.run_in_executor(self._writer, open_or_begin_anew, path)
@@ -46,7 +45,7 @@ class RegistryThreads:
     async def read(
         self, function: Callable[Concatenate[Registry, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The answer of a function that only reads."""
+        """The result of a function that only reads."""
         registry = self._read_from
         if registry is None:
             raise QueueClosedError
@@ -57,7 +56,7 @@ class RegistryThreads:
     async def write(
         self, function: Callable[Concatenate[Registry, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The answer of a function that writes. Cancelling the wait does not undo the write."""
+        """The result of a function that writes. Cancelling the wait does not undo the write."""
         registry = self._write_to
         if registry is None:
             raise QueueClosedError
@@ -66,7 +65,7 @@ class RegistryThreads:
         )
 
     def close(self, *, wait: bool = True) -> None:
-        """Close the connections after what is queued; ``wait`` for it, or let the threads end."""
+        """Close the connections after the queued calls; ``wait`` for that if asked."""
         for executor, registry in (
             (self._reader, self._read_from),
             (self._writer, self._write_to),

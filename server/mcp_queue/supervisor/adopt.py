@@ -1,4 +1,4 @@
-"""Take over what a dead supervisor left: its runs, and bells that nobody owns."""
+"""Take over the runs of a dead supervisor, and remove bells without a server."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 
 def adopt(state: State, dispatcher: Dispatcher, settler: Settler) -> None:
-    """Adopt every run of the registry; one that is dead is settled by the same way as our own."""
+    """Adopt every run of the registry. A dead run ends in the same way as our own."""
     here = boot_of(own_identity())
     rows = run_rows.all_runs(state.registry)
     key = seals.read_key(state.key_file) if rows else b""
     for row in rows:
         if row.identity is None and row.boot != here:
-            # A power cut may have taken the record of a spawn along.
-            settler.lost(row.run_id, "the machine went down as the job began")
+            # A power cut may have lost the record of the spawn.
+            settler.fail_lost(row.run_id, "the machine went down as the job began")
         elif row.identity is None:
             # Its spawn was never recorded, so its gate never opened: it did not run.
             why = "the supervisor died before the job began"
-            settler.never_ran(row.run_id, why, counted=False)
+            settler.requeue(row.run_id, why, counted=False)
         elif not seals.holds_for_run(key, row):
-            settler.untrusted(row.run_id, seals.NOT_FOLLOWED)
+            settler.fail_untrusted(row.run_id, seals.NOT_FOLLOWED)
         else:
             started = row.started or row.boot != here
             run = _run_of(state, row, row.identity, started)
             dispatcher.supervise(run, row.began)
             if run.settled:
-                stop.let_go(state, run)
+                stop.kill_after_grace(state, run)
     for run_id in run_rows.without_run(state.registry):
-        settler.untrusted(run_id, seals.NOT_OURS)
+        settler.fail_untrusted(run_id, seals.NOT_OURS)
 
 
 def _run_of(state: State, row: RunRow, identity: str, started: bool) -> Run:
@@ -58,7 +58,10 @@ def _run_of(state: State, row: RunRow, identity: str, started: bool) -> Run:
 
 
 def remove_stale_bells(state: State) -> None:
-    """Bells of servers that died before they were recorded. A bell in use answers a ring."""
+    """Remove bells of servers that died before they were recorded.
+
+    Ringing a bell in use succeeds.
+    """
     recorded = {server.bell for server in member_rows.servers(state.registry)}
     for name in os.listdir(state.folder.bells):
         path = os.path.join(state.folder.bells, name)

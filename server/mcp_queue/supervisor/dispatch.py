@@ -1,4 +1,4 @@
-"""Give free slots to waiting jobs: claim, spawn, record, open the gate."""
+"""Start waiting jobs in free slots: claim, spawn, record, open the gate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcp_queue.errors import QueueError
 from mcp_queue.jobs import events, run_rows, seals
 from mcp_queue.jobs.registry_file import file_identity
 from mcp_queue.supervisor import stop
-from mcp_queue.supervisor.ending import timeout
+from mcp_queue.supervisor.causes import timeout
 from mcp_queue.supervisor.state import Run
 from mcp_queue.system import crash
 from mcp_queue.system.ours import open_ours
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.run_rows import Claim
     from mcp_queue.supervisor.folders import RunFolders
     from mcp_queue.supervisor.log_cap import LogCap
-    from mcp_queue.supervisor.manners import Manners
     from mcp_queue.supervisor.memory import MemoryLimits
+    from mcp_queue.supervisor.niceness import Niceness
     from mcp_queue.supervisor.settle import Settler
     from mcp_queue.supervisor.state import State
 
 
 class Dispatcher:
-    """Starts runs, and watches each, own or adopted, until it ends."""
+    """Starts runs, and watches each started or adopted run until it ends."""
 
     def __init__(
         self,
@@ -39,22 +39,22 @@ class Dispatcher:
         settler: Settler,
         memory: MemoryLimits,
         log_cap: LogCap,
-        manners: Manners,
+        niceness: Niceness,
     ) -> None:
         self._state = state
         self._folders = folders
         self._settler = settler
         self._memory = memory
         self._log_cap = log_cap
-        self._manners = manners
+        self._niceness = niceness
         self._claimed: list[Claim] = []
         """Claims that are not started yet."""
 
     def dispatch(self, now: float) -> None:
-        """Start as many waiting jobs as there are free slots, those first that wait longest.
+        """Start one waiting job for each free slot, the longest waiting first.
 
-        A job that rests between two attempts waits if its rest is over ``now``, in monotonic
-        seconds.
+        A job between two attempts counts as waiting once its delay is over at ``now``, in
+        monotonic seconds.
         """
         state = self._state
         self._start_claimed()
@@ -62,15 +62,15 @@ class Dispatcher:
             free = state.settings.max_concurrent_jobs - len(state.runs)
             if free <= 0 or not run_rows.waiting(state.registry, now):
                 return
-            seals.read_key(state.key_file)  # what is claimed could not be started without it
+            seals.read_key(state.key_file)  # a claimed job could not be started without the key
             run_ids = [secrets.token_hex(16) for _ in range(free)]
             self._claimed += run_rows.claim(state.registry, run_ids, now)
             self._start_claimed()
 
     def supervise(self, run: Run, began: float | None = None) -> None:
-        """Watch a run, own or adopted, until it ends.
+        """Watch a started or adopted run until it ends.
 
-        Its timeout counts from ``began``, in monotonic seconds (now).
+        Its timeout counts from ``began``, in monotonic seconds; by default from now.
         """
         state = self._state
         state.runs[run.run_id] = run
@@ -83,7 +83,7 @@ class Dispatcher:
         self._log_cap.begin()
 
     def _start_claimed(self) -> None:
-        """Start what is claimed. What cannot be stored now is left for the next look."""
+        """Start the claimed jobs. Those that cannot be stored now wait for the next check."""
         while self._claimed:
             self._start(self._claimed[0])
             del self._claimed[0]
@@ -92,7 +92,7 @@ class Dispatcher:
         state = self._state
         key = seals.read_key(state.key_file)
         if not seals.holds_for_job(key, claim):
-            self._settler.untrusted(claim.run_id, seals.NOT_OURS)
+            self._settler.fail_untrusted(claim.run_id, seals.NOT_OURS)
             return
         folder = state.folder.run(claim.run_id)
         if claim.previous_run_id is not None:
@@ -103,7 +103,7 @@ class Dispatcher:
             worker = state.executor.start(claim.run_id, folder, json.loads(claim.origin))
         except OSError as error:
             why = f"the worker could not be started: {_why_not(error, json.loads(claim.origin))}"
-            self._settler.never_ran(claim.run_id, why)
+            self._settler.requeue(claim.run_id, why)
             return
         crash.point("spawn.before_record")
         seal = seals.of_run(key, claim.run_id, worker.identity)
@@ -116,7 +116,7 @@ class Dispatcher:
         if file_identity(folder.path, follow=False) != made:
             worker.abandon()
             why = f"the folder of its run, {folder.path}, was replaced"
-            self._settler.lost(claim.run_id, why)
+            self._settler.fail_lost(claim.run_id, why)
             return
         run = Run(
             run_id=claim.run_id,
@@ -126,11 +126,11 @@ class Dispatcher:
             memory_limit=claim.memory_limit,
         )
         self.supervise(run)
-        self._manners.begin(run)
+        self._niceness.schedule(run)
         worker.open_gate()
 
     def _write_job(self, claim: Claim, folder: RunFolder) -> None:
-        """Write ``job.json`` into the folder of the run: all that the worker must know."""
+        """Write ``job.json``, the worker's input, into the folder of the run."""
         state = self._state
         call, origin = json.loads(claim.call), json.loads(claim.origin)
         job = {
@@ -156,7 +156,7 @@ class Dispatcher:
 
 
 def _why_not(error: OSError, origin: dict[str, Any]) -> str:
-    """What is wrong, and what to do."""
+    """The cause of the failed start, and a remedy."""
     if error.filename == origin["interpreter"]:
         state = "is gone" if isinstance(error, FileNotFoundError) else "cannot be run"
         advice = "install it again, or start the server with another one"

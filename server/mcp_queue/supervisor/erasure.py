@@ -1,4 +1,4 @@
-"""Erase what jobs have left in the registry's files, whenever nothing is to be done."""
+"""Erase removed data from the registry's files while no job runs or waits."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ if TYPE_CHECKING:
     from mcp_queue.supervisor.loop import Timer
     from mcp_queue.supervisor.state import State
 
-QUIET = 0.3  # seconds without work after which that is done
-RETRY = 1.0  # seconds until it is tried again, if somebody was reading
+QUIET = 0.3  # seconds without work before the erasure
+RETRY = 1.0  # seconds until the next try, if another process was reading
 
 
 class Erasure:
-    """Knows up to which change nothing removed is left in the files."""
+    """Records up to which ``rev`` removed data is erased."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._timer: Timer | None = None
         self._erased_rev = -1
 
-    def consider(self) -> None:
-        """Erase soon, if anything was removed since the last time and nothing runs or waits."""
+    def schedule(self) -> None:
+        """Erase soon, if something changed since the last erasure and no job runs or waits."""
         if self._timer is None and self._is_due():
             self._timer = self._state.loop.later(QUIET, self._erase)
 
-    def finish(self) -> None:
-        """Erase now what is left to erase, before this process leaves."""
+    def erase_now(self) -> None:
+        """Erase the rest now, before this process exits."""
         if self._is_due():
             erase.erase(self._state.registry)
 
-    def removed(self) -> None:
-        """Jobs were forgotten, which is no change that anybody is told of."""
+    def jobs_removed(self) -> None:
+        """Expired jobs were removed, which does not change ``rev``."""
         self._erased_rev = -1
-        self.consider()
+        self.schedule()
 
     def _is_due(self) -> bool:
         if self._state.runs or self._state.shutting_down:

@@ -1,8 +1,9 @@
-"""Keep logs bounded, though nothing stands between a run and its log files.
+"""Limit the size of logs, which runs write directly.
 
-Past the cap the middle of a log goes: its head and its end are kept. A hole takes the place of what
-goes, so that offsets stay; where there are no holes, the log is cut to its head and fills again. On
-Windows a file that another process writes cannot be shortened safely: logs are not capped there.
+Over the cap the middle of a log is removed; its head and its end stay. A hole replaces the removed
+part, so that offsets stay valid. On file systems without holes the log is cut to its head and fills
+again. On Windows a file that another process writes cannot be shortened safely, so there logs
+have no cap.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from mcp_queue.jobs.kept_log import NOTHING, Gap, read_gap, write_gap
+from mcp_queue.jobs.capped_log import NO_GAP, Gap, read_gap, write_gap
 from mcp_queue.system.holes import punch
 from mcp_queue.system.ours import open_ours
 
@@ -19,43 +20,43 @@ if TYPE_CHECKING:
     from mcp_queue.supervisor.loop import Timer
     from mcp_queue.supervisor.state import Run, State
 
-HEAD = 1 << 20  # bytes that are kept of the beginning, at most a quarter of the cap
+HEAD = 1 << 20  # bytes of the head that stay, at most a quarter of the cap
 BLOCK = 4096  # bytes; a hole frees whole blocks only
-BUSY = 0.1  # seconds between two looks while runs write
+BUSY = 0.1  # seconds between two checks while runs write
 QUIET = 0.4  # the same, at most, while they write nothing
 
 
 class LogCap:
-    """Looks at the logs of runs while any live, and shortens those that are over the cap."""
+    """Checks at the logs of runs while any live, and shortens those that are over the cap."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._timer: Timer | None = None
         self._interval = BUSY
         self._sizes: dict[str, list[int]] = {}
-        """Bytes in the files of both streams of each run when they were last looked at."""
+        """Bytes in the files of both streams of each run at the last check."""
 
     def begin(self) -> None:
-        """Look from now on; call it for each new run."""
+        """Start the checks. Called for each new run."""
         self._interval = BUSY
         if self._timer is None and sys.platform != "win32":
-            self._timer = self._state.loop.later(BUSY, self._look)
+            self._timer = self._state.loop.later(BUSY, self._check_all)
 
     def finish(self, run: Run) -> None:
-        """Look a last time at the logs of a run that is dead."""
+        """Check the logs of a dead run for the last time."""
         self._check(run)
         self._sizes.pop(run.run_id, None)
 
-    def _look(self) -> None:
+    def _check_all(self) -> None:
         self._timer = None
         if not self._state.runs:
             return
         grown = [self._check(run) for run in self._state.runs.values()]
         self._interval = BUSY if any(grown) else min(2 * self._interval, QUIET)
-        self._timer = self._state.loop.later(self._interval, self._look)
+        self._timer = self._state.loop.later(self._interval, self._check_all)
 
     def _check(self, run: Run) -> bool:
-        """Shorten the logs of a run that are over the cap; True when it wrote since then."""
+        """Shorten the logs of a run that are over the cap; True if the run has written."""
         paths = (run.folder.stdout, run.folder.stderr)
         sizes = [_size(path) for path in paths]
         if sizes == self._sizes.get(run.run_id) or sys.platform == "win32":
@@ -67,16 +68,16 @@ class LogCap:
                 try:
                     shorten(path, size, cap)
                 except OSError:  # as on a full disk
-                    self._sizes.pop(run.run_id, None)  # the next look tries again
+                    self._sizes.pop(run.run_id, None)  # the next check tries again
         return True
 
 
 def shorten(path: str, size: int, cap: int) -> None:
-    """Leave out the middle of a log of ``size`` bytes so that ``cap`` of them are kept."""
+    """Remove the middle of a log of ``size`` bytes so that ``cap`` bytes stay."""
     gap = read_gap(path)
-    if not gap.cut and size < gap.end:  # a job emptied it, and the hole went with the rest
-        write_gap(path, NOTHING)
-        gap = NOTHING
+    if not gap.cut and size < gap.end:  # the job emptied the file, and with it the hole
+        write_gap(path, NO_GAP)
+        gap = NO_GAP
     head = gap.start or min(HEAD, cap // 4 // BLOCK * BLOCK)
     descriptor = open_ours(path, os.O_WRONLY)
     try:
@@ -93,10 +94,10 @@ def _make_hole(path: str, descriptor: int, gap: Gap, head: int, size: int, cap: 
     begin = max(head, gap.end)
     if end <= begin:
         return True
-    # Readers must know of it first: what is left out reads as NUL bytes.
+    # Record it first: readers would see NUL bytes in the hole.
     try:
         write_gap(path, Gap(head, end))
-    except OSError:  # no room for so much as that; the hole will make some
+    except OSError:  # the disk is too full for the record; the hole makes room
         if not punch(descriptor, begin, end - begin):
             return False
         write_gap(path, Gap(head, end))

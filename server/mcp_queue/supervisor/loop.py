@@ -1,4 +1,4 @@
-"""The supervisor's event loop: descriptors, timers and signals, one thread, no coroutines."""
+"""The supervisor's event loop for descriptors, timers and signals: one thread, no coroutines."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class HasFileno(Protocol):
-    """What can be waited on."""
+    """An object with a descriptor that the loop can wait for."""
 
     def fileno(self) -> int: ...
 
 
 class Timer:
-    """A call that is due once; `cancel` it as often as you like."""
+    """A call that is due once. `cancel` may be called any number of times."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
-        """The call is not made any more."""
+        """Drop the call."""
         self._callback = None
 
     def fire(self) -> None:
@@ -48,7 +48,7 @@ class Loop:
         self._stopped = False
         self._signals: dict[int, Callable[[], None]] = {}
         self._contained: tuple[type[Exception], ...] = ()
-        self._on_trouble: Callable[[Exception], None] = lambda _: None
+        self._on_error: Callable[[Exception], None] = lambda _: None
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -60,7 +60,7 @@ class Loop:
         self._selector.register(what.fileno(), selectors.EVENT_READ, callback)
 
     def forget(self, what: HasFileno) -> None:
-        """Wait on ``what`` no more; before it is closed."""
+        """Stop waiting for ``what``. Call this before it is closed."""
         self._selector.unregister(what.fileno())
 
     def on_signal(self, number: int, callback: Callable[[], None]) -> None:
@@ -77,10 +77,10 @@ class Loop:
         return timer
 
     def contain(
-        self, errors: tuple[type[Exception], ...], on_trouble: Callable[[Exception], None]
+        self, errors: tuple[type[Exception], ...], on_error: Callable[[Exception], None]
     ) -> None:
-        """Go on after these errors of callbacks; whoever is called back makes up for them."""
-        self._contained, self._on_trouble = errors, on_trouble
+        """Pass these errors of callbacks to ``on_error`` and go on."""
+        self._contained, self._on_error = errors, on_error
 
     def stop(self) -> None:
         """Return from `run` after the callback that calls this."""
@@ -106,7 +106,7 @@ class Loop:
         try:
             callback()
         except self._contained as error:
-            self._on_trouble(error)
+            self._on_error(error)
 
     def _until_next(self) -> float | None:
         return max(0.0, self._timers[0][0] - clock.monotonic()) if self._timers else None

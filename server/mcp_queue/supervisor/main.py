@@ -1,4 +1,4 @@
-"""The supervisor process: take the lock and charge of the registry, adopt, supervise, leave."""
+"""The supervisor process: it takes the lock, adopts runs, supervises and leaves."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from mcp_queue.errors import QueueError
 from mcp_queue.jobs import lives, member_rows, setting_rows, start_report
 from mcp_queue.jobs.folder import RegistryFolder
 from mcp_queue.jobs.registry import Registry
+from mcp_queue.supervisor.checks import Checks
 from mcp_queue.supervisor.executors import local
-from mcp_queue.supervisor.looks import Looks
 from mcp_queue.supervisor.loop import Loop
 from mcp_queue.supervisor.state import State
 from mcp_queue.supervisor.supervisor import Supervisor
 from mcp_queue.system.locks import FileLock
 from mcp_queue.system.spawn import detach
 
-START_TIMEOUT = 60.0  # seconds that a start waits for the write of a stopped server, say
-BUSY_TIMEOUT = 2.0  # seconds that all else waits for it: stops and timeouts have to be seen to
+START_TIMEOUT = 60.0  # seconds that a start waits for a write of another process
+BUSY_TIMEOUT = 2.0  # seconds for all other waits: stops and timeouts must be handled meanwhile
 LOCK_RETRY = 0.02  # seconds; only while another supervisor is leaving
-LOCK_PATIENCE = 10.0  # seconds that one which leaves may take
+LOCK_PATIENCE = 10.0  # seconds that a leaving supervisor may take
 
 
 def main() -> None:
-    """Supervise the registry of the command line until there is nobody to stay for."""
+    """Supervise the registry named on the command line until no server or job needs it."""
     path, owner, key_file = sys.argv[1:4]
     detach()
-    if owner and not os.path.exists(path):  # its in-memory registry is gone already
+    if owner and not os.path.exists(path):  # the in-memory registry is gone already
         start_report.report(start_report.NOT_NEEDED)
         return
     local.prepare()
@@ -40,7 +40,7 @@ def main() -> None:
     folder.make()
     registry = Registry(path, busy_timeout=START_TIMEOUT)
     lock = FileLock(folder.lock)
-    if _take(lock, registry):
+    if _acquire(lock, registry):
         _supervise(registry, folder, owner, key_file)
     else:
         start_report.report(start_report.NOT_NEEDED)
@@ -48,13 +48,14 @@ def main() -> None:
     lock.release()
 
 
-def _take(lock: FileLock, registry: Registry) -> bool:
-    """Take the lock; False when a supervisor that stays holds it."""
+def _acquire(lock: FileLock, registry: Registry) -> bool:
+    """Take the lock; False if a supervisor that stays holds it."""
     deadline = clock.monotonic() + LOCK_PATIENCE
     while not lock.try_acquire():
         if lives.supervisor(registry) is not None:
             return False
-        # Its holder has cleared its row and leaves, has not written it yet, or asks who lives.
+        # The holder is leaving (its row is removed), has not written its row yet, or is a process
+        # that checks for life.
         if clock.monotonic() > deadline:
             raise TimeoutError("another process holds the lock, and is not the recorded supervisor")
         time.sleep(LOCK_RETRY)
@@ -67,7 +68,7 @@ def _supervise(registry: Registry, folder: RegistryFolder, owner: str, key_file:
         registry=registry,
         folder=folder,
         loop=loop,
-        looks=Looks(loop),
+        checks=Checks(loop),
         executor=local.LocalExecutor(),
         settings=setting_rows.in_force(registry),
         key_file=key_file,

@@ -1,6 +1,6 @@
-"""What runs ask, taken in, and the answers, handed to them.
+"""Read the questions of runs, and deliver the answers.
 
-Events are written by the process that runs user code, so nothing in them is taken on trust.
+The process that runs user code writes the events, so everything in them is checked.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 KEY = re.compile(r"a[0-9]{1,9}\.q[0-9]{1,9}\.[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
-def asked(event: dict[str, Any]) -> list[JobQuestion]:
-    """The questions of an ``ask`` event; what is no question of ours is left out."""
+def parse_asked(event: dict[str, Any]) -> list[JobQuestion]:
+    """The valid questions of an ``ask`` event; others are left out."""
     given: Any = event.get("questions")
     if not isinstance(given, list):
         return []
@@ -30,7 +30,7 @@ def asked(event: dict[str, Any]) -> list[JobQuestion]:
     return [question for question in questions if question is not None]
 
 
-def withdrawn(event: dict[str, Any]) -> list[str]:
+def parse_withdrawn(event: dict[str, Any]) -> list[str]:
     """The keys of a ``withdraw`` event."""
     keys: Any = event.get("keys")
     if not isinstance(keys, list):
@@ -38,12 +38,13 @@ def withdrawn(event: dict[str, Any]) -> list[str]:
     return [key for key in cast("list[object]", keys) if _is_key(key)]
 
 
-def deliver(state: State) -> None:
-    """Tell runs the answers to what they asked; again, if a supervisor died before it noted that.
+def deliver_answers(state: State) -> None:
+    """Write answers to the runs that asked.
 
-    What cannot be written now, on a full disk say, is written at a later look.
+    An answer is written again if a supervisor died before it recorded the delivery. If it cannot
+    be written now (on a full disk, for example), a later check writes it.
     """
-    told: list[question_rows.Delivery] = []
+    delivered: list[question_rows.Delivery] = []
     for each in question_rows.to_deliver(state.registry):
         run = state.runs.get(each.run_id)
         if run is None:
@@ -51,17 +52,18 @@ def deliver(state: State) -> None:
         with suppress(OSError):
             events.append(run.folder.control, events.ANSWER, _line(each))
             bell.ring(run.folder.bell)
-            told.append(each)
-    if told:
+            delivered.append(each)
+    if delivered:
         crash.point("deliver.before_record")
-        question_rows.delivered(state.registry, told)
+        question_rows.delivered(state.registry, delivered)
         crash.point("deliver.after_record")
 
 
-def confirm(state: State, run: Run, withdrawn: list[str]) -> None:
-    """Tell a run which of the questions that it withdraws nobody can answer any more.
+def confirm_withdrawals(state: State, run: Run, withdrawn: list[str]) -> None:
+    """Tell a run which of the questions that it withdraws can no longer be answered.
 
-    It waits for that, or for the answer that came first, but not for ever: this process may die.
+    The run waits for this, or for the answer that came first, for a limited time, as this process
+    may die.
     """
     if withdrawn:
         answered = question_rows.answered(state.registry, run.run_id)
@@ -71,10 +73,10 @@ def confirm(state: State, run: Run, withdrawn: list[str]) -> None:
             bell.ring(run.folder.bell)
 
 
-def _line(told: question_rows.Delivery) -> dict[str, object]:
-    answer = told.answer
+def _line(delivery: question_rows.Delivery) -> dict[str, object]:
+    answer = delivery.answer
     content = answer.content if answer.action == "accept" else None
-    return {"key": told.key, "action": answer.action, "content": content}
+    return {"key": delivery.key, "action": answer.action, "content": content}
 
 
 def _question(given: object) -> JobQuestion | None:

@@ -1,4 +1,4 @@
-"""What follows from what a run said and from its death: its job ends, or waits again."""
+"""Store the end of a run: its job ends, or waits again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from mcp_queue.jobs import run_rows, seals, spare, states
 from mcp_queue.jobs.run_rows import Ending
-from mcp_queue.supervisor import news, stop
-from mcp_queue.supervisor.ending import ending_of, words_of
+from mcp_queue.supervisor import run_events, stop
+from mcp_queue.supervisor.ending import describe_death, ending_of
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.executors import Death
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Settler:
-    """Ends the jobs of runs, and frees their slots."""
+    """Ends the jobs of runs and frees their slots."""
 
     def __init__(
         self, state: State, folders: RunFolders, retries: Retries, log_cap: LogCap
@@ -31,54 +31,54 @@ class Settler:
         self._log_cap = log_cap
 
     def collect(self, run: Run) -> None:
-        """Store the run's news. A job that ended by itself is settled; its slot is not free yet."""
+        """Store the run's new events. With an outcome, end the job; the slot stays taken."""
         if run.death is not None:
             self._settle(run, run.death)
             return
-        news.take_in(self._state, run)
+        run_events.store_new(self._state, run)
         if run.outcome is None or run.settled or run.cause is not None:
             return
         ending = ending_of(None, run.outcome, None)
         run_rows.finish(self._state.registry, run.run_id, ending, gone=False)
         run.settled = True
-        stop.let_go(self._state, run)
+        stop.kill_after_grace(self._state, run)
 
     def on_death(self, run: Run) -> None:
-        """A worker is dead: end what it left, settle its job, free its slot."""
+        """A worker is dead: kill the processes it left, end its job, free its slot."""
         self._state.loop.forget(run.worker)
         for timer in run.timers:
             timer.cancel()
         run.death = run.worker.reap()
         self._settle(run, run.death)
 
-    def never_ran(self, run_id: str, why: str, *, counted: bool = True) -> None:
-        """No user code ran: the job waits again, or fails when that keeps happening.
+    def requeue(self, run_id: str, why: str, *, counted: bool = True) -> None:
+        """No user code ran: the job waits again, or fails after too many such starts.
 
         ``counted``: see `run_rows.put_back`.
         """
         if run_rows.put_back(self._state.registry, run_id, counted=counted):
             self._folders.remove(run_id)
             return
-        self.lost(run_id, why)
+        self.fail_lost(run_id, why)
 
-    def lost(self, run_id: str, why: str) -> None:
-        """Nobody knows how far the run came: its job has failed."""
+    def fail_lost(self, run_id: str, why: str) -> None:
+        """The job of a lost run has failed, unless it gets another attempt."""
         self._finish(run_id, Ending(states.FAILED, "interrupted", why), lost=True)
 
-    def untrusted(self, run_id: str, why: str) -> None:
-        """The job or its run bears no seal of ours: it has failed, and nothing is touched."""
+    def fail_untrusted(self, run_id: str, why: str) -> None:
+        """The job or its run has no valid seal: the job fails. No process or file is touched."""
         message = why.format(key=self._state.key_file)
         self._finish(run_id, Ending(states.FAILED, seals.UNTRUSTED, message), lost=False)
-        self._state.looks.soon()
+        self._state.checks.soon()
 
     def _settle(self, run: Run, death: Death) -> None:
-        """All that follows a death; once more later, if the registry cannot take it now."""
-        news.take_in(self._state, run)
+        """Store the end of a dead run. Repeated later if the registry cannot be written now."""
+        run_events.store_new(self._state, run)
         if run.outcome is None:
             run.outcome = spare.take(run.folder.result)
         run.worker.clear()
         with suppress(OSError):
-            os.unlink(run.folder.bell)  # where it asked something
+            os.unlink(run.folder.bell)  # it exists if the run asked a question
         self._log_cap.finish(run)
         if run.settled:
             run_rows.forget(self._state.registry, run.run_id)
@@ -86,14 +86,14 @@ class Settler:
             lost = run.outcome is None and run.cause is None
             self._finish(run.run_id, ending_of(run.cause, run.outcome, death), lost=lost)
         else:
-            why = f"the worker ended before its job began ({words_of(death)})"
-            # One that is adopted has left because its supervisor died before it opened the gate.
+            why = f"the worker ended before its job began ({describe_death(death)})"
+            # An adopted worker left because its supervisor died before it opened the gate.
             known = death.exit_code is not None or death.signal is not None
-            self.never_ran(run.run_id, why, counted=known)
+            self.requeue(run.run_id, why, counted=known)
         run.worker.close()
         del self._state.runs[run.run_id]
         self._folders.remove_if_deleted(run.run_id)
-        self._state.looks.soon()
+        self._state.checks.soon()
 
     def _finish(self, run_id: str, ending: Ending, *, lost: bool) -> None:
         if not (lost and self._retries.retry(run_id, ending)):

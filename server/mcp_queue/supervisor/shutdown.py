@@ -1,30 +1,30 @@
-"""The end of an in-memory registry: its runs are ended, then its folder goes."""
+"""The end of an in-memory registry: end its runs, then remove its folder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_queue.supervisor import ending, stop
+from mcp_queue.supervisor import causes, stop
 
 if TYPE_CHECKING:
     from mcp_queue.supervisor.state import State
 
 
 def begin(state: State, seconds: float) -> None:
-    """End all runs: asked to stop, killed after ``seconds``; nothing new starts.
+    """Ask all runs to stop, and kill them after ``seconds``. No run starts from now on.
 
-    A second call, as when the owner is killed while it waits, can only shorten the time.
+    A second call can only shorten the time, as when the owner is killed while it waits.
     """
     state.shutting_down = True
-    stop.obey(state)  # what was stopped or deleted just before gets its own, shorter grace
+    stop.apply_stop_requests(state)  # jobs stopped just before get their own, shorter grace
     for run in list(state.runs.values()):
         if seconds > 0:
-            stop.end(state, run, ending.SHUTDOWN, grace=seconds)
+            stop.end(state, run, causes.SHUTDOWN, grace=seconds)
         else:
-            stop.end_at_once(state, run, ending.SHUTDOWN)
-    state.looks.soon()
+            stop.end_at_once(state, run, causes.SHUTDOWN)
+    state.checks.soon()
 
 
 def finished(state: State) -> bool:
-    """Whether a begun shutdown has nothing left to end."""
+    """Whether a shutdown has begun and all runs have ended."""
     return state.shutting_down and not state.runs

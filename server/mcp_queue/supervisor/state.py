@@ -1,4 +1,4 @@
-"""What all parts of the supervisor share: its registry, its runs, the settings in force."""
+"""The state that all parts of the supervisor share: registry, runs, settings in force."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.jobs.run_folder import RunFolder
     from mcp_queue.jobs.shared_settings import SharedSettings
-    from mcp_queue.supervisor.ending import Cause
+    from mcp_queue.supervisor.causes import Cause
+    from mcp_queue.supervisor.checks import Checks
     from mcp_queue.supervisor.executors import Death, Executor, Worker
-    from mcp_queue.supervisor.looks import Looks
     from mcp_queue.supervisor.loop import Loop, Timer
 
 
 @dataclass(slots=True)
 class Run:
-    """A run whose worker may live, own or adopted."""
+    """A run whose worker may live. This supervisor started or adopted it."""
 
     run_id: str
     folder: RunFolder
@@ -29,34 +29,34 @@ class Run:
     offset: int = 0
     """Bytes of its events that are in the registry."""
     started: bool = False
-    """It said so: user code may have run."""
+    """Its `started` event was read: user code may have run."""
     cause: Cause | None = None
-    """Why we end it; `stop` sets it."""
+    """Why the supervisor ends it; `stop` sets it."""
     outcome: dict[str, Any] | None = None
     death: Death | None = None
-    """How its worker ended; it stays until the registry has taken it in."""
+    """How its worker ended. The run stays here until the registry has stored that."""
     settled: bool = False
-    """Its job's row has ended; only the slot is still taken."""
+    """The end of its job is stored; the run only takes a slot."""
     timers: list[Timer] = field(default_factory=list["Timer"])
-    """They end it when its time, or its grace, is over; its death cancels them."""
+    """They end the run when its timeout or grace is over. Its death cancels them."""
 
 
 @dataclass(slots=True)
 class State:
-    """What all parts of a supervisor share; what one part alone needs, it has itself."""
+    """The state that all parts share. A part has its own fields for its own state."""
 
     registry: Registry
     folder: RegistryFolder
     loop: Loop
-    looks: Looks
+    checks: Checks
     executor: Executor
     settings: SharedSettings
-    """Those in force at the last look."""
+    """The settings in force at the last check."""
     key_file: str
-    """Of the key that jobs and runs are sealed with (`jobs.seals`)."""
+    """The file of the key that seals jobs and runs (`jobs.seals`)."""
     owner: str
     """Identity of the server whose in-memory registry this is; empty for a persistent one."""
     runs: dict[str, Run] = field(default_factory=dict[str, "Run"])
-    """Each takes a slot; by the id of the run."""
+    """By the id of the run. Each takes a slot."""
     shutting_down: bool = False
-    """The owner leaves: runs are ended, nothing starts."""
+    """The owner leaves: runs are being ended, and none is started."""

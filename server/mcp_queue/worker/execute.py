@@ -1,4 +1,4 @@
-"""Run one job in this process: load its command, call it, turn what happens into an outcome."""
+"""Run one job in this process: load its command, call it, and make the outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcp_queue.worker.reporter import Reporter
 
 _STOPPED = ("CancelledError", "JobStoppedError")
-CONTENTS = "mcp_queue.commands.contents"  # imported by who makes images, files and the like
+CONTENTS = "mcp_queue.commands.contents"  # a command that returns images or files has imported it
 MESSAGE_LIMIT = 4096  # characters of an error's message; the whole text is in the log
 
 
@@ -35,7 +35,7 @@ def execute(spec: dict[str, Any], reporter: Reporter) -> dict[str, object]:
     stop = _Stop(reporter)
     try:
         function = _load(spec, stop)
-        _load_what_keeps_contents()
+        _preload_artifacts()
     except BaseException as error:
         return _failure("import_error", error)
     try:
@@ -52,36 +52,36 @@ def execute(spec: dict[str, Any], reporter: Reporter) -> dict[str, object]:
     except BaseException as error:
         if reporter.is_child:
             forked.leave(error)
-        reporter.make_room()
+        reporter.release_descriptors()
         return _failure("stopped" if stop.cancelled(error) else "exception", error)
     if reporter.is_child:
         forked.leave(None)
-    reporter.make_room()
+    reporter.release_descriptors()
     return _success(value, fields, reporter, spec["job_id"])
 
 
 class _Stop:
-    """SIGTERM sets ``stopping``; while an async command runs, it also cancels that."""
+    """SIGTERM sets ``stopping``, and cancels an async command while it runs."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
         self.cancel: Callable[[], object] | None = None
-        self._masks: dict[int, set[int]] = {}  # of threads that fork just now
+        self._masks: dict[int, set[int]] = {}  # of threads that are forking
         if sys.platform != "win32":
-            signal.signal(signal.SIGTERM, self._asked)
+            signal.signal(signal.SIGTERM, self._on_signal)
             os.register_at_fork(
                 before=self._before_fork,
                 after_in_parent=self._after_fork,
                 after_in_child=self._become_child,
             )
 
-    def _asked(self, _number: int, _frame: object) -> None:
+    def _on_signal(self, _number: int, _frame: object) -> None:
         self._reporter.stop()
         if self.cancel is not None:
             self.cancel()
 
     def _before_fork(self) -> None:
-        """Keep the signal back until the child has its own answer to it."""
+        """Block the signal until the child has its own handler."""
         if sys.platform != "win32":
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
             self._masks[get_ident()] = {*mask}
@@ -91,20 +91,20 @@ class _Stop:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident(), ()))
 
     def _become_child(self) -> None:
-        """In a child of the job the signal does what it does in any program."""
+        """Restore the default handling of the signal in a child of the job."""
         self.cancel = None
         self._reporter.become_child()
-        if signal.getsignal(signal.SIGTERM) == self._asked:
+        if signal.getsignal(signal.SIGTERM) == self._on_signal:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._after_fork()
 
     @property
-    def asked(self) -> bool:
-        """Whether a stop was asked."""
+    def requested(self) -> bool:
+        """Whether a stop was requested."""
         return self._reporter.stop_asked
 
     def cancelled(self, error: BaseException) -> bool:
-        """Whether this exception comes of the stop that was asked for."""
+        """Whether the requested stop caused this exception."""
         return self._reporter.stop_asked and type(error).__name__ in _STOPPED
 
 
@@ -140,7 +140,7 @@ def _arguments(spec: dict[str, Any], function: Callable[..., Any], job: Job) -> 
 
 
 def _paced(params: dict[str, Any], function: Callable[..., Any], job: Job) -> Job:
-    """Progress by the clock, for a command that takes a ``duration`` without knowing it."""
+    """A job with progress by time, if the call has a ``duration`` that the command ignores."""
     from mcp_queue.commands.pacing import Pace, pace_in
 
     wanted = pace_in(params)
@@ -156,7 +156,7 @@ def _run_async(awaitable: Awaitable[Any], stop: _Stop) -> Any:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         stop.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        if stop.asked:  # before there was a loop to cancel in
+        if stop.requested:  # the stop came before the loop existed
             task.cancel()
         try:
             return await awaitable
@@ -196,17 +196,20 @@ def _success(
     return {**fields, "result_size": size}
 
 
-def _load_what_keeps_contents() -> None:
-    """For who may return images and the like: a job can lose the way to our modules."""
+def _preload_artifacts() -> None:
+    """Import the modules that store images and files while they can be found.
+
+    A job may change the search path or the root folder.
+    """
     if CONTENTS in sys.modules:
         import mimetypes
 
-        __import__("mcp_queue.worker.keep")
+        __import__("mcp_queue.worker.artifacts")
         mimetypes.init()
 
 
 def _content_encoder(reporter: Reporter, job_id: str) -> ContentEncoder | None:
-    """What keeps images and the like of a result; None where there cannot be any."""
+    """The object that stores images and files of a result; None if it cannot have any."""
     if CONTENTS not in sys.modules:
         return None
     return reporter.artifacts().content_encoder(job_id)

@@ -1,4 +1,4 @@
-"""The files behind descriptors, and lines of ours in a log."""
+"""The identities of log files, and lines of this program in a log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def identity(file: object) -> tuple[int, int] | None:
-    """Which file a path or a descriptor leads to; None for what leads nowhere."""
+    """The identity of the file of a path or descriptor; None if there is none."""
     try:
         found = os.stat(file)  # pyright: ignore[reportArgumentType]
     except (OSError, TypeError, ValueError):
@@ -14,8 +14,8 @@ def identity(file: object) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def say(descriptor: int, line: str) -> None:
-    """A line of ours in the job's log."""
+def write_line(descriptor: int, line: str) -> None:
+    """Write a line of this program to the job's log."""
     try:
         os.write(descriptor, f"mcp-queue: {line}\n".encode("utf-8", "replace"))
     except OSError:

@@ -1,4 +1,4 @@
-"""Pipes between a run and its log files, once others than the worker may write."""
+"""Pipes between a run and its log files, for when other processes than the worker write."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 
 from mcp_queue.system import log_readers, marks, tree
-from mcp_queue.worker.log_files import identity, say
+from mcp_queue.worker.log_files import identity, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-BOUND = 3.0  # seconds that the end of a job waits for its output at most
-PAUSE = 0.05  # seconds for a reader of which nothing can be learned
-STEP = 0.002  # seconds between two looks at most; they begin without a pause
+BOUND = 3.0  # seconds that the end of a job waits for its output, at most
+PAUSE = 0.05  # seconds to wait for a reader whose state cannot be read
+STEP = 0.002  # seconds between two checks, at most; the first ones have no pause
 
-UNSEEN = "unseen"  # of a process: it is there, its state is not to be seen
+UNSEEN = "unseen"  # the state of a process that exists but cannot be read
 
 Log = tuple[int, int]  # the device and number of a file
 
 
 @dataclass(frozen=True)
 class _Pipe:
-    """A pipe, held open for when the job puts the log file back in its place."""
+    """A pipe. It stays open, as the job may point a descriptor to the log file again."""
 
     end: int
     which: Log | None
@@ -35,16 +35,18 @@ class _Pipe:
 
 
 class LogPipes:
-    """The pipes of the worker, at most one for each log."""
+    """The pipes of a worker, at most one for each log."""
 
     def __init__(self, run_id: str, logs: dict[Log, str]) -> None:
         self._mark = (marks.MARK, run_id)
         self._logs = logs
         self._pipes: dict[Log, _Pipe] = {}
 
-    def put_in_place(self) -> None:
-        """Let descriptors 1 and 2 lead to pipes where they lead to logs. Raises `OSError` and
-        `log_readers.NoReaderError`."""
+    def install(self) -> None:
+        """Point descriptors 1 and 2 to pipes if they point to logs.
+
+        Raises `OSError` and `log_readers.NoReaderError`.
+        """
         leads = {descriptor: identity(descriptor) for descriptor in (1, 2)}
         leads = {descriptor: log for descriptor, log in leads.items() if log in self._logs}
         new = {log: descriptor for descriptor, log in leads.items() if self._end(log) is None}
@@ -56,13 +58,13 @@ class LogPipes:
                 os.dup2(end, descriptor)
 
     def _open(self, new: dict[Log, int]) -> None:
-        """Make a pipe for each of the logs; which descriptor leads there now is given."""
+        """Make a pipe for each log. ``new``: the descriptors that point to the logs."""
         ends: list[tuple[int, int]] = []
         made = False
         try:
             ends.extend(log_readers.pipe() for _ in new)
             ways = [(end[0], log) for end, log in zip(ends, new.values(), strict=True)]
-            with _unseen():
+            with _hidden_child():
                 readers = log_readers.start(ways, self._mark)
             for log, (_, end), reader in zip(new, ends, readers, strict=True):
                 self._pipes[log] = _Pipe(end, identity(end), reader)
@@ -74,14 +76,14 @@ class LogPipes:
                     os.close(write_end)
 
     def _end(self, log: Log) -> int | None:
-        """A descriptor of the pipe to a log; None without one. A job may close any."""
+        """An open descriptor of the pipe to a log; None without one. A job may close any."""
         pipe = self._pipes.get(log)
         if pipe is None:
             return None
         return next((end for end in (pipe.end, 1, 2) if identity(end) == pipe.which), None)
 
     def drain(self) -> None:
-        """Wait until what stands in the pipes now is in the logs, `BOUND` at most."""
+        """Wait until the bytes in the pipes are in the logs, at most `BOUND` seconds."""
         deadline = monotonic() + BOUND
         for log, pipe in self._pipes.items():
             end, log_path = self._end(log), self._logs[log]
@@ -90,21 +92,24 @@ class LogPipes:
             if sys.platform != "linux":
                 sleep(PAUSE)
             elif not _drained(end, pipe.reader, log_path, deadline):
-                _say(log_path, "what was printed last may be missing here")
+                _write_line(log_path, "what was printed last may be missing here")
 
 
 def _drained(end: int, reader: int, log: str, deadline: float) -> bool:
-    """Wait for one pipe. A reader that waits for more has stored all that it had read; one that
-    somebody keeps busy has, too, once the log has grown by all that it could be behind."""
+    """Wait for one pipe; False if its bytes may not be in the log.
+
+    A reader that waits for input has stored all bytes that it read. If a process keeps writing, the
+    bytes are stored once the log has grown by the most that could be missing.
+    """
     if sys.platform != "linux":
         return True
     import fcntl
 
-    behind = _waiting(end) + fcntl.fcntl(end, fcntl.F_GETPIPE_SZ)
-    size = _size(log)  # after it: what goes over in between counts twice then, not never
+    behind = _unread(end) + fcntl.fcntl(end, fcntl.F_GETPIPE_SZ)
+    size = _size(log)  # read last: bytes that move meanwhile count twice rather than never
     pause = 0.0
     while True:
-        empty = _waiting(end) == 0
+        empty = _unread(end) == 0
         state = _state(reader)
         if empty and state in ("S", UNSEEN):
             sleep(PAUSE if state == UNSEEN else 0)
@@ -117,8 +122,8 @@ def _drained(end: int, reader: int, log: str, deadline: float) -> bool:
         pause = min(pause + STEP / 8, STEP)
 
 
-def _waiting(end: int) -> int:
-    """Bytes in a pipe that nobody has read."""
+def _unread(end: int) -> int:
+    """Unread bytes in a pipe."""
     if sys.platform == "win32":
         return 0
     import fcntl
@@ -128,7 +133,7 @@ def _waiting(end: int) -> int:
 
 
 def _state(pid: int) -> str | None:
-    """``S`` for a process that waits; None for one that is gone."""
+    """The state of a process: ``S`` if it waits, None if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             state = file.read().rpartition(b")")[2].split()[0].decode()
@@ -147,23 +152,23 @@ def _state(pid: int) -> str | None:
 def _size(log: str) -> int:
     try:
         return os.stat(log).st_size
-    except OSError:  # out of sight, as behind another root folder
+    except OSError:  # not visible, as under another root folder
         return 0
 
 
-def _say(log: str, line: str) -> None:
-    """The same as `say`, past a pipe that nobody may read."""
+def _write_line(log: str, line: str) -> None:
+    """Like `write_line`, but to the file: the pipe may have no reader."""
     try:
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     except OSError:
         return
-    say(descriptor, line)
+    write_line(descriptor, line)
     os.close(descriptor)
 
 
 @contextmanager
-def _unseen() -> Generator[None]:
-    """Let a child come and go that the job does not learn of, and its children fall to others."""
+def _hidden_child() -> Generator[None]:
+    """Hide a child from the job; the child's children are reparented to another process."""
     subreaper = tree.is_subreaper()
     if subreaper:
         tree.become_subreaper(False)
@@ -177,7 +182,7 @@ def _unseen() -> Generator[None]:
 
 @contextmanager
 def _without_sigchld() -> Generator[None]:
-    """Keep the news of this child's end from a handler of the job's."""
+    """Hide the end of this child from a signal handler of the job."""
     if sys.platform != "linux" or not callable(signal.getsignal(signal.SIGCHLD)):
         yield
         return

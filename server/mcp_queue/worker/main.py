@@ -1,4 +1,4 @@
-"""The life of a worker: wait at the gate, say that it started, run the job, say how it ended."""
+"""The worker process: wait at the gate, report the start, run the job, report the outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run the job of the run folder that the command line names; standard input is the gate."""
+    """Run the job of the run folder on the command line. Standard input is the gate."""
     run = RunFolder(sys.argv[1])
     own, parent = os.getpid(), os.getppid()
     if not _pass_gate():
@@ -29,7 +29,7 @@ def main() -> None:
         tree.die_with_parent(parent)
     reporter = Reporter(run, job["bell"], job["attempt"], job.get("artifact_cap"))
     reporter.open(_events())
-    # Fields that a spawned child must not take for its own.
+    # A spawned child would inherit these settings of the worker.
     sys.argv = [job["command"]]
     sys.path[:] = job["sys_path"]
     if job.get("pythonpath") is not None:
@@ -40,22 +40,22 @@ def main() -> None:
     crash.point("worker.after_started")
     outcome = execute(job, reporter)
     _flush()
-    logs.store()
+    logs.drain()
     reporter.finish(outcome)
     _flush()
 
 
 def _pass_gate() -> bool:
-    """Wait for the byte that says "you are recorded"; end of file means leave."""
-    opened = os.read(0, 1)
+    """Wait for the byte that means "recorded"; False at the end of the file: exit."""
+    byte = os.read(0, 1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    return bool(opened)
+    return bool(byte)
 
 
 def _events() -> int | None:
-    """The descriptor of the run's events, which is locked for as long as this process lives."""
+    """The descriptor of the run's events. The file is locked while this process lives."""
     if sys.platform == "win32":
         return None
     return int(sys.argv[2])
@@ -68,7 +68,7 @@ def _read_job(run: RunFolder) -> dict[str, Any]:
 
 
 def _flush() -> None:
-    """Whatever the job has put in the place of the standard streams, or left of them."""
+    """Flush the standard streams, also those that the job has set. Never raises."""
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
             stream.flush()  # pyright: ignore[reportOptionalMemberAccess]

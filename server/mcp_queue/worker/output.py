@@ -1,13 +1,13 @@
-"""A run's output: straight into its log files, through pipes from its first child on.
+"""The output of a run: written to its log files, or through pipes after its first child.
 
-A worker's descriptors 1 and 2 are the log files themselves, so nothing that is written gets lost
-with a process that should have carried it. But whoever opens ``/dev/stdout`` opens such a file
-anew, empties it and writes from its beginning; only a pipe is still the same pipe then. So pipes
-take the place of the files just before there is a child, or before this process does so itself
-(`worker.log_pipes`). A job that does neither has neither pipes nor processes beside it.
+Descriptors 1 and 2 of a worker are the log files, so no other process has to pass on the output and
+none is lost if one dies. But a program that opens ``/dev/stdout`` opens such a file again, empties
+it and writes from its start; a pipe stays the same pipe. So pipes replace the files just before the
+first child starts, or before this process opens such a file itself (`worker.log_pipes`). A job that
+does neither needs neither pipes nor other processes.
 
-What can do so is wrapped here. An audit hook would see it too, and make every ``id()``, and with
-it ``copy.deepcopy``, twice as slow.
+The functions that can do so are wrapped here. An audit hook would see the calls too, but make every
+``id()``, and with it ``copy.deepcopy``, twice as slow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 from _thread import RLock
 from functools import update_wrapper
 
-from mcp_queue.worker.log_files import identity, say
+from mcp_queue.worker.log_files import identity, write_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,24 +35,26 @@ _FORK_EXEC = "_posixsubprocess"  # its one function is what subprocess and multi
 
 
 class Output:
-    """Where the run's output goes, and how it gets there."""
+    """The logs of the run, and its pipes to them."""
 
     def __init__(self, run: RunFolder) -> None:
         self._run_id = os.path.basename(run.path)
         self._own = os.getpid()
-        self.logs: dict[tuple[int, int], str] = {}  # which files they are, and their paths
+        self.logs: dict[tuple[int, int], str] = {}  # paths by the identity of the file
         for descriptor, path in ((1, run.stdout), (2, run.stderr)):
             which = identity(descriptor)
             if which is not None:
                 self.logs[which] = path
         self._pipes: LogPipes | None = None
-        self._lock = RLock()  # a signal's handler may come in between and start a child
+        self._lock = RLock()  # reentrant: a signal handler may start a child
         self._busy = False
         self._warned = False
 
-    def make_safe(self) -> None:
-        """Put pipes in the place of log files. Never raises; what stands in the way is said once
-        in the log, and then the files stay."""
+    def ensure_pipes(self) -> None:
+        """Replace the log files by pipes. Never raises.
+
+        If that fails, the reason is written to the log once, and the files stay.
+        """
         if os.getpid() != self._own or not self._leads_to_logs():
             return
         with self._lock:
@@ -60,41 +62,41 @@ class Output:
                 return
             self._busy = True
             try:
-                self._put_pipes_in_place()
+                self._install_pipes()
             except Exception as error:  # no descriptor, no process, no memory
                 self._warn(error)
             finally:
                 self._busy = False
 
-    def _put_pipes_in_place(self) -> None:
+    def _install_pipes(self) -> None:
         if self._pipes is None:
             from mcp_queue.worker.log_pipes import LogPipes
 
             self._pipes = LogPipes(self._run_id, self.logs)
-        self._pipes.put_in_place()
+        self._pipes.install()
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
             self._warned = True
             why = f"a child that opens /dev/stdout or /dev/stderr may empty this log: {error}"
-            say(2, why)
+            write_line(2, why)
 
     def _leads_to_logs(self) -> bool:
         return identity(1) in self.logs or identity(2) in self.logs
 
-    def make_safe_for(self, file: object) -> None:
-        """The same, if it is a log that is about to be opened for writing."""
+    def ensure_pipes_for(self, file: object) -> None:
+        """`ensure_pipes` if ``file``, which will be opened for writing, is a log."""
         if identity(file) in self.logs:
-            self.make_safe()
+            self.ensure_pipes()
 
-    def store(self) -> None:
-        """Wait until what was written so far is in the log files, a few seconds at most."""
+    def drain(self) -> None:
+        """Wait until the output so far is in the log files, at most a few seconds."""
         if self._pipes is not None:
             self._pipes.drain()
 
 
 def forget_frames(error: BaseException) -> None:
-    """Take what is wrapped here out of a traceback: in a script there would be nothing either."""
+    """Remove the frames of this module's wrappers from a traceback."""
     seen: set[int] = set()
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
@@ -109,7 +111,7 @@ def forget_frames(error: BaseException) -> None:
 
 
 def watch(run: RunFolder) -> Output:
-    """Keep the logs of the run that this process is, from now on."""
+    """Watch the output of this process, a run, from now on."""
     output = Output(run)
     if sys.platform != "win32" and output.logs:
         _watch_starts(output)
@@ -121,17 +123,17 @@ def watch(run: RunFolder) -> Output:
 def _watch_starts(output: Output) -> None:
     if sys.platform == "win32":
         return
-    os.register_at_fork(before=output.make_safe)  # extensions that fork by the rules do this too
+    os.register_at_fork(before=output.ensure_pipes)  # extensions that fork properly call it too
     for name in _STARTS:
-        _wrap(name, _after(output.make_safe, getattr(os, name)))
+        _wrap(name, _after(output.ensure_pipes, getattr(os, name)))
     loaded = sys.modules.get(_FORK_EXEC)
-    if loaded is None:  # it is loaded from a file of its own, which not every job needs
-        sys.modules[_FORK_EXEC] = _late(output)
+    if loaded is None:  # loaded on demand, as not every job needs it
+        sys.modules[_FORK_EXEC] = _lazy_module(output)
     else:
-        wrapper = _after(output.make_safe, loaded.fork_exec)
+        wrapper = _after(output.ensure_pipes, loaded.fork_exec)
         _set(loaded, "fork_exec", wrapper)
-        if "subprocess" in sys.modules:  # by what begins with the interpreter; it has a name of
-            _set(sys.modules["subprocess"], "_fork_exec", wrapper)  # its own for it
+        if "subprocess" in sys.modules:  # imported at the start; it has its own
+            _set(sys.modules["subprocess"], "_fork_exec", wrapper)  # name for it
 
 
 def _watch_opens(output: Output) -> None:
@@ -139,14 +141,14 @@ def _watch_opens(output: Output) -> None:
 
     def io_open(file: Any, mode: Any = "r", *rest: Any, **named: Any) -> Any:
         if mode != "r" and mode != "rb":
-            output.make_safe_for(file)
+            output.ensure_pipes_for(file)
         return real(file, mode, *rest, **named)
 
     changes = os.O_WRONLY | os.O_RDWR | os.O_TRUNC
 
     def os_open(path: Any, flags: Any, *rest: Any, **named: Any) -> int:
         if isinstance(flags, int) and flags & changes:
-            output.make_safe_for(path)
+            output.ensure_pipes_for(path)
         return real_os(path, flags, *rest, **named)
 
     opens = _Wrapper(io_open, real)
@@ -157,17 +159,17 @@ def _watch_opens(output: Output) -> None:
 
 def _watch_truncation(output: Output) -> None:
     for name in ("truncate", "ftruncate"):
-        _wrap(name, _not_of_logs(output, getattr(os, name)))
+        _wrap(name, _except_logs(output, getattr(os, name)))
     for stream in (sys.stdout, sys.stderr):
         buffer = getattr(stream, "buffer", None)
         raw = getattr(buffer, "raw", buffer)
         if raw is not None:
-            _set(raw, "truncate", _after(output.make_safe, raw.truncate))
+            _set(raw, "truncate", _after(output.ensure_pipes, raw.truncate))
 
 
 class _Wrapper:
-    """Takes the place of a function written in C: it binds to no object, as those do not, so that
-    it may stand in a class, too."""
+    """Replaces a function written in C. Like those it does not bind, so it may be a class
+    attribute."""
 
     def __init__(self, call: Callable[..., Any], real: Callable[..., Any]) -> None:
         self._call = call
@@ -188,11 +190,11 @@ def _after(first: Callable[[], None], function: Callable[..., Any]) -> Callable[
     return _Wrapper(call, function)
 
 
-def _not_of_logs(output: Output, function: Callable[..., Any]) -> Callable[..., Any]:
+def _except_logs(output: Output, function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         file = arguments[0] if arguments else named.get("path", named.get("fd"))
-        output.make_safe_for(file)
-        if identity(file) in output.logs:  # by another name; a pipe refuses in these words, too
+        output.ensure_pipes_for(file)
+        if identity(file) in output.logs:  # a log under another name; a pipe raises the same error
             raise OSError(22, os.strerror(22))
         return function(*arguments, **named)
 
@@ -200,7 +202,7 @@ def _not_of_logs(output: Output, function: Callable[..., Any]) -> Callable[..., 
 
 
 def _wrap(name: str, wrapper: Callable[..., Any]) -> None:
-    """Put it where ``os``, pickles and who asks what a function can do look for it."""
+    """Set it in ``os``, in ``posix`` (for pickles) and in the sets of supported functions."""
     for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
         if getattr(os, name) in able:
             able.add(wrapper)
@@ -212,17 +214,17 @@ def _set(owner: Any, name: str, value: Callable[..., Any]) -> None:
     setattr(owner, name, value)
 
 
-def _late(output: Output) -> ModuleType:
-    """A module that takes the real one's place with its first use."""
+def _lazy_module(output: Output) -> ModuleType:
+    """A module that loads the real one at its first use."""
     module = type(sys)(_FORK_EXEC)
 
     def fork_exec(*arguments: Any) -> int:
-        output.make_safe()
+        output.ensure_pipes()
         sys.modules.pop(_FORK_EXEC, None)
         real = __import__(_FORK_EXEC)
         function: Callable[..., int] = real.fork_exec
         for one in (real, module):
-            _set(one, "fork_exec", _after(output.make_safe, function))
+            _set(one, "fork_exec", _after(output.ensure_pipes, function))
         return function(*arguments)
 
     _set(module, "fork_exec", fork_exec)

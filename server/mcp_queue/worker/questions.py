@@ -1,7 +1,7 @@
-"""Questions of a job on their way up, answers on their way down. Imported by the first ask.
+"""Send the questions of a job, and wait for the answers. Imported at the first question.
 
-A thread waits at the run's bell, which the supervisor rings when it has written an answer (or a
-stop) into ``control.jsonl``; it wakes who waits for that answer.
+A thread waits for the run's bell. The supervisor rings it after writing an answer (or a stop) to
+``control.jsonl``; the thread then wakes the call that waits for the answer.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
     from mcp_queue.worker.stop_request import StopRequest
 
 
-SETTLED = 10.0  # seconds at most for the supervisor to say what became of a withdrawn question
+WITHDRAWAL_TIMEOUT = 10.0  # seconds for the supervisor to confirm a withdrawal, at most
 
 
 class Questions:
-    """All that a run asks (`commands.asking.QuestionChannel`); safe to use from several threads."""
+    """The questions of a run (`commands.asking.QuestionChannel`). Several threads may use it."""
 
     def __init__(
         self,
         run: RunFolder,
         attempt: int,
-        say: Callable[[str, dict[str, object]], None],
+        report: Callable[[str, dict[str, object]], None],
         stop: StopRequest,
     ) -> None:
-        """``say`` sends an event to the supervisor."""
+        """``report`` sends an event to the supervisor."""
         self._run = run
         self._attempt = attempt
-        self._say = say
+        self._report = report
         self._stop = stop
         self._bell = bell.Bell(run.bell)
         self._offset = 0  # bytes of control.jsonl that are read
         self._lock = threading.Lock()
         self._asked = 0
-        self._open: set[_Open] = set()
-        threading.Thread(target=self._listen, name="answers", daemon=True).start()
+        self._open: set[_Asked] = set()
+        threading.Thread(target=self._read_answers, name="answers", daemon=True).start()
 
     def ring(self) -> None:
-        """Let the thread look; may be called in a signal handler."""
+        """Wake the thread. May be called in a signal handler."""
         bell.ring(self._run.bell)
 
     def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> dict[str, Answer]:
@@ -62,7 +62,7 @@ class Questions:
         asked = self._ask(questions, done.set)
         try:
             if not done.wait(timeout) and self._withdraw(asked):
-                done.wait(SETTLED)
+                done.wait(WITHDRAWAL_TIMEOUT)
         finally:
             self._close(asked)
         return self._answers(asked, timeout)
@@ -70,7 +70,7 @@ class Questions:
     async def ask_async(
         self, questions: Sequence[JobQuestion], timeout: float | None
     ) -> dict[str, Answer]:
-        """Wait for the answers while the loop goes on."""
+        """Wait for the answers in the event loop."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         asked = self._ask(questions, lambda: loop.call_soon_threadsafe(done.set))
         try:
@@ -79,39 +79,39 @@ class Questions:
                     await done.wait()
             if not done.is_set() and self._withdraw(asked):
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(SETTLED):
+                    async with asyncio.timeout(WITHDRAWAL_TIMEOUT):
                         await done.wait()
         finally:
             self._close(asked)
         return self._answers(asked, timeout)
 
-    def _ask(self, questions: Sequence[JobQuestion], wake: Callable[[], object]) -> _Open:
+    def _ask(self, questions: Sequence[JobQuestion], wake: Callable[[], object]) -> _Asked:
         with self._lock:
-            if self._stop.look():
+            if self._stop.check():
                 raise JobStoppedError
             self._asked += 1
             prefix = f"a{self._attempt}.q{self._asked}."
-            asked = _Open({prefix + each.key: each.key for each in questions}, wake)
+            asked = _Asked({prefix + each.key: each.key for each in questions}, wake)
             self._open.add(asked)
         lines = [{**asdict(each), "key": prefix + each.key} for each in questions]
         try:
-            self._say(events.ASK, {"questions": lines})
+            self._report(events.ASK, {"questions": lines})
         except BaseException:
             with self._lock:
                 self._open.discard(asked)
             raise
         return asked
 
-    def _close(self, asked: _Open) -> None:
-        """Nobody waits any more; what is not answered is withdrawn."""
+    def _close(self, asked: _Asked) -> None:
+        """End a call of `ask`: withdraw the questions without an answer."""
         with self._lock:
             self._open.discard(asked)
         self._withdraw(asked)
 
-    def _withdraw(self, asked: _Open) -> bool:
-        """Say, once, that nobody waits for what is missing; False when there is nothing to say.
+    def _withdraw(self, asked: _Asked) -> bool:
+        """Withdraw the unanswered questions, once; False if there are none.
 
-        What becomes of it the supervisor says: an answer may have come first.
+        The supervisor confirms the withdrawal, as an answer may have come first.
         """
         with self._lock:
             left = [] if asked.withdrawn else list(asked.missing)
@@ -119,48 +119,51 @@ class Questions:
         if not left:
             return False
         try:
-            self._say(events.WITHDRAW, {"keys": left})
-        except OSError:  # a full disk; the end of the job withdraws all
+            self._report(events.WITHDRAW, {"keys": left})
+        except OSError:  # a full disk; the end of the job withdraws all questions
             return False
         return True
 
-    def _answers(self, asked: _Open, timeout: float | None) -> dict[str, Answer]:
+    def _answers(self, asked: _Asked, timeout: float | None) -> dict[str, Answer]:
         if not asked.missing:
             return asked.answers
-        if self._stop.look():
+        if self._stop.check():
             raise JobStoppedError
         keys = ", ".join(map(repr, asked.missing.values()))
         error = AskTimeoutError(timeout=timeout or 0.0, keys=keys)
         error.answers = asked.answers
         raise error
 
-    def _listen(self) -> None:
+    def _read_answers(self) -> None:
         while True:
             select.select([self._bell], [], [])
             self._bell.hush()
             lines, self._offset = events.read(self._run.control, self._offset)
             with self._lock:
                 for line in lines:
-                    self._take(line)
+                    self._handle(line)
                 for asked in self._open:
                     if asked.settled or self._stop.made:
                         with suppress(RuntimeError):  # its event loop is closed
                             asked.wake()
 
-    def _take(self, line: dict[str, Any]) -> None:
-        """One line of ``control.jsonl``; an answer that nobody waits for is passed over."""
+    def _handle(self, line: dict[str, Any]) -> None:
+        """Handle a line of ``control.jsonl``. An answer that no call waits for is ignored."""
         if line.get("e") == events.STOP:
             self._stop.made = True
         elif line.get("e") == events.ANSWER:
             for asked in self._open:
-                asked.take(line)
+                asked.add_answer(line)
         elif line.get("e") == events.WITHDRAWN:
             for asked in self._open:
-                asked.gone.update(line["keys"])
+                asked.closed.update(line["keys"])
 
 
-class Elsewhere:
-    """Cannot ask (`commands.asking.QuestionChannel`): only the job's own process gets answers."""
+class ChildQuestions:
+    """Refuses to ask in a child process (`commands.asking.QuestionChannel`).
+
+    Answers reach only the job's own process.
+    """
 
     def ask(self, questions: Sequence[JobQuestion], timeout: float | None) -> dict[str, Answer]:
         raise nobody_to_ask(
@@ -175,22 +178,22 @@ class Elsewhere:
         return self.ask(questions, timeout)
 
 
-class _Open:
+class _Asked:
     """The questions of one call."""
 
     def __init__(self, missing: dict[str, str], wake: Callable[[], object]) -> None:
-        self.missing = missing  # keys as they travel: keys of the command
+        self.missing = missing  # keys in events: keys of the command
         self.answers: dict[str, Answer] = {}
         self.withdrawn = False
-        self.gone: set[str] = set()  # keys that nobody can answer any more
+        self.closed: set[str] = set()  # keys that can no longer be answered
         self.wake = wake
 
     @property
     def settled(self) -> bool:
-        """Nothing more can come."""
-        return self.gone.issuperset(self.missing)
+        """Whether no more answers can come."""
+        return self.closed.issuperset(self.missing)
 
-    def take(self, line: dict[str, Any]) -> None:
+    def add_answer(self, line: dict[str, Any]) -> None:
         key = self.missing.pop(line["key"], None)
         if key is not None:
             self.answers[key] = Answer(line["action"], line["content"])

@@ -1,4 +1,4 @@
-"""Whether somebody asked the run to stop."""
+"""Whether the run was asked to stop."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from mcp_queue.jobs import events
 
 
 class StopRequest:
-    """Learnt from the signal, or from the control file, for who took the signal's handler away
-    and for children, which get no signal."""
+    """A stop request, from the signal or from the control file.
+
+    The file serves jobs that replaced the signal handler, and children, which get no signal.
+    """
 
     def __init__(self, control: str) -> None:
         self._control = control
-        self._size = 0  # bytes of it that were looked at
+        self._size = 0  # bytes of the file that were read
         self.made = False
 
-    def look(self) -> bool:
-        """Whether it was made by now."""
+    def check(self) -> bool:
+        """Whether a stop was requested. Reads the control file if it has grown."""
         if not self.made:
             try:
                 size = os.stat(self._control).st_size
-            except OSError:  # nothing was told yet, or the job sees other files
+            except OSError:  # nothing was written yet, or the job has another root folder
                 return False
             if size != self._size:
                 lines, _ = events.read(self._control, 0)

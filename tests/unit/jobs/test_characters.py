@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_queue.jobs import logs
-from mcp_queue.jobs.kept_log import Gap, torn_end, torn_start, write_gap
+from mcp_queue.jobs.capped_log import Gap, torn_end, torn_start, write_gap
 from mcp_queue.jobs.run_folder import RunFolder
 
 RUN = "0123456789abcdef"

@@ -55,7 +55,7 @@ def ended(registry: Registry, job_id: str, status: str = "completed") -> str:
 
 
 def forget(registry: Registry, limit: int = 100) -> list[str | None]:
-    return retention.forget_expired(registry, KEPT, limit)
+    return retention.remove_expired(registry, KEPT, limit)
 
 
 def test_every_terminal_state_expires_and_no_other(registry: Registry, machine: Machine) -> None:

@@ -24,6 +24,6 @@ def folder(tmp_path: Path) -> RegistryFolder:
 
 async def test_all_who_ask_at_once_get_the_figure(folder: RegistryFolder) -> None:
     usage = DiskUsage(folder)
-    found = await asyncio.gather(*(usage.glance() for _ in range(10)))
-    found += await asyncio.gather(*(usage.glance() for _ in range(10)))
+    found = await asyncio.gather(*(usage.recent() for _ in range(10)))
+    found += await asyncio.gather(*(usage.recent() for _ in range(10)))
     assert all(each is not None and each.artifacts >= 100_000 for each in found)

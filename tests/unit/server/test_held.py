@@ -19,8 +19,8 @@ import support.wire_commands  # noqa: F401 (registers the commands)
 from mcp_queue import builtin
 from mcp_queue.commands.catalog import Catalog, registry
 from mcp_queue.config import Settings
-from mcp_queue.manager import hub as manager_hub
 from mcp_queue.manager.queue_manager import QueueManager
+from mcp_queue.manager.watchers import Watcher
 from mcp_queue.server.app import build
 from mcp_queue.server.authored.progress import ProgressSink
 from mcp_queue.server.following.notifier import Follower, Notifier
@@ -30,7 +30,7 @@ from support.queues import opened
 from support.serving import ENVELOPE, HANDSHAKE
 
 CROWD = 40
-HELD = (Follower, manager_hub.Listener, ProgressSink)
+HELD = (Follower, Watcher, ProgressSink)
 
 
 class Connection:

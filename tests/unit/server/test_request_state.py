@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from mcp_queue import clock
-from mcp_queue.server.asking.request_state import LIFETIME, opened, seal
+from mcp_queue.server.asking.request_state import LIFETIME, open_state, seal
 
 STATE = {"answers": {"answer": ["accept", {"n": 1}]}}
 
@@ -24,9 +24,9 @@ def context(
 
 
 def test_it_comes_back_as_it_was() -> None:
-    assert opened(context(seal(context(a=1, b=2), STATE), b=2, a=1)) == STATE
-    assert opened(context()) == {}
-    assert opened(SimpleNamespace(params=None)) == {}  # pyright: ignore[reportArgumentType]
+    assert open_state(context(seal(context(a=1, b=2), STATE), b=2, a=1)) == STATE
+    assert open_state(context()) == {}
+    assert open_state(SimpleNamespace(params=None)) == {}  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_it_comes_back_as_it_was() -> None:
 def test_it_belongs_to_one_call(other: dict[str, Any]) -> None:
     sealed = seal(context(a=1), STATE)
     with pytest.raises(MCPError, match="requestState"):
-        opened(context(sealed, **other))
+        open_state(context(sealed, **other))
 
 
 def test_each_changed_character_is_noticed() -> None:
@@ -48,13 +48,13 @@ def test_each_changed_character_is_noticed() -> None:
         if forged.rstrip("=")[:-1] == sealed.rstrip("=")[:-1]:
             continue  # the last character of base64 has bits that say nothing
         with pytest.raises(MCPError):
-            opened(context(forged))
+            open_state(context(forged))
 
 
 @pytest.mark.parametrize("forged", ["", ".", "a", "a.b.c", "ä.ö", "e30=.e30=", "💥"])
 def test_what_is_none_of_ours_is_refused(forged: str) -> None:
     with pytest.raises(MCPError) as caught:
-        opened(context(forged))
+        open_state(context(forged))
     assert caught.value.error.code == -32602
 
 
@@ -63,4 +63,4 @@ def test_it_grows_old(monkeypatch: pytest.MonkeyPatch) -> None:
     now = clock.wall()
     monkeypatch.setattr(clock, "wall", lambda: now + LIFETIME + 10)
     with pytest.raises(MCPError, match="too old"):
-        opened(context(sealed))
+        open_state(context(sealed))

@@ -15,8 +15,8 @@ from mcp_queue.supervisor.dispatch import Dispatcher
 from mcp_queue.supervisor.executors import Death
 from mcp_queue.supervisor.folders import RunFolders
 from mcp_queue.supervisor.log_cap import LogCap
-from mcp_queue.supervisor.manners import Manners
 from mcp_queue.supervisor.memory import MemoryLimits
+from mcp_queue.supervisor.niceness import Niceness
 from mcp_queue.supervisor.retry import Retries
 from mcp_queue.supervisor.settle import Settler
 
@@ -30,7 +30,7 @@ def dispatcher(scene: Scene) -> Dispatcher:
     folders, log_cap = RunFolders(state), LogCap(state)
     settler = Settler(state, folders, Retries(state, folders), log_cap)
     memory = MemoryLimits(state, settler)
-    return Dispatcher(state, folders, settler, memory, log_cap, Manners(state))
+    return Dispatcher(state, folders, settler, memory, log_cap, Niceness(state))
 
 
 def _started(scene: Scene) -> list[str]:
@@ -122,7 +122,7 @@ def test_what_cannot_be_started_is_tried_three_times(scene: Scene, dispatcher: D
     assert scene.state.runs == {}
 
 
-def test_a_claim_that_cannot_be_stored_is_started_at_the_next_look(
+def test_a_claim_that_cannot_be_stored_is_started_at_the_next_check(
     scene: Scene, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from mcp_queue.jobs.run_rows import Ending
-from mcp_queue.supervisor import ending
-from mcp_queue.supervisor.ending import Cause, ending_of
+from mcp_queue.supervisor import causes
+from mcp_queue.supervisor.causes import Cause
+from mcp_queue.supervisor.ending import ending_of
 from mcp_queue.supervisor.executors import Death
 
 DONE = {"status": "completed", "result": "1", "result_size": 1}
@@ -47,25 +48,25 @@ GONE = "the worker was gone when a new supervisor looked"
             Death(signal="SIGSEGV"),
             Ending("failed", "signal", "the worker was killed by SIGSEGV", signal="SIGSEGV"),
         ),
-        (ending.STOP, None, Death(signal="SIGKILL"), Ending("stopped")),
-        (ending.STOP, DONE, Death(exit_code=0), Ending("stopped", **KEPT)),
-        (ending.STOP, RAISED, None, Ending("stopped")),
-        (ending.DELETE, None, Death(), Ending("stopped")),
-        (ending.SHUTDOWN, DONE, None, Ending("stopped", **KEPT)),
+        (causes.STOP, None, Death(signal="SIGKILL"), Ending("stopped")),
+        (causes.STOP, DONE, Death(exit_code=0), Ending("stopped", **KEPT)),
+        (causes.STOP, RAISED, None, Ending("stopped")),
+        (causes.DELETE, None, Death(), Ending("stopped")),
+        (causes.SHUTDOWN, DONE, None, Ending("stopped", **KEPT)),
         (
-            ending.timeout(1.5),
+            causes.timeout(1.5),
             None,
             Death(signal="SIGKILL"),
             Ending("failed", "timeout", "ran longer than 1.5 seconds"),
         ),
         (
-            ending.timeout(2),
+            causes.timeout(2),
             DONE,
             None,
             Ending("failed", "timeout", "ran longer than 2 seconds", **KEPT),
         ),
         (
-            ending.out_of_memory(3 << 29, 1 << 30),
+            causes.out_of_memory(3 << 29, 1 << 30),
             None,
             Death(),
             Ending(
@@ -75,7 +76,7 @@ GONE = "the worker was gone when a new supervisor looked"
             ),
         ),
         (
-            ending.out_of_memory(1500, 1023),
+            causes.out_of_memory(1500, 1023),
             None,
             Death(),
             Ending(

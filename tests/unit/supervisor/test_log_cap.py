@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_queue.jobs.kept_log import KeptLog, write_gap
+from mcp_queue.jobs.capped_log import CappedLog, write_gap
 from mcp_queue.supervisor import log_cap
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="logs are not capped on Windows")
@@ -27,8 +27,8 @@ def _append(path: Path, data: bytes) -> int:
     return path.stat().st_size
 
 
-def _check(path: Path, written: int) -> KeptLog:
-    log = KeptLog(str(path))
+def _check(path: Path, written: int) -> CappedLog:
+    log = CappedLog(str(path))
     assert log.size == written
     start = log.gap.start
     assert log.read(0, start) == _text(0, start)
@@ -78,7 +78,7 @@ def test_without_holes_the_log_is_cut_to_its_head(path: Path) -> None:
         assert (log.gap.start, log.gap.end, log.gap.cut) == (HEAD, written, True)
         assert path.stat().st_size == HEAD
     _append(path, _text(written, written + 800))
-    assert _check(path, written + 800).kept == HEAD + 800
+    assert _check(path, written + 800).length == HEAD + 800
 
 
 @pytest.mark.usefixtures("holes")
@@ -86,7 +86,7 @@ def test_a_log_with_holes_keeps_its_head_under_another_cap(path: Path) -> None:
     size = _append(path, _text(0, 10 * CAP))
     log_cap.shorten(str(path), size, CAP)
     log_cap.shorten(str(path), size, 4 * CAP)
-    assert _check(path, size).kept < 2 * CAP
+    assert _check(path, size).length < 2 * CAP
     log_cap.shorten(str(path), size, CAP // 2 + HEAD)
     assert _check(path, size).gap.start == HEAD
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from mcp_queue.supervisor.questions import asked, withdrawn
+from mcp_queue.supervisor.questions import parse_asked, parse_withdrawn
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 GOOD: dict[str, Any] = {"key": "a1.q1.n", "message": "How many?", "schema": SCHEMA}
 
 
 def test_a_good_question_is_taken_beside_a_bad_one() -> None:
-    [taken] = asked({"questions": [{**GOOD, "key": "../x"}, GOOD]})
+    [taken] = parse_asked({"questions": [{**GOOD, "key": "../x"}, GOOD]})
     assert taken.to_dict() == GOOD
 
 
@@ -22,8 +22,8 @@ def test_a_good_question_is_taken_beside_a_bad_one() -> None:
     [None, 7, "x", {}, [None], [[]], ["x"], [{}], *([{**GOOD, name: None}] for name in GOOD)],
 )
 def test_what_is_no_list_of_questions_is_nothing(questions: Any) -> None:
-    assert asked({"questions": questions}) == []
-    assert asked({}) == []
+    assert parse_asked({"questions": questions}) == []
+    assert parse_asked({}) == []
 
 
 @pytest.mark.parametrize(
@@ -46,19 +46,19 @@ def test_what_is_no_list_of_questions_is_nothing(questions: Any) -> None:
     ],
 )
 def test_what_could_not_be_shown_is_left_out(change: dict[str, Any]) -> None:
-    assert asked({"questions": [{**GOOD, **change}]}) == []
+    assert parse_asked({"questions": [{**GOOD, **change}]}) == []
 
 
 def test_a_message_is_cut_and_made_unicode() -> None:
-    [taken] = asked({"questions": [{**GOOD, "message": "\ud800" + "x" * 9000}]})
+    [taken] = parse_asked({"questions": [{**GOOD, "message": "\ud800" + "x" * 9000}]})
     assert taken.message == "?" + "x" * 4095
 
 
 @pytest.mark.parametrize("keys", [None, 7, "a1.q1.n", {}])
 def test_what_is_no_list_of_keys_withdraws_nothing(keys: Any) -> None:
-    assert withdrawn({"keys": keys}) == []
-    assert withdrawn({}) == []
+    assert parse_withdrawn({"keys": keys}) == []
+    assert parse_withdrawn({}) == []
 
 
 def test_keys_of_ours_are_withdrawn() -> None:
-    assert withdrawn({"keys": ["a1.q1.n", 7, None, "x", ["a1.q1.n"]]}) == ["a1.q1.n"]
+    assert parse_withdrawn({"keys": ["a1.q1.n", 7, None, "x", ["a1.q1.n"]]}) == ["a1.q1.n"]

@@ -1,4 +1,4 @@
-"""A ring that names a run makes the supervisor look at that run alone."""
+"""A ring that names a run makes the supervisor check that run alone."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def test_a_run_whose_news_could_not_be_stored_is_looked_at_again(
     scene: Scene, supervisor: Supervisor
 ) -> None:
     _report(scene)
-    supervisor._in_trouble(OSError("a full disk"))
+    supervisor._on_error(OSError("a full disk"))
     _ring(scene, bell.REGISTRY)
     assert _progress(scene) == ALL

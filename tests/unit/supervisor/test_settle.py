@@ -9,7 +9,7 @@ import pytest
 
 from mcp_queue.errors import RegistryBusyError
 from mcp_queue.jobs import events, job_rows, run_rows
-from mcp_queue.supervisor import ending, stop
+from mcp_queue.supervisor import causes, stop
 from mcp_queue.supervisor.executors import Death
 from mcp_queue.supervisor.folders import RunFolders
 from mcp_queue.supervisor.log_cap import LogCap
@@ -17,7 +17,7 @@ from mcp_queue.supervisor.retry import Retries
 from mcp_queue.supervisor.settle import Settler
 
 if TYPE_CHECKING:
-    from mcp_queue.supervisor.ending import Cause
+    from mcp_queue.supervisor.causes import Cause
     from mcp_queue.supervisor.state import Run
     from support.supervising import FakeWorker, Scene
 
@@ -54,10 +54,10 @@ def _die(scene: Scene, worker: FakeWorker, death: Death) -> None:
         (True, None, None, KILLED, 3, "pending", None),
         (True, None, None, LEFT, 3, "pending", None),
         (True, None, None, GONE, 1, "failed", "interrupted"),
-        (True, None, ending.STOP, KILLED, 3, "stopped", None),
-        (True, DONE, ending.STOP, LEFT, 3, "stopped", None),
-        (True, None, ending.timeout(1), KILLED, 3, "failed", "timeout"),
-        (False, None, ending.STOP, KILLED, 3, "stopped", None),
+        (True, None, causes.STOP, KILLED, 3, "stopped", None),
+        (True, DONE, causes.STOP, LEFT, 3, "stopped", None),
+        (True, None, causes.timeout(1), KILLED, 3, "failed", "timeout"),
+        (False, None, causes.STOP, KILLED, 3, "stopped", None),
         (False, None, None, LEFT, 1, "pending", None),
         (False, None, None, GONE, 1, "pending", None),
     ],
@@ -115,7 +115,7 @@ def test_a_worker_that_never_runs_its_job_is_tried_three_times(
 ) -> None:
     scene.add("job")
     for _ in range(3):
-        settler.never_ran(scene.claim("job"), "no", counted=counted)
+        settler.requeue(scene.claim("job"), "no", counted=counted)
     assert scene.jobs("failed" if counted else "pending") == ["job"]
 
 
@@ -127,7 +127,7 @@ def test_the_folder_of_a_deleted_job_goes_with_its_run(scene: Scene, settler: Se
     assert not os.path.exists(run.folder.path)
 
 
-def test_a_death_that_cannot_be_stored_is_settled_at_a_later_look(
+def test_a_death_that_cannot_be_stored_is_settled_at_a_later_check(
     scene: Scene, settler: Settler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object, **__: object) -> None:

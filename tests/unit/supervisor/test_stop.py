@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcp_queue.jobs import events, job_rows
-from mcp_queue.supervisor import ending, shutdown, stop
-from mcp_queue.supervisor.ending import Cause
+from mcp_queue.supervisor import causes, shutdown, stop
+from mcp_queue.supervisor.causes import Cause
 
 if TYPE_CHECKING:
     from support.supervising import Scene
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ASKED, KILLED = ["ask to stop"], ["ask to stop", "kill"]
 
 
-@pytest.mark.parametrize("cause", [ending.STOP, ending.DELETE, ending.timeout(1)])
+@pytest.mark.parametrize("cause", [causes.STOP, causes.DELETE, causes.timeout(1)])
 def test_a_run_is_asked_and_killed_after_its_grace(scene: Scene, cause: Cause) -> None:
     scene.set(stop_grace_seconds=3.0)
     run, worker = scene.run("run")
@@ -30,7 +30,7 @@ def test_a_run_is_asked_and_killed_after_its_grace(scene: Scene, cause: Cause) -
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [(ending.STOP, ending.timeout(1)), (ending.timeout(1), ending.STOP)]
+    ("first", "second"), [(causes.STOP, causes.timeout(1)), (causes.timeout(1), causes.STOP)]
 )
 def test_the_first_cause_counts(scene: Scene, first: Cause, second: Cause) -> None:
     run, worker = scene.run("run")
@@ -43,16 +43,16 @@ def test_the_first_cause_counts(scene: Scene, first: Cause, second: Cause) -> No
 
 def test_a_run_is_killed_at_once_for_the_cause_that_it_had(scene: Scene) -> None:
     run, worker = scene.run("run")
-    stop.end(scene.state, run, ending.STOP)
-    stop.end_at_once(scene.state, run, ending.out_of_memory(2, 1))
-    assert (run.cause, worker.did) == (ending.STOP, KILLED)
+    stop.end(scene.state, run, causes.STOP)
+    stop.end_at_once(scene.state, run, causes.out_of_memory(2, 1))
+    assert (run.cause, worker.did) == (causes.STOP, KILLED)
 
 
 def test_a_job_that_ended_by_itself_has_no_cause(scene: Scene) -> None:
     scene.set(stop_grace_seconds=3.0)
     run, worker = scene.run("run", settled=True)
-    stop.let_go(scene.state, run)
-    stop.end(scene.state, run, ending.STOP, grace=0)
+    stop.kill_after_grace(scene.state, run)
+    stop.end(scene.state, run, causes.STOP, grace=0)
     scene.loop.let_pass(2.9)
     assert (run.cause, worker.did) == (None, [])
     scene.loop.let_pass(0.1)
@@ -61,7 +61,7 @@ def test_a_job_that_ended_by_itself_has_no_cause(scene: Scene) -> None:
 
 def test_a_run_that_is_gone_is_not_killed(scene: Scene) -> None:
     run, worker = scene.run("run")
-    stop.end(scene.state, run, ending.STOP)
+    stop.end(scene.state, run, causes.STOP)
     del scene.state.runs["run"]
     scene.loop.let_pass(60)
     assert worker.did == ASKED
@@ -74,10 +74,10 @@ def test_what_clients_ask_is_obeyed_once(scene: Scene) -> None:
     job_rows.request_stop(scene.state.registry, "stopped")
     job_rows.delete(scene.state.registry, "deleted", "as asked")
     for _ in range(2):
-        stop.obey(scene.state)
+        stop.apply_stop_requests(scene.state)
     assert {name: run.cause for name, (run, _) in runs.items()} == {
-        "stopped": ending.STOP,
-        "deleted": ending.DELETE,
+        "stopped": causes.STOP,
+        "deleted": causes.DELETE,
         "left": None,
     }
     assert [worker.did for _, worker in runs.values()] == [ASKED, ASKED, []]
@@ -87,7 +87,7 @@ def test_what_clients_ask_is_obeyed_once(scene: Scene) -> None:
 def test_a_shutdown_ends_all_runs(scene: Scene, seconds: float, after: list[str]) -> None:
     run, worker = scene.run("run")
     shutdown.begin(scene.state, seconds)
-    assert (run.cause, worker.did) == (ending.SHUTDOWN, after)
+    assert (run.cause, worker.did) == (causes.SHUTDOWN, after)
     assert not shutdown.finished(scene.state)
     scene.state.runs.clear()
     assert shutdown.finished(scene.state)

@@ -1,4 +1,4 @@
-"""What the supervisor does now and then: when each timer looks, and when there is none."""
+"""What the supervisor does now and then: when each timer checks, and when there is none."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from mcp_queue import clock
 from mcp_queue.jobs import erase, member_rows, retention, retry_rows
-from mcp_queue.supervisor import log_cap, manners, memory, retain, retry
+from mcp_queue.supervisor import expiry, log_cap, memory, niceness, retry
+from mcp_queue.supervisor.checks import Checks
 from mcp_queue.supervisor.erasure import QUIET, RETRY, Erasure
+from mcp_queue.supervisor.expiry import Expiry
 from mcp_queue.supervisor.folders import RunFolders
 from mcp_queue.supervisor.log_cap import BUSY, LogCap
-from mcp_queue.supervisor.looks import Looks
-from mcp_queue.supervisor.manners import Manners
 from mcp_queue.supervisor.members import Members
 from mcp_queue.supervisor.memory import MemoryLimits
-from mcp_queue.supervisor.retain import Retention
+from mcp_queue.supervisor.niceness import Niceness
 from mcp_queue.supervisor.retry import Retries
 from mcp_queue.supervisor.settle import Settler
 
@@ -38,30 +38,30 @@ def _counting(monkeypatch: pytest.MonkeyPatch, module: object, name: str, answer
     return calls
 
 
-class TestLooks:
-    def test_several_calls_make_one_look(self, scene: Scene) -> None:
-        looks = scene.state.looks
-        for ask in (looks.soon, looks.soon, looks.at_all_runs):
+class TestChecks:
+    def test_several_calls_make_one_check(self, scene: Scene) -> None:
+        checks = scene.state.checks
+        for ask in (checks.soon, checks.soon, checks.of_all_runs):
             ask()
         scene.loop.let_pass(60)
         assert scene.looked == 1
-        looks.soon()
+        checks.soon()
         scene.loop.let_pass(0)
         assert scene.looked == 2
 
-    def test_a_look_at_all_runs_is_made_by_the_next_look(self, scene: Scene) -> None:
-        looks: Looks = scene.state.looks
-        looks.soon()
-        assert not looks.takes_all()
-        looks.at_all_runs(0.5)
-        assert looks.takes_all()
-        assert not looks.takes_all()
+    def test_the_next_check_includes_all_runs(self, scene: Scene) -> None:
+        checks: Checks = scene.state.checks
+        checks.soon()
+        assert not checks.take_all_runs()
+        checks.of_all_runs(0.5)
+        assert checks.take_all_runs()
+        assert not checks.take_all_runs()
 
 
 class TestLogCap:
     @pytest.fixture
     def sized(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[float]]:
-        """The times of looks so far, in tenths of a second."""
+        """The times of checks so far, in tenths of a second."""
         times: list[float] = []
 
         def size(path: str) -> int:
@@ -79,7 +79,7 @@ class TestLogCap:
         scene.run("first")
         cap.begin()
         scene.loop.let_pass(15 * BUSY)
-        assert sized() == [1, 2, 4, 8, 12], "the first look finds it grown"
+        assert sized() == [1, 2, 4, 8, 12], "the first check finds it grown"
         cap.begin()
         scene.loop.let_pass(5 * BUSY)
         assert sized()[5:] == [16, 18]
@@ -139,18 +139,20 @@ class TestMemoryLimits:
         assert worker.did == []
 
 
-class TestManners:
-    def test_what_cannot_stand_back_now_does_later_and_in_order(self, scene: Scene) -> None:
+class TestNiceness:
+    def test_a_niceness_that_cannot_be_set_now_is_set_later_and_in_order(
+        self, scene: Scene
+    ) -> None:
         scene.set(niceness=5)
-        polite = Manners(scene.state)
+        polite = Niceness(scene.state)
         first, second = scene.run("first"), scene.run("second")
         first[1].refusals = 2
-        polite.begin(first[0])
-        polite.begin(second[0])
+        polite.schedule(first[0])
+        polite.schedule(second[0])
         assert (len(first[1].did), second[1].did) == (1, [])
-        scene.loop.let_pass(manners.PAUSE)
+        scene.loop.let_pass(niceness.PAUSE)
         assert (len(first[1].did), second[1].did) == (2, [])
-        scene.loop.let_pass(manners.PAUSE)
+        scene.loop.let_pass(niceness.PAUSE)
         assert (len(first[1].did), second[1].did) == (3, ["niceness 5"])
         scene.loop.let_pass(60)
         assert len(first[1].did) == 3
@@ -159,48 +161,48 @@ class TestManners:
 class TestRetention:
     @pytest.fixture
     def gone(self) -> list[None]:
-        """What the next look forgets."""
+        """The jobs that the next check removes."""
         return []
 
     @pytest.fixture
-    def looks(self, gone: list[None], monkeypatch: pytest.MonkeyPatch) -> list:
-        return _counting(monkeypatch, retention, "forget_expired", lambda: gone)
+    def checks(self, gone: list[None], monkeypatch: pytest.MonkeyPatch) -> list:
+        return _counting(monkeypatch, retention, "remove_expired", lambda: gone)
 
     @pytest.fixture
-    def keeper(self, scene: Scene) -> Retention:
-        return Retention(scene.state, RunFolders(scene.state), Erasure(scene.state))
+    def keeper(self, scene: Scene) -> Expiry:
+        return Expiry(scene.state, RunFolders(scene.state), Erasure(scene.state))
 
     def test_it_looks_now_and_six_times_in_a_retention(
-        self, scene: Scene, keeper: Retention, looks: list
+        self, scene: Scene, keeper: Expiry, checks: list
     ) -> None:
         scene.set(completed_job_retention_seconds=60.0)
         for _ in range(3):
-            keeper.keep_time()
-        assert len(looks) == 1
+            keeper.update()
+        assert len(checks) == 1
         scene.loop.let_pass(60)
-        assert len(looks) == 7
+        assert len(checks) == 7
 
     def test_another_retention_takes_the_place_of_the_first(
-        self, scene: Scene, keeper: Retention, looks: list
+        self, scene: Scene, keeper: Expiry, checks: list
     ) -> None:
         scene.set(completed_job_retention_seconds=60.0)
-        keeper.keep_time()
+        keeper.update()
         scene.set(completed_job_retention_seconds=6000.0)
-        keeper.keep_time()
+        keeper.update()
         scene.loop.let_pass(999)
-        assert [seconds for _, seconds, _ in looks] == [60.0, 6000.0]
+        assert [seconds for _, seconds, _ in checks] == [60.0, 6000.0]
         scene.set(completed_job_retention_seconds=retention.KEEP)
-        keeper.keep_time()
+        keeper.update()
         scene.loop.let_pass(1e6)
-        assert len(looks) == 2, "jobs are kept for ever"
+        assert len(checks) == 2, "jobs are kept for ever"
 
     def test_more_is_forgotten_after_a_pause(
-        self, scene: Scene, keeper: Retention, looks: list, gone: list[None]
+        self, scene: Scene, keeper: Expiry, checks: list, gone: list[None]
     ) -> None:
-        gone += [None] * retain.BATCH
-        keeper.keep_time()
-        scene.loop.let_pass(retain.PAUSE)
-        assert len(looks) == 2
+        gone += [None] * expiry.BATCH
+        keeper.update()
+        scene.loop.let_pass(expiry.PAUSE)
+        assert len(checks) == 2
 
 
 class TestRetries:
@@ -209,7 +211,7 @@ class TestRetries:
         [(1, 1, 1), (1, 2, 2), (1, 6, 32), (1, 7, 60), (1, 10_000, 60), (90, 3, 90), (0, 5, 0)],
     )
     def test_rests_double_up_to_a_limit(self, first: float, attempt: int, seconds: float) -> None:
-        assert retry.rest(first, attempt) == seconds
+        assert retry.backoff(first, attempt) == seconds
 
     def test_it_looks_when_the_next_job_is_due(self, scene: Scene) -> None:
         now = clock.monotonic()
@@ -218,12 +220,12 @@ class TestRetries:
             scene.add(job_id, max_attempts=2)
             run_id = scene.claim(job_id)
             retry_rows.retry(scene.state.registry, run_id, why="lost", boot="", due=now + rest)
-            retries.wake_for_next(now)
+            retries.schedule_next(now)
         scene.loop.let_pass(90)
         assert scene.looked == 0
         scene.loop.let_pass(10)
         assert scene.looked == 1
-        retries.wake_for_next(now + 100)
+        retries.schedule_next(now + 100)
         scene.loop.let_pass(490)  # the clock of the registry did not go on
         assert scene.looked == 1
         scene.loop.let_pass(10)
@@ -236,24 +238,24 @@ class TestErasure:
     ) -> None:
         erased = _counting(monkeypatch, erase, "erase", True)
         erasure = Erasure(scene.state)
-        erasure.consider()
-        erasure.consider()
+        erasure.schedule()
+        erasure.schedule()
         scene.loop.let_pass(QUIET)
         assert len(erased) == 1
-        erasure.consider()
+        erasure.schedule()
         scene.loop.let_pass(QUIET)
         assert len(erased) == 1, "nothing has changed"
-        erasure.removed()
+        erasure.jobs_removed()
         scene.loop.let_pass(QUIET)
         assert len(erased) == 2
 
     def test_it_waits_for_the_last_run(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         erased = _counting(monkeypatch, erase, "erase", True)
         erasure = Erasure(scene.state)
-        erasure.consider()
+        erasure.schedule()
         scene.run("run")
-        erasure.consider()
-        erasure.finish()
+        erasure.schedule()
+        erasure.erase_now()
         scene.loop.let_pass(60)
         assert erased == []
 
@@ -261,7 +263,7 @@ class TestErasure:
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         erased = _counting(monkeypatch, erase, "erase", False)
-        Erasure(scene.state).consider()
+        Erasure(scene.state).schedule()
         scene.loop.let_pass(QUIET + 2 * RETRY)
         assert len(erased) == 3
 
@@ -278,24 +280,24 @@ class TestLeaving:
         return member_rows.supervisor(scene.state.registry) is None
 
     def test_it_leaves_some_time_after_the_last_work(self, scene: Scene, members: Members) -> None:
-        members.consider_leaving()
+        members.schedule_leaving()
         scene.loop.let_pass(4)
-        members.consider_leaving()
+        members.schedule_leaving()
         assert not self._is_left(scene)
         scene.loop.let_pass(1)
         assert self._is_left(scene)
         assert scene.loop.stopped
 
     def test_new_work_keeps_it(self, scene: Scene, members: Members) -> None:
-        members.consider_leaving()
+        members.schedule_leaving()
         scene.add("a")
-        members.consider_leaving()
+        members.schedule_leaving()
         scene.loop.let_pass(60)
         assert not self._is_left(scene)
         assert scene.looked == 0
 
     def test_work_that_it_has_not_seen_yet_keeps_it(self, scene: Scene, members: Members) -> None:
-        members.consider_leaving()
+        members.schedule_leaving()
         scene.add("a")
         scene.loop.let_pass(60)
         assert not scene.loop.stopped
@@ -303,6 +305,6 @@ class TestLeaving:
 
     def test_in_memory_it_leaves_with_its_owner_alone(self, scene: Scene, members: Members) -> None:
         scene.state.owner = "owner"
-        members.consider_leaving()
+        members.schedule_leaving()
         scene.loop.let_pass(60)
         assert not scene.loop.stopped

@@ -1,4 +1,4 @@
-"""``@command(ask_for=…)``: what the caller left out, the person is asked for before the call."""
+"""``@command(ask_for=…)``: ask the person for arguments that the caller left out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 KEY = "call.arguments"  # of the form in an input_required result; no question can have it
 
 
-async def completed(
+async def complete_arguments(
     info: CommandInfo, arguments: dict[str, Any], context: Context
 ) -> dict[str, Any]:
-    """The arguments, with what the person fills in.
+    """The arguments, with the values that the person fills in.
 
-    As they are where the client shows no forms: what is required and missing is then refused as
-    ever. Raises InvalidParamsError for what was given, before anybody is asked; DeclinedError;
-    and InputNeeded, with which the request ends until the client calls again.
+    If the client shows no forms, the arguments are returned unchanged, and the later check refuses
+    missing ones. Raises InvalidParamsError for the given arguments, before the person is asked;
+    DeclinedError; and InputNeeded, which ends the request until the client calls again.
     """
     schema = schema_of(info)
     missing = [name for name in info.ask_for if schema.is_left_out(name, arguments)]
@@ -32,14 +32,14 @@ async def completed(
     if not missing or not shows_forms(context):
         return arguments
     person = Person(context)
-    if not person.can_see(form):
+    if not person.can_show(form):
         return arguments
     known = {name: value for name, value in arguments.items() if name not in missing}
     schema.validate_without(missing, known)
     question = JobQuestion(KEY, f"{info.title}: please fill in what is missing.", form)
-    answer = person.fitting([question]).get(KEY)
+    answer = person.valid_answers([question]).get(KEY)
     if answer is None:
-        person.leave_for([question])
+        person.require_answers([question])
         try:
             answer = await person.ask(question)
         except UnansweredError:

@@ -1,8 +1,8 @@
-"""``job.ask`` of a plain command: the caller of the request is asked, while it is open.
+"""``job.ask`` of a plain command: ask the person at the client while the request is open.
 
-In 2026-07-28 a request cannot ask while it is open. It ends with what it needs, and the client
-calls again: the command runs anew, and what was answered before is answered at once. So such a
-command had better ask before it does anything.
+In 2026-07-28 a request cannot ask while it is open. It ends with its questions, and the client
+calls again with the answers. The command then runs again from its start, and gets earlier answers
+at once. So such a command should ask before it changes anything.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class Caller:
         self,
         context: Context,
         loop: asyncio.AbstractEventLoop,
-        leaves: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         self._person = Person(context)
         self._loop = loop
-        self._leaves = leaves or {}
+        self._state = state or {}
         self._asked = 0
-        before: dict[str, Any] = request_state.opened(context).get("answers") or {}
-        self._known: Answers = {key: Answer(*answer) for key, answer in before.items()}
+        before: dict[str, Any] = request_state.open_state(context).get("answers") or {}
+        self._answers: Answers = {key: Answer(*answer) for key, answer in before.items()}
         self._waiting: set[Future[Answers]] = set()
 
     def stop(self) -> None:
-        """The request is over: whoever waits in a thread learns it."""
+        """End all waits in threads, as the request is over."""
         for future in tuple(self._waiting):
             future.cancel()
 
@@ -58,10 +58,10 @@ class Caller:
                 "job.ask would block the server in an async def",
                 "Its author has to write: await job.ask_async(…).",
             )
-        answers = self._replayed(questions)
+        answers = self._earlier_answers(questions)
         if answers is not None:
             return answers
-        future = asyncio.run_coroutine_threadsafe(self._shown(questions, timeout), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._show_all(questions, timeout), self._loop)
         self._waiting.add(future)
         try:
             return future.result()
@@ -72,27 +72,29 @@ class Caller:
 
     async def ask_async(self, questions: Sequence[JobQuestion], timeout: float | None) -> Answers:
         """For a command in the event loop."""
-        answers = self._replayed(questions)
-        return await self._shown(questions, timeout) if answers is None else answers
+        answers = self._earlier_answers(questions)
+        return await self._show_all(questions, timeout) if answers is None else answers
 
-    def _replayed(self, questions: Sequence[JobQuestion]) -> Answers | None:
-        """The answers, if this request or those before it brought all of them.
+    def _earlier_answers(self, questions: Sequence[JobQuestion]) -> Answers | None:
+        """The answers, if this request and earlier ones contain all of them.
 
-        None in the eras that ask while the request is open; in the others it raises InputNeeded
-        for what is missing.
+        If some are missing: None in eras that ask while the request is open; in others it raises
+        InputNeeded.
         """
         self._asked += 1
         prefix = "" if self._asked == 1 else f"q{self._asked}."
         named = [replace(each, key=prefix + each.key) for each in questions]
-        self._known |= self._person.fitting([each for each in named if each.key not in self._known])
-        missing = [each for each in named if each.key not in self._known]
+        self._answers |= self._person.valid_answers(
+            [each for each in named if each.key not in self._answers]
+        )
+        missing = [each for each in named if each.key not in self._answers]
         if missing:
-            known = {key: (each.action, each.content) for key, each in self._known.items()}
-            self._person.leave_for(missing, {**self._leaves, "answers": known})
+            known = {key: (each.action, each.content) for key, each in self._answers.items()}
+            self._person.require_answers(missing, {**self._state, "answers": known})
             return None
-        return {each.key: self._known[prefix + each.key] for each in questions}
+        return {each.key: self._answers[prefix + each.key] for each in questions}
 
-    async def _shown(self, asked: Sequence[JobQuestion], timeout: float | None) -> Answers:
+    async def _show_all(self, asked: Sequence[JobQuestion], timeout: float | None) -> Answers:
         answers: Answers = {}
         tasks = [asyncio.create_task(self._show(each, answers)) for each in asked]
         try:

@@ -1,8 +1,8 @@
-"""The person at the client of one request: who can be asked, and how, in each era.
+"""Ask the person at the client of a request, in each era.
 
 Up to 2025-11-25 the server sends ``elicitation/create`` while it works on the request; in
 2026-07-28 it answers with an ``input_required`` result, and the client calls again with the
-answers. Imported when a request first has something to ask.
+answers. This module is imported at the first question.
 """
 
 from __future__ import annotations
@@ -30,57 +30,57 @@ NOT_SHOWN = "the client could not show the form"
 
 
 class Person:
-    """Asks the person; only for requests of which `protocol.shows_forms` is true.
+    """Asks the person. Only for requests for which `eras.shows_forms` is true.
 
-    Ask in three steps, which serve both eras: take what `fitting` has, `leave_for` the rest, and
-    `ask` what is left after that.
+    Three steps serve both eras: use `valid_answers`, call `require_answers` for the other
+    questions, and `ask` those.
     """
 
     def __init__(
         self,
         context: Context,
-        leaves: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
         tasks: Container[str] | None = None,
     ) -> None:
-        """``leaves``: what comes back, as `request_state`, when the request is made again.
-        ``tasks``: the jobs whose questions this client gets by other requests."""
+        """``state``: the `request_state` that the client sends when it calls again. ``tasks``:
+        the jobs whose questions this client gets by other requests."""
         self._context = context
-        self._leaves = leaves
+        self._state = state
         self._tasks = tasks or ()
         self._calls_again = is_modern(context)
 
     def follows(self, job_id: str) -> bool:
-        """Whether the client follows the job as a task, and so shows the forms of that."""
+        """Whether the client follows the job as a task, and so shows the questions of the task."""
         return job_id in self._tasks
 
-    def can_see(self, schema: Mapping[str, Any]) -> bool:
+    def can_show(self, schema: Mapping[str, Any]) -> bool:
         """Whether this client can show a form with this schema."""
         return shown_schema(self._context, schema) is not None
 
-    def fitting(self, questions: Sequence[JobQuestion]) -> dict[str, Answer]:
-        """The answers that came with this request and fit, by key."""
-        given = {each.key: self._given(each) for each in questions}
+    def valid_answers(self, questions: Sequence[JobQuestion]) -> dict[str, Answer]:
+        """The valid answers of this request, by key."""
+        given = {each.key: self._answer_in_request(each) for each in questions}
         return {key: found[0] for key, found in given.items() if found and not found[1]}
 
-    def leave_for(
-        self, questions: Sequence[JobQuestion], leaves: Mapping[str, Any] | None = None
+    def require_answers(
+        self, questions: Sequence[JobQuestion], state: Mapping[str, Any] | None = None
     ) -> None:
-        """Leave the request, which has to be made again with the answers to these questions.
+        """End the request; the client must call again with answers to these questions.
 
         Raises InputNeeded. Does nothing in the eras that ask while the request is open.
         """
         if not self._calls_again:
             return
-        leaves = self._leaves if leaves is None else leaves
-        state = None if leaves is None else request_state.seal(self._context, leaves)
+        state = self._state if state is None else state
+        sealed = None if state is None else request_state.seal(self._context, state)
         requests = {
             each.key: ElicitRequest.model_validate(request_for(self._again(each)))
             for each in questions
         }
-        raise InputNeeded(InputRequiredResult(input_requests={**requests}, request_state=state))
+        raise InputNeeded(InputRequiredResult(input_requests={**requests}, request_state=sealed))
 
     async def ask(self, question: JobQuestion) -> Answer:
-        """Ask while the request is open, again until the answer fits, `forms.TRIES` times at most.
+        """Ask while the request is open, until the answer is valid, at most `forms.TRIES` times.
 
         Raises UnansweredError. Cancelling it withdraws the form.
         """
@@ -100,16 +100,16 @@ class Person:
                 return answer
         raise UnansweredError(f"what came back does not fit: {'; '.join(problems)}")
 
-    def _given(self, question: JobQuestion) -> tuple[Answer, list[str]] | None:
-        """The answer that came with this request, and what is wrong with it."""
+    def _answer_in_request(self, question: JobQuestion) -> tuple[Answer, list[str]] | None:
+        """The answer of this request, and the problems with it."""
         if not self._calls_again or self._context.params is None:
             return None
         responses: dict[str, dict[str, Any]] = self._context.params.get("inputResponses") or {}
         response = responses.get(question.key)
-        if response is None or "action" not in response:  # no answer to a question: roots, say
+        if response is None or "action" not in response:  # a response of another kind, as to roots
             return None
         return question.check_form(response["action"], response.get("content"))
 
     def _again(self, question: JobQuestion) -> JobQuestion:
-        found = self._given(question)
+        found = self._answer_in_request(question)
         return question if found is None else question.with_problems(found[1])

@@ -1,7 +1,7 @@
-"""``requestState``: what a request leaves with its client for the call that follows it.
+"""``requestState``: state that a request gives its client for the next call.
 
-It comes back from the client, so it is sealed: only what this process gave, for this very tool and
-these arguments, not long ago, is read (specification 2026-07-28, basic/patterns/mrtr).
+It is sealed, as the client sends it back. It is only valid if this process made it, for the same
+tool and arguments, within `LIFETIME` (specification 2026-07-28, basic/patterns/mrtr).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def seal(context: Context, state: Mapping[str, Any]) -> str:
     return f"{_text(body)}.{_text(_signature(context, body))}"
 
 
-def opened(context: Context) -> dict[str, Any]:
-    """The state that came with this request; empty when none did. Raises -32602 for another's."""
+def open_state(context: Context) -> dict[str, Any]:
+    """The state in this request, empty without one. Raises -32602 if it is not valid."""
     params = _params(context)
     if params.get("requestState") is None:
         return {}

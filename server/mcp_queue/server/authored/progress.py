@@ -61,12 +61,12 @@ class ProgressSink(Sink):
         self,
         send: Send | None,
         context: Context | None = None,
-        leaves: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
         tasks: Container[str] | None = None,
     ) -> None:
         self._send = send
         self._context = context
-        self._leaves = leaves
+        self._state = state
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._started = clock.monotonic()
@@ -102,7 +102,7 @@ class ProgressSink(Sink):
             return None
         from mcp_queue.server.asking.person import Person
 
-        return Person(self._context, self._leaves, self._tasks)
+        return Person(self._context, self._state, self._tasks)
 
     def question_channel(self) -> Caller | None:
         """The object behind ``job.ask`` (`commands.asking.QuestionChannel`).
@@ -112,7 +112,7 @@ class ProgressSink(Sink):
         if self._caller is None and self._context is not None and shows_forms(self._context):
             from mcp_queue.server.asking.caller import Caller
 
-            self._caller = Caller(self._context, self._loop, self._leaves)
+            self._caller = Caller(self._context, self._loop, self._state)
         return self._caller
 
     def stop(self) -> None:
@@ -157,16 +157,16 @@ class ProgressSink(Sink):
 @asynccontextmanager
 async def reporting(
     context: Context,
-    leaves: Mapping[str, Any] | None = None,
+    state: Mapping[str, Any] | None = None,
     tasks: Container[str] | None = None,
 ) -> AsyncGenerator[Job]:
     """A `Job` for a command that runs within this request; its progress goes to the client.
 
-    ``leaves``, ``tasks``: see `Person`. Nothing is sent after the block, and nothing at all if the
+    ``state``, ``tasks``: see `Person`. Nothing is sent after the block, and nothing at all if the
     request has no progress token.
     """
     send = context.session.report_progress if wants_progress(context) else None
-    sink = ProgressSink(send, context, leaves, tasks)
+    sink = ProgressSink(send, context, state, tasks)
     # Not a task group: that would wrap exceptions of the command in a group.
     sender = asyncio.create_task(sink.run()) if send is not None else None
     try:

@@ -100,10 +100,10 @@ class Tools:
         state = _request_state(context) if params.request_state is not None else {}
         arguments = {**(params.arguments or {}), **state.get("arguments", {})}
         if info.ask_for and "job" not in state:
-            from mcp_queue.server.asking.ask_for import completed
+            from mcp_queue.server.asking.ask_for import complete_arguments
 
             try:
-                arguments = await completed(info, arguments, context)
+                arguments = await complete_arguments(info, arguments, context)
             except QueueError as error:
                 return _error_result(info, error)
         if not info.use_queue:
@@ -145,9 +145,9 @@ class Tools:
 
 def _request_state(context: Context) -> dict[str, Any]:
     """The state that an earlier request passed on to this one; an error if it is not ours."""
-    from mcp_queue.server.asking.request_state import opened
+    from mcp_queue.server.asking.request_state import open_state
 
-    return opened(context)
+    return open_state(context)
 
 
 async def catch_no_object(ctx: Context, call_next: CallNext) -> HandlerResult:

@@ -42,7 +42,7 @@ async def job_blocks(
 
     Contents that cannot be read any more are left out.
     """
-    rows = await queue.kept_by(record)
+    rows = await queue.artifacts_of(record)
     blocks: list[ContentBlock] = []
     budget = BUDGET
     for row in sorted(

@@ -1,4 +1,4 @@
-"""Where runs are executed. Each executor starts runs, hands out their workers, and adopts."""
+"""The interfaces of executors, which start and adopt runs, and of their workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a worker ended: exactly one is set when it was seen, none when it was not."""
+    """How a worker ended: one field is set, or none if its end was not seen."""
 
     exit_code: int | None = None
     signal: str | None = None
@@ -29,16 +29,16 @@ class Worker(Protocol):
         """Readable once the worker is dead."""
         ...
 
-    def stand_back(self, niceness: int) -> bool:
-        """Let other programs go first; False when it has to be tried again."""
+    def set_niceness(self, niceness: int) -> bool:
+        """Set the niceness; False if it must be tried again."""
         ...
 
     def open_gate(self) -> None:
-        """Let it go on: it is recorded."""
+        """Let it go on, after it was recorded."""
         ...
 
     def abandon(self) -> None:
-        """Send it away from its gate: it cannot be recorded."""
+        """Make it exit at its gate, as it could not be recorded."""
         ...
 
     def ask_to_stop(self) -> None:
@@ -46,11 +46,11 @@ class Worker(Protocol):
         ...
 
     def kill(self) -> None:
-        """Kill it and all it started."""
+        """Kill it and all processes that it started."""
         ...
 
     def memory(self, enough: int) -> int:
-        """Bytes that it and all it started have in memory; exact if more than ``enough``."""
+        """Bytes of memory of it and all its processes; exact if more than ``enough``."""
         ...
 
     def reap(self) -> Death:
@@ -58,11 +58,11 @@ class Worker(Protocol):
         ...
 
     def clear(self) -> None:
-        """After its death, end what it left behind."""
+        """After its death, kill the processes that it left."""
         ...
 
     def close(self) -> None:
-        """Release what watches it."""
+        """Release the watch."""
         ...
 
 
@@ -74,9 +74,9 @@ class Executor(Protocol):
         ...
 
     def adopt(self, run_id: str, folder: RunFolder, identity: str) -> Worker:
-        """Take over a worker of a dead supervisor, dead or alive, wherever it is."""
+        """Take over a worker of a dead supervisor. It may be dead or elsewhere."""
         ...
 
     def reap(self) -> None:
-        """Take leave of what ended after its worker had; after each signal that a child ended."""
+        """Reap processes that ended after their worker. Called after each SIGCHLD."""
         ...

@@ -1,4 +1,4 @@
-"""Runs on this machine: one spawned process each, with the interpreter of who submitted it."""
+"""Runs on this machine: one spawned process each, with the interpreter of the submitter."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from mcp_queue.jobs.run_folder import RunFolder
 
-# -P: the working folder is not on the module search path until the job's own path is set, with
-# which the worker gets PYTHONPATH back as it was.
+# -P keeps the working folder off the module search path until the job's own path is set. Then the
+# worker gets its original PYTHONPATH back.
 BOOT = (
     "import sys; sys.path.append(sys.argv.pop(1)); from mcp_queue.worker.main import main; main()"
 )
@@ -69,12 +69,12 @@ class LocalExecutor:
         return LocalWorker(run_id, watching, None, self._own)
 
     def reap(self) -> None:
-        """Take leave of orphans of runs that have ended by themselves; after each SIGCHLD."""
+        """Reap orphans of runs that have ended by themselves. Called after each SIGCHLD."""
         tree.reap_strays(self._own)
 
 
 class LocalWorker:
-    """A worker process, ours or adopted; only of ours the exit status can be known."""
+    """A worker process, started here or adopted. Only for the former the exit status is known."""
 
     def __init__(
         self,
@@ -98,8 +98,8 @@ class LocalWorker:
         """Readable once it is dead."""
         return self._watch.fileno()
 
-    def stand_back(self, niceness: int) -> bool:
-        """Give it this niceness; False when it has to be tried again."""
+    def set_niceness(self, niceness: int) -> bool:
+        """Set its niceness; False if it must be tried again."""
         return priority.stand_back(pid_of(self.identity), niceness)
 
     def open_gate(self) -> None:
@@ -111,28 +111,30 @@ class LocalWorker:
         _close_gate(self._process)
 
     def abandon(self) -> None:
-        """Close its gate and wait until it has left; it has run nothing of a user's."""
+        """Close its gate and wait for its exit. It has run no user code."""
         self.reap()
         self._watch.close()
 
     def ask_to_stop(self) -> None:
-        """SIGTERM; on Windows the control file alone asks."""
+        """Send SIGTERM. On Windows only the control file asks."""
         if sys.platform != "win32":
             self._watch.send(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to it and to all that it started."""
+        """Send SIGKILL to it and to all processes that it started."""
         tree.kill_run(self._watch, self._run_id)
 
     def memory(self, enough: int) -> int:
-        """Bytes in use by its whole tree, exact if more than ``enough``; 0 when it is gone, or
-        where its pid means nothing."""
+        """Bytes used by its process tree, exact if more than ``enough``.
+
+        0 if it is gone, or if its pid belongs to another namespace.
+        """
         if not is_here(self.identity):
             return 0
         return self._meter.read(enough, tree.strays(self._own, self._run_id))
 
     def reap(self) -> Death:
-        """Its exit code or signal; neither for an adopted one, whose parent is another."""
+        """Its exit code or signal; neither for an adopted worker, which is no child of ours."""
         if self._process is None:
             return Death()
         _close_gate(self._process)
@@ -146,10 +148,10 @@ class LocalWorker:
             return Death(signal=f"signal {-status}")
 
     def clear(self) -> None:
-        """Kill what it left: children that fell to us, or what carries the run's mark."""
+        """Kill the processes it left: those reparented to us, or those with the run's mark."""
         if self._process is None or sys.platform != "linux":
             tree.kill_marked(self._run_id)
-        # Without a mark an orphan may be of any run: it goes with the last of them.
+        # An orphan without a mark may belong to any run: it is killed after the last of them.
         tree.kill_strays(self._own, self._run_id if self._own else None)
 
     def close(self) -> None:
@@ -158,7 +160,7 @@ class LocalWorker:
 
 
 def _working_folder(wanted: str, folder: RunFolder) -> str:
-    """Where the run works; in an empty folder of its own when the wanted one is gone."""
+    """The wanted folder, or an empty folder of the run if that is gone."""
     try:
         if stat.S_ISDIR(os.stat(wanted).st_mode):
             return wanted
@@ -183,8 +185,10 @@ def _close_gate(process: subprocess.Popen[bytes]) -> None:
 
 
 def prepare() -> None:
-    """Make this process fit to own workers: a subreaper, without a mark in its environment, and
-    with the signals of a process that was started from a shell, which its workers inherit."""
+    """Prepare this process for workers: make it a subreaper without a mark in its environment.
+
+    It also gets the signal settings of a process started from a shell; workers inherit them.
+    """
     os.environ.pop(marks.MARK, None)
     signals.make_ordinary()
     tree.become_subreaper()

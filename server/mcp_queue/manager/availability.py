@@ -1,4 +1,4 @@
-"""Whether supervisors can be started at all, for those who wait for one."""
+"""Whether supervisors can be started, for calls that wait for one."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ log = logging.getLogger(__name__)
 
 
 class SupervisedWait:
-    """A block that a failing start ends; ``problem`` says so."""
+    """A block that ends when a start fails; then ``problem`` is set."""
 
     problem: SupervisorError | None = None
 
 
-class Outlook:
-    """What the last start came to. One owner writes it; anybody of the same event loop waits."""
+class Availability:
+    """The result of the last start. `Supervision` sets it for tasks of its event loop."""
 
     def __init__(self) -> None:
         self.problem: SupervisorError | None = None
-        """Why none could be started, until one is there."""
+        """Why no supervisor could be started; None once there is one."""
         self._decided = anyio.Event()
         self._decided.set()
-        self._listeners: set[Callable[[], None]] = set()
+        self._checks: set[Callable[[], None]] = set()
 
-    def begin(self) -> None:
-        """A start goes on; `verdict` waits for its end."""
+    def start_began(self) -> None:
+        """A start is going on; `problem_after_start` waits for its end."""
         if self._decided.is_set():
             self._decided = anyio.Event()
 
-    def decide(self) -> None:
-        """There is no start any more to wait for."""
+    def start_decided(self) -> None:
+        """No start is going on."""
         self._decided.set()
 
-    def serves(self) -> None:
+    def supervisor_found(self) -> None:
         """A supervisor is there."""
         self.problem = None
-        self.decide()
+        self.start_decided()
 
-    def fail(self, problem: SupervisorError) -> None:
-        """None could be started."""
+    def start_failed(self, problem: SupervisorError) -> None:
+        """No supervisor could be started."""
         if self.problem is None or self.problem.message != problem.message:
             log.warning("%s %s", problem.message, problem.hint)
         self.problem = problem
-        self.decide()
-        for look in list(self._listeners):
-            look()
+        self.start_decided()
+        for check in list(self._checks):
+            check()
 
-    async def verdict(self, seconds: float) -> SupervisorError | None:
-        """The problem, if any, once the start that goes on has ended, or after ``seconds``."""
+    async def problem_after_start(self, seconds: float) -> SupervisorError | None:
+        """The problem, if any, after the current start has ended, or after ``seconds``."""
         if not self._decided.is_set():
             with anyio.move_on_after(seconds):
                 await self._decided.wait()
@@ -64,18 +64,18 @@ class Outlook:
 
     @contextmanager
     def while_supervised(self, needed: Callable[[], bool]) -> Generator[SupervisedWait]:
-        """Leave the block as soon as no supervisor can be started while one is ``needed``."""
+        """Leave the block when no supervisor can be started while one is ``needed``."""
         wait = SupervisedWait()
 
-        def look() -> None:
+        def check() -> None:
             if self.problem is not None and needed():
                 wait.problem = self.problem
                 scope.cancel()
 
         with anyio.CancelScope() as scope:
-            self._listeners.add(look)
+            self._checks.add(check)
             try:
-                look()
+                check()
                 yield wait
             finally:
-                self._listeners.discard(look)
+                self._checks.discard(check)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_queue.jobs import logs
-from mcp_queue.jobs.kept_log import NOTHING, Gap, KeptLog, consistent, read_gap, write_gap
+from mcp_queue.jobs.capped_log import NO_GAP, CappedLog, Gap, consistent, read_gap, write_gap
 from mcp_queue.jobs.run_folder import RunFolder
 
 RUN = "0123456789abcdef"
@@ -104,7 +104,7 @@ def test_what_was_left_out_meanwhile_is_read_again(tmp_path: Path) -> None:
     Path(path).write_bytes(b"0123456789")
     gaps = [Gap(2, 4), Gap(2, 8)]
 
-    def read(log: KeptLog) -> bytes:
+    def read(log: CappedLog) -> bytes:
         found = log.read(0, 100)
         if gaps:
             write_gap(path, gaps.pop(0))
@@ -116,4 +116,4 @@ def test_what_was_left_out_meanwhile_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "x", "{}", "[1]", "[1, 2, 3, 4]", '["a", 2, true]'])
 def test_what_is_no_gap_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "log.gap").write_text(text)
-    assert read_gap(str(tmp_path / "log")) == NOTHING
+    assert read_gap(str(tmp_path / "log")) == NO_GAP

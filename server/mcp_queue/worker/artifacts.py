@@ -1,6 +1,7 @@
-"""Files that a job keeps: artifacts, and the contents of its result.
+"""Store the files of a job: artifacts, and the contents of its result.
 
-A file is whole and on disk before the line that tells of it, and nothing knows its name until then.
+A file is complete and on disk before its event is written. Until then no other process knows its
+name.
 """
 
 from __future__ import annotations
@@ -25,29 +26,28 @@ BLOCK = 1 << 20  # bytes copied at once
 
 
 class Artifacts:
-    """The files that one run keeps, and what the supervisor is told of them."""
+    """Stores the files of one run and reports them to the supervisor."""
 
     def __init__(
-        self, run: RunFolder, cap: int | None, say: Callable[[str, dict[str, object]], None]
+        self, run: RunFolder, cap: int | None, report: Callable[[str, dict[str, object]], None]
     ) -> None:
-        """``cap``: bytes of all files together. ``say`` sends an event to the supervisor."""
+        """``cap``: bytes of all files together. ``report`` sends an event to the supervisor."""
         self._folder = run.artifacts
         self._cap = cap
-        self._say = say
+        self._report = report
         self._names: set[str] = set()
-        self._files: dict[str, str] = {}  # by name, of those that have one
+        self._files: dict[str, str] = {}  # by name; links have no file
         self._replaced: set[str] = set()  # files that the supervisor removes
 
-    def keep(self, name: str, source: Source, about: dict[str, str | None]) -> None:
-        """Keep an artifact. Raises InvalidContentError and `OSError`; what was kept before
-        stays."""
-        mime_type = about["mime_type"] or mime_type_of(name, source, _otherwise(source))
+    def store(self, name: str, source: Source, about: dict[str, str | None]) -> None:
+        """Store an artifact. After InvalidContentError or `OSError` an earlier one stays."""
+        mime_type = about["mime_type"] or mime_type_of(name, source, _default_type(source))
         self._store(name, source, {"kind": "file", **about, "mime_type": mime_type})
 
     def content_encoder(self, job_id: str) -> ContentEncoder:
-        """Keeps the contents of the job's result."""
+        """The object that stores the contents of the job's result."""
 
-        def keep_content(content: Content, name: str, place: int) -> tuple[int | None, str | None]:
+        def store(content: Content, name: str, place: int) -> tuple[int | None, str | None]:
             about: dict[str, object] = {
                 "kind": content.kind,
                 "place": place,
@@ -58,10 +58,10 @@ class Artifacts:
             if content.source is not None:
                 return self._store(name, content.source, about), artifact_uri(job_id, name)
             self._check(name)
-            self._tell(name, {**about, "uri": content.uri})
+            self._add(name, {**about, "uri": content.uri})
             return None, content.uri
 
-        return ContentEncoder(keep_content, self._names)
+        return ContentEncoder(store, self._names)
 
     def _store(self, name: str, source: Source, about: dict[str, object]) -> int:
         self._check(name)
@@ -69,22 +69,23 @@ class Artifacts:
         make_folder(self._folder)
         path = os.path.join(self._folder, file)
         try:
-            size = self._write(name, source, path, self._room(name, file))
-            self._check_size(name, size, self._room(name, file))  # two threads may keep
+            size = self._write(name, source, path, self._room_for(name, file))
+            # Two threads may store at once.
+            self._check_size(name, size, self._room_for(name, file))
         except BaseException:
             if os.path.exists(path):
                 os.unlink(path)
             raise
-        self._tell(name, {**about, "file": file, "size": size})
+        self._add(name, {**about, "file": file, "size": size})
         return size
 
-    def _tell(self, name: str, fields: dict[str, object]) -> None:
-        """Say that a file is kept, unless the job has ended."""
+    def _add(self, name: str, fields: dict[str, object]) -> None:
+        """Report a stored file, unless the job has ended."""
         self._names.add(name)
         before = self._files.pop(name, None)
         if "file" in fields:
             self._files[name] = str(fields["file"])
-        self._say(events.ARTIFACT, {"name": name, **fields})
+        self._report(events.ARTIFACT, {"name": name, **fields})
         if before is not None:
             self._replaced.add(before)
 
@@ -95,19 +96,19 @@ class Artifacts:
         if fault is not None:
             raise InvalidContentError(name=f"{name!r:.80}", reason=fault)
 
-    def _room(self, name: str, file: str) -> int | None:
-        """Bytes that ``file``, to be kept as ``name``, may have; None for any number.
+    def _room_for(self, name: str, file: str) -> int | None:
+        """The bytes that ``file`` of the artifact ``name`` may have; None for any number.
 
-        Children of the job keep artifacts too, so all files count that stand in the folder, but
-        for those which are replaced.
+        Children of the job store artifacts too, so all files in the folder count, except replaced
+        ones.
         """
         if self._cap is None:
             return None
-        passed_over = {*self._replaced, self._files.get(name), file}
+        ignored = {*self._replaced, self._files.get(name), file}
         used = 0
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if entry.name not in passed_over:
+                if entry.name not in ignored:
                     try:
                         used += entry.stat(follow_symlinks=False).st_size
                     except FileNotFoundError:  # the supervisor has removed it
@@ -141,8 +142,8 @@ def _blocks(name: str, source: Source) -> Iterator[bytes]:
             yield block
 
 
-def _otherwise(source: Source) -> str:
-    """The type of what neither name nor beginning tells."""
+def _default_type(source: Source) -> str:
+    """The type of a source whose name and first bytes do not show it."""
     if isinstance(source, bytes):
         try:
             source[:BLOCK].decode()

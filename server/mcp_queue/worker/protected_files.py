@@ -1,6 +1,6 @@
-"""Files of the run that user code cannot take away: they are opened before it runs.
+"""Files of the run that are opened before user code runs, so that it cannot block them.
 
-So a job's outcome is kept though the job has used up all descriptors, given up its rights, changed
+The outcome can be stored even if the job has used up all descriptors, given up its user, changed
 its root folder or lowered its limits.
 """
 
@@ -14,15 +14,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EVENTS, RESULT = 250, 251  # their descriptors, where a job's own do not come at first
-SPARE = range(28, 32)  # descriptors kept free for what is imported after user code; low, so that
-# they are of use though the job lowered the limit
+EVENTS, RESULT = 250, 251  # their descriptors, which a job does not soon use itself
+SPARE = range(28, 32)
+"""Descriptors reserved for imports after user code; low, in case the job lowers the limit."""
 
 
-class KeptFile:
-    """An open file. If user code closed it, it is opened again by its name.
+class ProtectedFile:
+    """An open file. If user code closed it, it is opened again by its path.
 
-    ``place``: the descriptor that it gets, if that is free. ``descriptor``: where it is open now.
+    ``place``: the descriptor that it gets, if that is free. ``descriptor``: its descriptor if it
+    is open already.
     """
 
     def __init__(
@@ -30,13 +31,13 @@ class KeptFile:
     ) -> None:
         self.path = path
         self._flags = flags
-        opened = self._open() if descriptor is None else descriptor
-        self._descriptor = opened if place is None else _moved(opened, place)
+        new = self._open() if descriptor is None else descriptor
+        self._descriptor = new if place is None else _moved(new, place)
         self._identity = _identity(self._descriptor)
 
     @property
     def descriptor(self) -> int:
-        """Its descriptor, which under the same number may be another file's by now."""
+        """Its descriptor; the file is opened again if the number belongs to another file."""
         try:
             if _identity(self._descriptor) == self._identity:
                 return self._descriptor
@@ -58,21 +59,21 @@ class KeptFile:
         return os.open(self.path, self._flags, 0o600)
 
 
-class Room:
-    """Descriptors that are held for nothing, to be given back when user code has ended."""
+class ReservedDescriptors:
+    """Descriptors that are reserved while user code runs."""
 
     def __init__(self) -> None:
-        self._held = [KeptFile(os.devnull, os.O_RDONLY, place) for place in SPARE]
+        self._reserved = [ProtectedFile(os.devnull, os.O_RDONLY, place) for place in SPARE]
 
-    def make(self) -> None:
-        """Give them back."""
-        for each in self._held:
+    def release(self) -> None:
+        """Close them."""
+        for each in self._reserved:
             each.close()
-        self._held.clear()
+        self._reserved.clear()
 
 
-def despite_limits(write: Callable[[], None]) -> None:
-    """Write, once more without the limits that the job has set itself, as far as that may be."""
+def without_limits(write: Callable[[], None]) -> None:
+    """Write; if a limit that the job set prevents it, raise the limits and write again."""
     try:
         write()
     except OSError as error:
@@ -82,12 +83,12 @@ def despite_limits(write: Callable[[], None]) -> None:
 
 
 def _lift_limits() -> bool:
-    """Raise the limits of file sizes and of descriptors again, as far as that may be."""
+    """Raise the limits of file sizes and descriptors as far as allowed."""
     if sys.platform == "win32":
         return False
     try:
         import resource
-    except ImportError:  # no way to the module's file any more
+    except ImportError:  # the module cannot be found any more
         return False
     for which in (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
         _, most = resource.getrlimit(which)
@@ -101,7 +102,7 @@ def _lift_limits() -> bool:
 
 
 def _moved(descriptor: int, place: int) -> int:
-    """The same file at another descriptor; where it was, if that is taken or beyond the limit."""
+    """Move a file to another descriptor, unless that is taken or beyond the limit."""
     os.set_inheritable(descriptor, False)
     try:
         os.fstat(place)

@@ -1,4 +1,4 @@
-"""What runs say: their events, read from the byte where the last look ended, and stored."""
+"""Read the new events of runs, from the stored offset on, and store them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.jobs import artifact_names, events, run_rows
 from mcp_queue.supervisor import questions
-from mcp_queue.supervisor.ending import text_of
+from mcp_queue.supervisor.ending import storable_text
 
 if TYPE_CHECKING:
     from mcp_queue.questions import JobQuestion
@@ -18,39 +18,40 @@ if TYPE_CHECKING:
 DESCRIPTION_LIMIT = 1024  # characters
 
 
-def take_in(state: State, run: Run) -> None:
-    """Store what the run has said since the last look."""
+def store_new(state: State, run: Run) -> None:
+    """Store the events that the run wrote since the last check."""
     try:
         if os.stat(run.folder.events).st_size == run.offset:
             return
     except FileNotFoundError:
         return
-    news, offset = events.read(run.folder.events, run.offset)
+    new, offset = events.read(run.folder.events, run.offset)
     if offset == run.offset:
         return
-    told = _told(run, news)
+    job = _read_events(run, new)
     replaced = run_rows.record_events(
         state.registry,
         run.run_id,
-        # Its outcome is read again by who takes over, unless the job's end is stored too.
+        # After an outcome the offset stays: a supervisor that takes over must read it again,
+        # unless the job's end was stored too.
         offset if run.outcome is None else None,
         started=run.started,
-        progress=told.progress,
-        description=told.description,
-        asked=told.asked,
-        withdrawn=told.withdrawn,
-        artifacts=told.artifacts,
+        progress=job.progress,
+        description=job.description,
+        asked=job.asked,
+        withdrawn=job.withdrawn,
+        artifacts=job.artifacts,
     )
     run.offset = offset
-    questions.confirm(state, run, told.withdrawn)
+    questions.confirm_withdrawals(state, run, job.withdrawn)
     for file in filter(artifact_names.is_file, replaced):
         with suppress(OSError):
             os.unlink(os.path.join(run.folder.artifacts, file))
 
 
 @dataclass(slots=True)
-class _Told:
-    """What a run said of its job since the last look."""
+class _JobEvents:
+    """The events of a run about its job since the last check."""
 
     progress: float | None = None
     description: str | None = None
@@ -59,36 +60,36 @@ class _Told:
     artifacts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
-def _told(run: Run, news: list[dict[str, Any]]) -> _Told:
-    """What the events tell of the job; what they tell of the run itself is noted in it."""
-    told = _Told()
-    for event in news:
+def _read_events(run: Run, new: list[dict[str, Any]]) -> _JobEvents:
+    """Collect the events about the job; set the fields of ``run`` from the others."""
+    job = _JobEvents()
+    for event in new:
         match event.get("e"):
             case events.STARTED:
                 run.started = True
             case events.PROGRESS:
-                told.progress = _number(event.get("progress"), told.progress)
-                told.description = _description(event, told.description)
+                job.progress = _number(event.get("progress"), job.progress)
+                job.description = _description(event, job.description)
             case events.ARTIFACT:
-                told.artifacts.append(event)
+                job.artifacts.append(event)
             case events.ASK:
-                told.asked += questions.asked(event)
+                job.asked += questions.parse_asked(event)
             case events.WITHDRAW:
-                told.withdrawn += questions.withdrawn(event)
+                job.withdrawn += questions.parse_withdrawn(event)
             case events.OUTCOME if run.outcome is None:
                 run.outcome = event
             case _:
                 pass
-    return told
+    return job
 
 
 def _number(value: object, before: float | None) -> float | None:
-    """A percentage that a run may have forged is still one from 0 to 100."""
+    """A percentage, limited to 0 to 100, since a run may forge it; ``before`` if it is none."""
     if isinstance(value, (int, float)) and value == value:
         return float(min(max(value, 0), 100))
     return before
 
 
 def _description(event: dict[str, Any], before: str | None) -> str | None:
-    text = text_of(event.get("description"), DESCRIPTION_LIMIT)
+    text = storable_text(event.get("description"), DESCRIPTION_LIMIT)
     return before if text is None else text

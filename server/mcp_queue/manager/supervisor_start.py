@@ -1,4 +1,4 @@
-"""One start of a supervisor: its process, and how it went, which a pipe and its log tell."""
+"""Start a supervisor process, and read the result of the start from a pipe and its log."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ _ERROR = re.compile(r"(Fatal Python error|(\w+\.)*\w*(Error|Exception|Exit|Inter
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a start went; without a ``reason`` a supervisor is there."""
+class StartResult:
+    """The result of a start; without a ``reason`` there is a supervisor."""
 
     reason: str = ""
     certain: bool = False
-    """It would not have gone otherwise a moment later; a process that was killed may."""
+    """Another start would fail too; not so if the process was killed."""
 
 
 def start(
-    folder: RegistryFolder, owner: str, key_file: str, tell: Callable[[Verdict], None]
+    folder: RegistryFolder, owner: str, key_file: str, report_result: Callable[[StartResult], None]
 ) -> None:
-    """Start a supervisor; ``tell`` is called once, in a thread, when it has taken charge or failed.
+    """Start a supervisor.
 
-    ``key_file``: of the seals that it checks. Raises `OSError` when no process can be had.
+    ``report_result`` is called once, in a thread, when it has taken charge or failed.
+    ``key_file``: the key of the seals that it checks. Raises `OSError` if no process can start.
     """
     path = folder.path.removesuffix(".d")
     argv = [*python(), "-P", "-c", BOOT, *package_folders(), path, owner, key_file]
@@ -54,14 +55,14 @@ def start(
     process = spawn_detached(argv, env=env, log=folder.log)
 
     def wait() -> None:
-        report = _report(process)
+        report = _read_report(process)
         status = process.wait()
         if IN_CHARGE in report or NOT_NEEDED in report:
-            tell(Verdict())
+            report_result(StartResult())
         else:
-            tell(Verdict(_reason(status, folder.log, before), certain=status > 0))
+            report_result(StartResult(_reason(status, folder.log, before), certain=status > 0))
 
-    try:  # not a thread of a pool, whose end would wait for it
+    try:  # no thread of a pool: the end of the pool would wait for it
         threading.Thread(target=wait, name="supervisor-start", daemon=True).start()
     except RuntimeError as error:
         assert process.stdout is not None
@@ -69,8 +70,8 @@ def start(
         raise BlockingIOError(errno.EAGAIN, str(error)) from error
 
 
-def said(log: str, start: int) -> str:
-    """The line of the log, of those from byte ``start`` on, that says best what is wrong."""
+def last_error_line(log: str, start: int) -> str:
+    """The last line with an error in the log from byte ``start`` on, or its last line."""
     try:
         with open(open_ours(log, os.O_RDONLY), "rb") as file:
             file.seek(max(start, _size(log) - TAIL))
@@ -82,8 +83,8 @@ def said(log: str, start: int) -> str:
     return (errors or lines or [""])[-1]
 
 
-def _report(process: subprocess.Popen[bytes]) -> bytes:
-    """What it says of its start; the end of the pipe comes with its death at the latest."""
+def _read_report(process: subprocess.Popen[bytes]) -> bytes:
+    """Its report on its start. The pipe ends at its death at the latest."""
     assert process.stdout is not None
     report = b""
     with process.stdout as pipe:
@@ -96,16 +97,16 @@ def _report(process: subprocess.Popen[bytes]) -> bytes:
 
 def _reason(status: int, log: str, before: int) -> str:
     if status < 0:
-        how = f"its process was killed by {_name(-status)}"
+        how = f"its process was killed by {_signal_name(-status)}"
     elif status > 0:
         how = f"its process ended with status {status}"
     else:
         how = "its process was gone before it took charge"
-    words = said(log, before)
+    words = last_error_line(log, before)
     return f"{how}, its last words: {words}" if words else how
 
 
-def _name(number: int) -> str:
+def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:

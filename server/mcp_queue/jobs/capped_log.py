@@ -39,16 +39,16 @@ class Gap:
         return self.end - self.start
 
 
-NOTHING = Gap(0, 0)
+NO_GAP = Gap(0, 0)
 
 
 def read_gap(path: str) -> Gap:
-    """The gap of the log at ``path``; `NOTHING` if the log is complete."""
+    """The gap of the log at ``path``; `NO_GAP` if the log is complete."""
     try:
         start, end, cut = json.loads(ours.read_ours(_beside(path)))
         return Gap(int(start), max(int(start), int(end)), bool(cut))
     except (OSError, ValueError, TypeError):
-        return NOTHING
+        return NO_GAP
 
 
 def write_gap(path: str, gap: Gap) -> None:
@@ -82,7 +82,7 @@ def torn_start(data: bytes) -> int:
     return size
 
 
-class KeptLog:
+class CappedLog:
     """A log at one moment; a missing file counts as an empty log."""
 
     def __init__(self, path: str) -> None:
@@ -93,7 +93,7 @@ class KeptLog:
         except FileNotFoundError:
             self._in_file = 0
         if not self.gap.cut and self._in_file < self.gap.end:  # the job emptied the file
-            self.gap = NOTHING
+            self.gap = NO_GAP
         self._hole = 0 if self.gap.cut else self.gap.length  # bytes in the file to skip
         if self.gap.length:
             self._widen_gap()
@@ -108,7 +108,7 @@ class KeptLog:
         self.gap = Gap(start, end, self.gap.cut)
 
     @property
-    def kept(self) -> int:
+    def length(self) -> int:
         """The position of the end."""
         if self._in_file <= self.gap.start:
             return self._in_file
@@ -117,7 +117,7 @@ class KeptLog:
     @property
     def size(self) -> int:
         """The offset of the end: the number of bytes that the run wrote."""
-        return self.offset(self.kept)
+        return self.offset(self.length)
 
     def position(self, offset: int) -> int:
         """The position of an offset; for an offset in the gap, the position of the gap."""
@@ -153,10 +153,10 @@ class KeptLog:
             return b""
 
 
-def consistent(path: str, read: Callable[[KeptLog], T]) -> T:
+def consistent(path: str, read: Callable[[CappedLog], T]) -> T:
     """The result of ``read`` on the log at ``path``; repeated if the gap changed meanwhile."""
     while True:
-        log = KeptLog(path)
+        log = CappedLog(path)
         result = read(log)
         if log.is_current():
             return result

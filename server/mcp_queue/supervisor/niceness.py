@@ -1,7 +1,7 @@
-"""Let workers stand back for other programs, from before their gate opens.
+"""Set the niceness of workers, so that other programs go first.
 
-An ordinary user may set the niceness of one group of processes in a tenth of a second only: in a
-burst the others follow, one by one.
+This happens before the gate opens. An ordinary user may set the niceness of only one process group
+per tenth of a second, so the workers of a burst follow one by one.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 PAUSE = 0.12  # seconds between two tries
 
 
-class Manners:
-    """Gives each new worker its niceness."""
+class Niceness:
+    """Sets the niceness of each new worker."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._waiting: deque[Run] = deque()
         self._timer: Timer | None = None
 
-    def begin(self, run: Run) -> None:
-        """Let a new run's worker stand back; later if it cannot be now."""
+    def schedule(self, run: Run) -> None:
+        """Set the niceness of a new run's worker, now or as soon as possible."""
         self._waiting.append(run)
         if self._timer is None:
-            self._look()
+            self._apply()
 
-    def _look(self) -> None:
+    def _apply(self) -> None:
         self._timer = None
         while self._waiting:
             run = self._waiting[0]
-            if run.death is None and not run.worker.stand_back(self._state.settings.niceness):
-                self._timer = self._state.loop.later(PAUSE, self._look)
+            if run.death is None and not run.worker.set_niceness(self._state.settings.niceness):
+                self._timer = self._state.loop.later(PAUSE, self._apply)
                 return
             self._waiting.popleft()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_queue.manager.start import said
+from mcp_queue.manager.supervisor_start import last_error_line
 
 NO_CODEC = """\
 Python path configuration:
@@ -44,14 +44,14 @@ apsw.CantOpenError: unable to open database file
 def test_the_line_that_says_why(tmp_path: Path, log: str, line: str) -> None:
     file = tmp_path / "supervisor.log"
     file.write_bytes(log.encode("utf-8", "surrogateescape"))
-    assert said(str(file), 0) == line
+    assert last_error_line(str(file), 0) == line
 
 
 def test_what_an_earlier_one_said_does_not_count(tmp_path: Path) -> None:
     file = tmp_path / "supervisor.log"
     file.write_text(TRACEBACK, "utf-8")
-    assert said(str(file), file.stat().st_size) == ""
-    assert said(str(tmp_path / "no such file"), 0) == ""
+    assert last_error_line(str(file), file.stat().st_size) == ""
+    assert last_error_line(str(tmp_path / "no such file"), 0) == ""
 
 
 def test_flags_are_given_on() -> None:
