@@ -13,6 +13,8 @@ import pytest
 
 from mcp_queue.errors import InvalidJobStateError, JobNotFoundError
 from mcp_queue.jobs.folder import RegistryFolder
+from mcp_queue.manager import QueueManager
+from mcp_queue.manager.queue_manager import STOP_MARGIN
 from support.processes import GUARD
 from support.queues import (
     becomes_true,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobRecord
-    from mcp_queue.manager import QueueManager
     from support.processes import Lifelines
 
 
@@ -59,6 +60,26 @@ async def patient(settings: Settings) -> AsyncIterator[QueueManager]:
     """A queue whose jobs get all the time that they need to stop."""
     async with opened(replace(settings, stop_grace_seconds=GUARD)) as queue:
         yield queue
+
+
+@pytest.mark.supervisor_stays("it shows what a server does")
+async def test_a_stop_waits_as_long_as_the_grace_that_is_in_force(
+    persistent: Settings, lines: Lifelines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latest = replace(persistent, stop_grace_seconds=1.25)
+    async with opened(persistent) as queue, await QueueManager.open(latest):
+        job = await submit(queue, "stubborn", how="waits", port=lines.port)
+        await lines.arrive(3)
+        waits: list[float | None] = []
+
+        async def wait_for_job(job_id: str, timeout: float | None = None) -> JobRecord:
+            waits.append(timeout)
+            return await queue.get_job_status(job_id)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(queue, "wait_for_job", wait_for_job)
+            await queue.stop_job(job.job_id)
+        assert waits == [1.25 + STOP_MARGIN]
 
 
 @pytest.mark.supervisor_stays("no job of it runs")

@@ -15,7 +15,7 @@ import apsw
 from mcp_queue import clock
 from mcp_queue.errors import InvalidJobStateError, JobAlreadyExistsError, JobNotFoundError
 from mcp_queue.jobs import limits, states, steady
-from mcp_queue.jobs.record import COLUMNS, JOB_ID, JobRecord, from_row
+from mcp_queue.jobs.record import COLUMNS, JOB_ID, JobRecord, from_row, start_order_of
 from mcp_queue.jobs.tombstones import make_tombstone
 from mcp_queue.system import crash
 
@@ -131,7 +131,7 @@ def get(registry: Registry, job_id: str) -> JobRecord:
     rows = registry.rows(f"SELECT {COLUMNS} FROM jobs WHERE job_id = ?", (job_id,))
     if not rows:
         raise JobNotFoundError(job_id=job_id)
-    return with_position(registry, from_row(rows[0]), rows[0][19])
+    return _with_position(registry, rows[0])
 
 
 def get_undeleted(registry: Registry, job_id: str) -> JobRecord:
@@ -154,7 +154,7 @@ def changed_since(registry: Registry, rev: int, limit: int) -> list[JobRecord]:
     rows = registry.rows(
         f"SELECT {COLUMNS} FROM jobs WHERE rev > ? ORDER BY rev LIMIT ?", (rev, limit)
     )
-    return [with_position(registry, from_row(row), row[19]) for row in rows]
+    return [_with_position(registry, row) for row in rows]
 
 
 def page(
@@ -174,7 +174,7 @@ def page(
         f"SELECT {COLUMNS}, seq FROM jobs WHERE {where} ORDER BY seq DESC LIMIT ?",
         (*bindings, limit + 1),
     )
-    records = [with_position(registry, from_row(row[:-1]), row[19]) for row in rows[:limit]]
+    records = [_with_position(registry, row[:-1]) for row in rows[:limit]]
     return records, rows[limit - 1][-1] if len(rows) > limit else None
 
 
@@ -197,14 +197,15 @@ def ids(registry: Registry, prefix: str, limit: int) -> tuple[list[str], int]:
     return [row[0] for row in rows], count
 
 
-def with_position(registry: Registry, record: JobRecord, start_order: Any) -> JobRecord:
-    """The record, with its position in the queue if it waits for a slot."""
+def _with_position(registry: Registry, row: tuple[Any, ...]) -> JobRecord:
+    """The record of a row, with its position in the queue if it waits for a slot."""
+    record = from_row(row)
     if not record.queued:
         return record
     ahead = registry.value(
         "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'pending' AND start_order < ?"
         " ORDER BY start_order DESC LIMIT ?)",
-        (start_order, POSITIONS),
+        (start_order_of(row), POSITIONS),
     )
     position = ahead + 1 if ahead < POSITIONS else f"{POSITIONS}+"
     return replace(record, queue_position=position)

@@ -146,6 +146,13 @@ COLUMNS = """job_id, command, status, rev, progress, description, result, result
         SELECT json_group_array(json_array(key, message, json(schema), person) ORDER BY id)
         FROM questions WHERE questions.seq = jobs.seq AND action IS NULL) END"""
 
+_START_ORDER = [name.strip() for name in COLUMNS.split(",")].index("start_order")
+
+
+def start_order_of(row: tuple[Any, ...]) -> int | None:
+    """The place of a row selected by ``COLUMNS`` in the order of starts; None if not started."""
+    return row[_START_ORDER]
+
 
 def from_row(row: tuple[Any, ...]) -> JobRecord:
     """The record of a row selected by ``COLUMNS``, without queue position and log sizes."""

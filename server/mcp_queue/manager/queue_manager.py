@@ -15,7 +15,7 @@ from mcp_queue.errors import (
     JobNotFoundError,
     QueueDisabledError,
 )
-from mcp_queue.jobs import job_rows, question_rows, seals, states
+from mcp_queue.jobs import job_rows, question_rows, seals, setting_rows, states
 from mcp_queue.jobs.job_rows import NewJob
 from mcp_queue.manager import job_calls
 from mcp_queue.manager.origin import origin, working_folder
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mcp_queue.config import Settings
     from mcp_queue.jobs.record import JobRecord
     from mcp_queue.jobs.registry import Registry
+    from mcp_queue.jobs.shared_settings import SharedSettings
     from mcp_queue.manager.job_calls import JobCall
 
 STOP_MARGIN = 1.0  # seconds beyond the grace that `stop_job` waits
@@ -162,8 +163,8 @@ class QueueManager(QueueReader):
         record = await self._member.change(job_rows.request_stop, job_id)
         if not record.terminal:
             with suppress(TimeoutError):
-                patience = self.settings.stop_grace_seconds + STOP_MARGIN
-                return await self.wait_for_job(job_id, patience)
+                grace = (await self._settings_in_force()).stop_grace_seconds
+                return await self.wait_for_job(job_id, grace + STOP_MARGIN)
         return await self.get_job_status(job_id)
 
     async def answer_job(
@@ -225,4 +226,8 @@ class QueueManager(QueueReader):
 
     async def _is_full(self) -> bool:
         totals = await self._member.read(job_rows.totals)
-        return totals[states.RUNNING] >= self.settings.max_concurrent_jobs
+        return totals[states.RUNNING] >= (await self._settings_in_force()).max_concurrent_jobs
+
+    async def _settings_in_force(self) -> SharedSettings:
+        """The settings of the server that joined last, which the supervisor uses."""
+        return await self._member.read(setting_rows.in_force)

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Checks:
-    """Schedules checks. Several calls before a check cause one check."""
+    """Schedules checks. While a check is due, further calls do not move it.
+
+    So an error that delays the next check delays it for rings as well.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -21,11 +24,11 @@ class Checks:
         """Check the registry, and all runs if `take_all_runs` is true. The supervisor sets it."""
 
     def soon(self) -> None:
-        """Check the registry after the callbacks of this round."""
+        """Check the registry after the callbacks of this round, unless a check is due later."""
         self._within(0)
 
     def of_all_runs(self, seconds: float = 0) -> None:
-        """Include every run in the next check, which is due in ``seconds`` or earlier."""
+        """Include every run in the next check: the one that is due, or a new one in ``seconds``."""
         self._of_all_runs = True
         self._within(seconds)
 
