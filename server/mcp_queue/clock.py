@@ -1,6 +1,7 @@
-"""The only module of the package that reads the time, so that tests can replace it.
+"""The time of servers and supervisors, in one module, so that tests can replace it.
 
-``wall`` is for times in records, ``monotonic`` for durations; both are in seconds.
+``wall`` is for times in records, ``monotonic`` for durations; both are in seconds. Workers read
+`time.monotonic` themselves, as do parts of `server.transport`.
 """
 
 from __future__ import annotations

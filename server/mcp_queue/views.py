@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_queue.commands.intake import intake
 from mcp_queue.jobs import states
+from mcp_queue.jobs.record import NULL_SIZE
 from mcp_queue.queue_uris import artifact_uri, job_uri
 
 if TYPE_CHECKING:
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from mcp_queue.manager.artifacts import Artifact
 
 PREVIEW = 1024  # characters of a large result that a view shows
-NULL_SIZE = len("null")  # bytes of the result of a command that returned nothing
 SHOWN_ARTIFACTS = 20  # artifacts that a view lists
 
-PERSON_ONLY = (
+ONLY_IN_A_FORM = (
     "that only the user can give, in a form. A client with forms shows it while queue_wait_job "
     "waits. Without forms, tell the user so and end your turn."
 )
@@ -123,7 +123,7 @@ def next_step(record: JobRecord) -> str | None:
     if record.status == states.PENDING and not record.queued:
         return "It is not started: queue_start_job starts it."
     if record.questions and not record.open_to_agents:
-        return f"It waits for an answer {PERSON_ONLY}"
+        return f"It waits for an answer {ONLY_IN_A_FORM}"
     if record.questions:
         return (
             "It waits for an answer: ask the user, then call queue_answer_job with the key and "

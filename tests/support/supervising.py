@@ -119,8 +119,8 @@ class FakeWorker:
     def reap(self) -> Death:
         return self._death
 
-    def clear(self) -> None:
-        self.did.append("clear")
+    def kill_leftovers(self) -> None:
+        self.did.append("kill_leftovers")
 
     def close(self) -> None:
         for descriptor in (self._alive, self._dies):

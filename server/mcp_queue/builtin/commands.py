@@ -79,6 +79,7 @@ async def queue_answer_job(
         content: The values, as the question's schema says; {"confirm": true} for yes.
         key: Which question; not needed if only one is open.
     """
+    # Without ``person``: an agent must not answer a question for the person only.
     return await job_view(queue, await queue.answer_job(job_id, key, action, content))
 
 

@@ -11,7 +11,7 @@ import anyio
 from mcp_queue.errors import InvalidParamsError, JobNotFoundError
 from mcp_queue.jobs import states
 from mcp_queue.views import (
-    PERSON_ONLY,
+    ONLY_IN_A_FORM,
     Envelope,
     activity,
     job_view,
@@ -198,7 +198,7 @@ def _next_step(records: Records, mode: Mode) -> str:
             f"{person_only_advice(_person_only_keys(records))}"
         )
     if asking:
-        return f"{', '.join(asking)} waits for an answer {PERSON_ONLY}"
+        return f"{', '.join(asking)} waits for an answer {ONLY_IN_A_FORM}"
     unfinished = [job_id for job_id, record in records.items() if not record.terminal]
     failed = [job_id for job_id, record in records.items() if record.status == states.FAILED]
     if unfinished and not _is_over(records, mode):

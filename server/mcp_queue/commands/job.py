@@ -13,6 +13,7 @@ from mcp_queue.commands.asking import (
 )
 from mcp_queue.errors import InvalidContentError
 from mcp_queue.printable import as_message
+from mcp_queue.values import DESCRIPTION_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from mcp_queue.questions import JobQuestion
 
     Item = TypeVar("Item")
-
-
-DESCRIPTION_LIMIT = 1024  # characters
 
 
 class Sink:

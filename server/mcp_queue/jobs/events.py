@@ -2,9 +2,23 @@
 
 The run writes ``events.jsonl``, the supervisor writes ``control.jsonl``. Each line has a version
 ``v`` and a kind ``e``. A reader ignores unknown keys and kinds, and reads a line without a newline
-later. Events: ``started`` (before any user code), ``progress``, ``artifact``, ``ask`` and
-``withdraw`` (for questions), and finally ``outcome``. Control messages: ``stop``, ``answer``, and
-``withdrawn`` when a question cannot be answered any more.
+later. The kinds and their other keys, with ``?`` where a key may be missing:
+
+``events.jsonl``
+    ``started``: ``pid``. Before any user code.
+    ``progress``: ``progress?`` (percent), ``description?``. A missing one is unchanged.
+    ``ask``: ``questions``, each with ``key``, ``message``, ``schema``, ``person``.
+    ``withdraw``: ``keys`` of questions that no call waits for any more.
+    ``artifact``: ``name``, ``kind``, ``mime_type``, ``title``, ``description?``; ``file`` and
+        ``size``, or for a link ``uri``; and ``place`` if it belongs to the result.
+    ``outcome``: ``status`` (completed, failed or stopped), ``error_code?``, ``error_message?``,
+        ``result?`` (JSON as a text; a large one is in ``result.json``), ``result_size?``,
+        ``reported?`` (true: a job class reported this end). The last line.
+
+``control.jsonl``
+    ``stop``: ``cause`` (`supervisor.causes`).
+    ``answer``: ``key`` of the question, ``action``, ``content`` (the values, if accepted).
+    ``withdrawn``: ``keys`` that the run withdrew and that have no answer. None will come.
 """
 
 from __future__ import annotations
@@ -29,10 +43,10 @@ INLINE_DEPTH = 100  # deeper results, too, because every list of jobs is parsed 
 
 
 def append(path: str, kind: str, fields: dict[str, object]) -> None:
-    """Append one line, completely or not at all.
+    """Append one line. Raises `OSError`, for example on a full disk.
 
-    If the process dies meanwhile, a part without the newline may remain. Raises `OSError`, for
-    example on a full disk.
+    What was written before such an error is removed again. If the process dies meanwhile, a part
+    without the newline may remain.
     """
     descriptor = open_ours(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:

@@ -1,4 +1,4 @@
-"""The members of a registry in the registry: its servers, its supervisor, and their settings."""
+"""The rows of a registry's servers and of its supervisor."""
 
 from __future__ import annotations
 

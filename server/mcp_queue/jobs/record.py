@@ -11,6 +11,7 @@ from mcp_queue import clock
 from mcp_queue.jobs import states
 from mcp_queue.questions import JobQuestion
 
+NULL_SIZE = len("null")  # bytes of the result of a command that returned nothing
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """The form of job ids, wherever they come from."""
 
@@ -43,7 +44,7 @@ class JobRecord:
     command: str
     status: str
     rev: int
-    """Grows with each change of any job."""
+    """The number of its last change. Changes of all jobs are numbered together."""
     progress: float
     """Percent, 0 to 100."""
     description: str

@@ -1,8 +1,8 @@
 """The registry file: one SQLite connection, its schema, its transactions and its errors.
 
-``job_rows``, ``run_rows`` and ``member_rows`` read and write its tables. A connection belongs to
-one thread. Only SQLite opens the file: closing another descriptor of it would release its locks
-(https://www.sqlite.org/howtocorrupt.html, section 2.2).
+The modules ``*_rows``, `limits`, `retention`, `steady` and `tombstones` read and write its tables.
+A connection belongs to one thread. Only SQLite opens the file: closing another descriptor of it
+would release its locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 """
 
 from __future__ import annotations
@@ -165,11 +165,11 @@ class Registry:
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
 
     def _prepare(self) -> None:
-        if self._version() == schema.VERSION:
+        if self._usable_version() == schema.VERSION:
             return
         self._use_wal()
         with self.transaction():
-            version = self._version()  # another process may have made it meanwhile
+            version = self._usable_version()  # another process may have made it meanwhile
             if version == schema.VERSION:
                 return
             if version:
@@ -206,7 +206,7 @@ class Registry:
                 time.sleep(BUSY_RETRY * random())
         self.wait_at_most(self._busy_timeout)
 
-    def _version(self) -> int:
+    def _usable_version(self) -> int:
         """The schema version; 0 for an empty file. Raises `RegistryError` for a foreign file.
 
         A foreign file is only read, never written.
@@ -215,7 +215,7 @@ class Registry:
             application = self.connection.pragma("application_id")
             version = self.connection.pragma("user_version")
             tables = self.value("SELECT count(*) FROM sqlite_schema")
-            foreign = version == schema.VERSION and not schema.is_of_this_version(self.connection)
+            altered = version == schema.VERSION and not schema.is_of_this_version(self.connection)
         if application == APPLICATION_ID and not 0 < version <= schema.VERSION:
             raise RegistryError(
                 path=self.path,
@@ -226,7 +226,7 @@ class Registry:
             raise RegistryError(
                 path=self.path, reason="it is a database of another program", advice=NOT_OURS
             )
-        if foreign:
+        if altered:
             self._check_undamaged()
             reason = "it has tables, triggers or defaults that this program did not make"
             raise RegistryUntrustedError(path=self.path, reason=reason, advice=UNTRUSTED_SCHEMA)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mcp_queue.jobs.registry import Registry
     from mcp_queue.questions import JobQuestion
 
-FALSE_STARTS = 3  # the job fails when so many workers in a row died before user code
+FALSE_STARTS = 3  # so many workers in a row that died before user code cost the job its attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,8 @@ def put_back(registry: Registry, run_id: str, *, counted: bool = True) -> bool:
     """Let a job wait again, in the same attempt and position, after a run without user code.
 
     ``counted``: this counts as a false start, because the worker and not a supervisor failed.
-    False, without a change, after `FALSE_STARTS` false starts in a row, or if the job has ended.
+    False, without a change, at the `FALSE_STARTS`th false start in a row, or if the job has a stop
+    request or has ended.
     """
     with registry.transaction():
         now = clock.wall()

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.commands.classic import CommandExecutionJob, QueueJobBase
 from mcp_queue.commands.info import CommandInfo
 from mcp_queue.commands.intake import intake
@@ -60,7 +60,7 @@ def of(job_class: object, params: object) -> tuple[CommandInfo, JobCall]:
     The CommandInfo has the name, type and limits of the job; for a job class those of the class.
     """
     if isinstance(job_class, str):
-        return _of_command(registry.get(job_class), params)
+        return _of_command(catalog.get(job_class), params)
     if _is_job_class(job_class):
         return _of_class(job_class, params)
     command = getattr(job_class, "__dict__", {}).get("__mcp_queue__")
@@ -142,11 +142,11 @@ def _checked_command(params: dict[str, Any]) -> CommandInfo | None:
 
     check_shape(params)
     name = params["command"]
-    info = registry.find(name)
+    info = catalog.find(name)
     if info is None:
         if params.get("auto_import_modules"):
             return None
-        return registry.get(name)
+        return catalog.get(name)
     schema_of(info).validate(own_params(info, params.get("params") or {}))
     if not info.source:
         raise InvalidCommandError(command=info.name, reason=NO_FILE)

@@ -155,10 +155,10 @@ class QueueManager(QueueReader):
         return record
 
     async def stop_job(self, job_id: str) -> JobRecord:
-        """Stop a job and all its processes; returns when they are gone, or shortly before.
+        """Stop a job and all its processes. A running job gets the stop grace to end by itself.
 
-        A running job gets the stop grace to end by itself. Raises `InvalidJobStateError` if it has
-        ended already.
+        Returns the ended job, or the running one if it has not ended one second after the grace.
+        Raises `InvalidJobStateError` if it has ended already.
         """
         record = await self._member.change(job_rows.request_stop, job_id)
         if not record.terminal:

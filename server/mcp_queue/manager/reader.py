@@ -8,9 +8,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mcp_queue.commands.catalog import registry
+from mcp_queue.commands.catalog import registry as catalog
 from mcp_queue.errors import InvalidJobStateError, InvalidParamsError
 from mcp_queue.jobs import artifact_names, artifact_rows, job_rows, logs, retention, states
+from mcp_queue.jobs.record import NULL_SIZE
 from mcp_queue.manager import artifacts, health
 from mcp_queue.manager.disk import DiskUsage
 from mcp_queue.manager.membership import Membership
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mcp_queue.manager.availability import SupervisedWait
 
 SEARCHED = 100_000  # lines at the end of a log that are searched at most
-NULL_SIZE = len("null")  # bytes of the result of a job that has none
 
 
 class QueueReader:
@@ -58,7 +58,7 @@ class QueueReader:
 
     async def is_destructive(self, job_id: str) -> bool:
         """Whether the job's command is marked destructive, here or where the job was added."""
-        command = registry.find((await self.record_of(job_id)).command)
+        command = catalog.find((await self.record_of(job_id)).command)
         if command is not None and command.destructive:
             return True
         return await self._member.read(job_rows.is_destructive, job_id)

@@ -12,7 +12,7 @@ import anyio
 from mcp_queue import clock
 from mcp_queue.errors import QueueError, SupervisorError
 from mcp_queue.jobs import job_rows, lives, member_rows, retention
-from mcp_queue.jobs.versions import is_newer
+from mcp_queue.jobs.package_versions import is_newer
 from mcp_queue.manager import supervisor_start
 from mcp_queue.manager.availability import Availability
 from mcp_queue.manager.supervisor_start import StartResult

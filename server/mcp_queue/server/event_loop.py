@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from mcp_queue.server.authored.containment import CALLER, log_exception
+from mcp_queue.server.authored.containment import REQUEST_TASK, log_exception
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,11 +30,11 @@ class ServerTask(asyncio.Task[Any]):
     """A task that an author's code can cancel only if it started it, or if it is its request's."""
 
     def __init__(self, coro: Any, **options: Any) -> None:
-        self._is_authors = CALLER.get() is not None
+        self._is_authors = REQUEST_TASK.get() is not None
         super().__init__(coro, **options)
 
     def cancel(self, msg: Any | None = None) -> bool:
-        caller = CALLER.get()
+        caller = REQUEST_TASK.get()
         if caller is not None and not self._is_authors and caller is not self:
             return False
         return super().cancel(msg)

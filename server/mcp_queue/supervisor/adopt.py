@@ -26,7 +26,7 @@ def adopt(state: State, dispatcher: Dispatcher, settler: Settler) -> None:
     for row in rows:
         if row.identity is None and row.boot != here:
             # A power cut may have lost the record of the spawn.
-            settler.fail_lost(row.run_id, "the machine went down as the job began")
+            settler.retry_or_fail(row.run_id, "the machine went down as the job began")
         elif row.identity is None:
             # Its spawn was never recorded, so its gate never opened: it did not run.
             why = "the supervisor died before the job began"

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why the supervisor ends a run. With an error the job is failed, without one stopped."""
+    """Why the supervisor ends a run. With an error the job is failed, without one stopped.
+
+    A job with a stop request is stopped in any case, and a deleted job stays deleted.
+    """
 
     name: str
     """The name in the ``stop`` line that the run reads."""

@@ -116,7 +116,7 @@ class Dispatcher:
         if file_identity(folder.path, follow=False) != made:
             worker.abandon()
             why = f"the folder of its run, {folder.path}, was replaced"
-            self._settler.fail_lost(claim.run_id, why)
+            self._settler.retry_or_fail(claim.run_id, why)
             return
         run = Run(
             run_id=claim.run_id,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mcp_queue import clock
 from mcp_queue.jobs import retry_rows
 from mcp_queue.system.identity import boot_id
+from mcp_queue.values import DESCRIPTION_LIMIT
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.run_rows import Ending
@@ -43,7 +44,9 @@ class Retries:
             return False
         why = f"attempt {attempt} of {most} failed: {ending.error_message}"
         due = clock.monotonic() + backoff(self._state.settings.retry_backoff_seconds, attempt)
-        return retry_rows.retry(registry, run_id, why=why[:1024], boot=boot_id(), due=due)
+        return retry_rows.retry(
+            registry, run_id, why=why[:DESCRIPTION_LIMIT], boot=boot_id(), due=due
+        )
 
     def adopt(self) -> None:
         """Make jobs that waited for an attempt at the last boot due now."""

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from mcp_queue.jobs import artifact_names, events, run_rows
 from mcp_queue.supervisor import questions
 from mcp_queue.supervisor.ending import storable_text
+from mcp_queue.values import DESCRIPTION_LIMIT
 
 if TYPE_CHECKING:
     from mcp_queue.questions import JobQuestion
     from mcp_queue.supervisor.state import Run, State
-
-DESCRIPTION_LIMIT = 1024  # characters
 
 
 def store_new(state: State, run: Run) -> None:

@@ -59,16 +59,16 @@ class Settler:
         if run_rows.put_back(self._state.registry, run_id, counted=counted):
             self._folders.remove(run_id)
             return
-        self.fail_lost(run_id, why)
+        self.retry_or_fail(run_id, why)
 
-    def fail_lost(self, run_id: str, why: str) -> None:
+    def retry_or_fail(self, run_id: str, why: str) -> None:
         """The job of a lost run has failed, unless it gets another attempt."""
-        self._finish(run_id, Ending(states.FAILED, "interrupted", why), lost=True)
+        self._finish(run_id, Ending(states.FAILED, "interrupted", why), may_retry=True)
 
     def fail_untrusted(self, run_id: str, why: str) -> None:
         """The job or its run has no valid seal: the job fails. No process or file is touched."""
         message = why.format(key=self._state.key_file)
-        self._finish(run_id, Ending(states.FAILED, seals.UNTRUSTED, message), lost=False)
+        self._finish(run_id, Ending(states.FAILED, seals.UNTRUSTED, message), may_retry=False)
         self._state.checks.soon()
 
     def _settle(self, run: Run, death: Death) -> None:
@@ -76,15 +76,15 @@ class Settler:
         run_events.store_new(self._state, run)
         if run.outcome is None:
             run.outcome = spare.take(run.folder.result)
-        run.worker.clear()
+        run.worker.kill_leftovers()
         with suppress(OSError):
             os.unlink(run.folder.bell)  # it exists if the run asked a question
         self._log_cap.finish(run)
         if run.settled:
             run_rows.forget(self._state.registry, run.run_id)
         elif run.started or run.outcome is not None or run.cause is not None:
-            lost = run.outcome is None and run.cause is None
-            self._finish(run.run_id, ending_of(run.cause, run.outcome, death), lost=lost)
+            may_retry = run.outcome is None and run.cause is None
+            self._finish(run.run_id, ending_of(run.cause, run.outcome, death), may_retry=may_retry)
         else:
             why = f"the worker ended before its job began ({describe_death(death)})"
             # An adopted worker left because its supervisor died before it opened the gate.
@@ -95,6 +95,6 @@ class Settler:
         self._folders.remove_if_deleted(run.run_id)
         self._state.checks.soon()
 
-    def _finish(self, run_id: str, ending: Ending, *, lost: bool) -> None:
-        if not (lost and self._retries.retry(run_id, ending)):
+    def _finish(self, run_id: str, ending: Ending, *, may_retry: bool) -> None:
+        if not (may_retry and self._retries.retry(run_id, ending)):
             run_rows.finish(self._state.registry, run_id, ending, gone=True)

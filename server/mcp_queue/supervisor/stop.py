@@ -1,4 +1,4 @@
-"""End runs early: on a client's stop or delete, at a timeout, at shutdown."""
+"""End runs early: after a stop or a deletion, at a timeout, over a memory limit, at shutdown."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ from mcp_queue.supervisor.erasure import Erasure
 from mcp_queue.supervisor.expiry import Expiry
 from mcp_queue.supervisor.folders import RunFolders
 from mcp_queue.supervisor.log_cap import LogCap
-from mcp_queue.supervisor.members import Members
 from mcp_queue.supervisor.memory import MemoryLimits
 from mcp_queue.supervisor.niceness import Niceness
 from mcp_queue.supervisor.retry import Retries
+from mcp_queue.supervisor.servers import Servers
 from mcp_queue.supervisor.settle import Settler
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Supervisor:
         self._erasure = Erasure(state)
         self._log_cap = LogCap(state)
         self._niceness = Niceness(state)
-        self._members = Members(state, self._erasure)
+        self._servers = Servers(state, self._erasure)
         self._expiry = Expiry(state, self._folders, self._erasure)
         self._retries = Retries(state, self._folders)
         self._settler = Settler(state, self._folders, self._retries, self._log_cap)
@@ -57,7 +57,7 @@ class Supervisor:
 
     def take_charge(self) -> None:
         """Record this supervisor in the registry, and answer rings from now on."""
-        self._members.take_charge()
+        self._servers.take_charge()
         self._state.loop.on_readable(self._bell, self._on_ring)
 
     def adopt(self) -> None:
@@ -74,7 +74,7 @@ class Supervisor:
 
     def close(self, *, remove_bell: bool) -> None:
         """Release the bell, and the watches of servers."""
-        self._members.close()
+        self._servers.close()
         self._bell.close(remove=remove_bell)
 
     def _on_ring(self) -> None:
@@ -89,7 +89,7 @@ class Supervisor:
             return
         for run in rang:
             self._settler.collect(run)
-        self._members.ring()
+        self._servers.ring()
 
     def _check(self, rang: list[Run]) -> None:
         """Read all changes and act on them; the order of the steps matters.
@@ -100,8 +100,8 @@ class Supervisor:
         all_runs = state.checks.take_all_runs()
         state.settings = setting_rows.in_force(state.registry)
         stop.apply_stop_requests(state)
-        self._members.read()
-        if self._members.must_hand_over():
+        self._servers.read()
+        if self._servers.must_hand_over():
             state.loop.stop()
             return
         for run in list(state.runs.values()) if all_runs else rang:
@@ -110,10 +110,10 @@ class Supervisor:
         self._dispatch()
         self._expiry.update()
         self._check_damage()
-        self._members.ring()
+        self._servers.ring()
         self._folders.retry_removals()
         self._erasure.schedule()
-        self._members.schedule_leaving()
+        self._servers.schedule_leaving()
         self._last_error = ""
         if shutdown.finished(state):
             state.loop.stop()
@@ -137,7 +137,7 @@ class Supervisor:
         self._state.registry.check_there()
         if not os.path.exists(self._bell.path):
             self._reopen_bell()
-        if self._state.runs or self._members.has_unwatched():
+        if self._state.runs or self._servers.has_unwatched():
             self._check(list(self._state.runs.values()))
 
     def _reopen_bell(self) -> None:
@@ -174,5 +174,5 @@ class Supervisor:
         runs: list[Run] = list(self._state.runs.values())
         if all(run.death is not None for run in runs):
             for run in runs:
-                run.worker.clear()
+                run.worker.kill_leftovers()
             self._state.loop.stop()

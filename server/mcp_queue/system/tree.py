@@ -29,8 +29,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
 REAP_SECONDS = 2.0  # for a killed process to end; only an unkillable one takes so long
-LAST_WORDS = 1.0  # seconds for helper processes that clean up and end after all others
-BUSY_WORDS = 10.0  # the same, at most, for helpers that still work, for example on a busy machine
+HELPER_WAIT = 1.0  # seconds for helper processes that clean up and end after all others
+BUSY_HELPER_WAIT = 10.0  # the same, at most, for helpers that still work on a busy machine
 TRACKER = b"resource_tracker import main"  # in the command lines of multiprocessing's trackers
 
 
@@ -231,16 +231,16 @@ def _end(handles: Handles) -> bool:
     first = [each for each in handles if each not in last]
     try:
         gone = _kill(first)
-        return (_have_ended(last) or _kill(last)) and gone
+        return (_wait_for_helpers(last) or _kill(last)) and gone
     finally:
         for _, descriptor in handles:
             _close(descriptor)
 
 
-def _have_ended(handles: Handles) -> bool:
+def _wait_for_helpers(handles: Handles) -> bool:
     """Wait for helpers to end by themselves; False if they wait for processes outside the run."""
-    deadline = clock.monotonic() + BUSY_WORDS
-    while not _are_gone(handles, LAST_WORDS):
+    deadline = clock.monotonic() + BUSY_HELPER_WAIT
+    while not _wait_until_gone(handles, HELPER_WAIT):
         if clock.monotonic() > deadline or all(_state_of(pid) in "SZX" for pid, _ in handles):
             return False
     return True
@@ -250,7 +250,7 @@ def _kill(handles: Handles) -> bool:
     if sys.platform != "linux":
         return [_kill_by_psutil(pid) for pid, _ in handles].count(False) == 0
     sent = [_send_kill(descriptor) for _, descriptor in handles]
-    return _are_gone(handles, REAP_SECONDS) and all(sent)
+    return _wait_until_gone(handles, REAP_SECONDS) and all(sent)
 
 
 def _send_kill(descriptor: int) -> bool:
@@ -264,7 +264,7 @@ def _send_kill(descriptor: int) -> bool:
     return True
 
 
-def _are_gone(handles: Handles, seconds: float) -> bool:
+def _wait_until_gone(handles: Handles, seconds: float) -> bool:
     """Wait until all have ended; False if one still exists after ``seconds``."""
     if sys.platform != "linux":
         return not handles

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_queue.commands.job import DESCRIPTION_LIMIT, Job, Sink
+from mcp_queue.commands.job import Job, Sink
+from mcp_queue.values import DESCRIPTION_LIMIT
 
 
 class Recorder(Sink):

@@ -20,6 +20,17 @@ from support.rows import new_job
 
 ATTEMPTS = 2
 
+FOLLOWS = {
+    "pending": {"running", "stopped", "deleted"},
+    # Back to pending: the worker died before any user code ran, or another attempt is allowed.
+    "running": {"pending", "completed", "failed", "stopped", "deleted"},
+    "completed": {"deleted"},
+    "failed": {"deleted"},
+    "stopped": {"deleted"},
+    "deleted": set[str](),
+}
+"""The states that may follow each state."""
+
 
 @dataclass
 class Model:
@@ -37,7 +48,7 @@ class Model:
     """How often it reached completed, failed or stopped."""
 
     def become(self, status: str) -> None:
-        assert states.may_follow(self.status, status)
+        assert status in FOLLOWS[self.status]
         self.status = status
         self.ends += status in states.ENDED
 

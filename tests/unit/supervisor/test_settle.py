@@ -85,7 +85,7 @@ def test_what_becomes_of_a_job_whose_worker_died(
     assert (record.status, record.error and record.error.code) == (status, code)
     assert scene.state.runs == {}
     assert run_rows.all_runs(scene.state.registry) == []
-    assert "clear" in worker.did
+    assert "kill_leftovers" in worker.did
     scene.loop.let_pass(60)
     assert worker.did.count("kill") == 0, "nothing is killed after its death"
     assert scene.looked == 1

@@ -14,10 +14,10 @@ from mcp_queue.supervisor.erasure import QUIET, RETRY, Erasure
 from mcp_queue.supervisor.expiry import Expiry
 from mcp_queue.supervisor.folders import RunFolders
 from mcp_queue.supervisor.log_cap import BUSY, LogCap
-from mcp_queue.supervisor.members import Members
 from mcp_queue.supervisor.memory import MemoryLimits
 from mcp_queue.supervisor.niceness import Niceness
 from mcp_queue.supervisor.retry import Retries
+from mcp_queue.supervisor.servers import Servers
 from mcp_queue.supervisor.settle import Settler
 
 if TYPE_CHECKING:
@@ -270,41 +270,41 @@ class TestErasure:
 
 class TestLeaving:
     @pytest.fixture
-    def members(self, scene: Scene) -> Members:
+    def servers(self, scene: Scene) -> Servers:
         scene.set(supervisor_linger_seconds=5.0)
-        members = Members(scene.state, Erasure(scene.state))
-        members.take_charge()
-        return members
+        servers = Servers(scene.state, Erasure(scene.state))
+        servers.take_charge()
+        return servers
 
     def _is_left(self, scene: Scene) -> bool:
         return member_rows.supervisor(scene.state.registry) is None
 
-    def test_it_leaves_some_time_after_the_last_work(self, scene: Scene, members: Members) -> None:
-        members.schedule_leaving()
+    def test_it_leaves_some_time_after_the_last_work(self, scene: Scene, servers: Servers) -> None:
+        servers.schedule_leaving()
         scene.loop.let_pass(4)
-        members.schedule_leaving()
+        servers.schedule_leaving()
         assert not self._is_left(scene)
         scene.loop.let_pass(1)
         assert self._is_left(scene)
         assert scene.loop.stopped
 
-    def test_new_work_keeps_it(self, scene: Scene, members: Members) -> None:
-        members.schedule_leaving()
+    def test_new_work_keeps_it(self, scene: Scene, servers: Servers) -> None:
+        servers.schedule_leaving()
         scene.add("a")
-        members.schedule_leaving()
+        servers.schedule_leaving()
         scene.loop.let_pass(60)
         assert not self._is_left(scene)
         assert scene.looked == 0
 
-    def test_work_that_it_has_not_seen_yet_keeps_it(self, scene: Scene, members: Members) -> None:
-        members.schedule_leaving()
+    def test_work_that_it_has_not_seen_yet_keeps_it(self, scene: Scene, servers: Servers) -> None:
+        servers.schedule_leaving()
         scene.add("a")
         scene.loop.let_pass(60)
         assert not scene.loop.stopped
         assert scene.looked == 1
 
-    def test_in_memory_it_leaves_with_its_owner_alone(self, scene: Scene, members: Members) -> None:
+    def test_in_memory_it_leaves_with_its_owner_alone(self, scene: Scene, servers: Servers) -> None:
         scene.state.owner = "owner"
-        members.schedule_leaving()
+        servers.schedule_leaving()
         scene.loop.let_pass(60)
         assert not scene.loop.stopped

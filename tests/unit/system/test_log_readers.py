@@ -83,7 +83,7 @@ def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     _run(
         """
 pid, end = begin()
-tree.LAST_WORDS = 0.01
+tree.HELPER_WAIT = 0.01
 assert tree.kill_strays(set(), "the-run")
 assert tree.children_of(os.getpid()) == []
 try:

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 2000  # characters of an exception's text
 
-CALLER: ContextVar[asyncio.Task[Any] | None] = ContextVar("mcp_queue_caller", default=None)
+REQUEST_TASK: ContextVar[asyncio.Task[Any] | None] = ContextVar(
+    "mcp_queue_request_task", default=None
+)
 """The task of the request in which an author's code runs. Tasks that the code starts inherit it."""
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ async def call(
     """
     process, task = os.getpid(), asyncio.current_task()
     cancelled = task.cancelling() if task is not None else 0
-    token = CALLER.set(task)
+    token = REQUEST_TASK.set(task)
     try:
         value = make() if iscoroutinefunction(function) else await in_thread(make, threads)
         if hasattr(value, "__await__"):
@@ -71,7 +73,7 @@ async def call(
             raise
         raise outcome from None
     finally:
-        CALLER.reset(token)
+        REQUEST_TASK.reset(token)
     _leave_fork(process, None)
     await _undo_cancel(task, cancelled)
     return value

@@ -24,7 +24,7 @@ from mcp_types import (
 from mcp_queue.server.transport.batches import Batches
 from mcp_queue.server.transport.descriptors import Input, Output
 from mcp_queue.server.transport.framing import LINE_LIMIT, Lines, MalformedError, decode
-from mcp_queue.server.transport.standard_streams import StandardStreams, take_standard_streams
+from mcp_queue.server.transport.standard_streams import StandardStreams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
@@ -34,14 +34,12 @@ if TYPE_CHECKING:
 
     from mcp_queue.server.transport.lifetime import Shutdown
 
-__all__ = ["StandardStreams", "Streams", "stdio_streams", "take_standard_streams"]
-
 PATIENCE = 0.2  # seconds to answer requests that arrived before the end of the input
 FAREWELL = 0.1  # seconds to answer open subscriptions when a signal ends the server
 FLUSH = 0.3  # seconds for the client to read the remaining data after that
 UNREAD = 256  # open requests after which a client that does not read gets no further ones served
 OPEN = 10_000  # open requests of a client; further ones are refused
-STREAMS = frozenset({"subscriptions/listen"})  # requests that stay open until they are ended
+LONG_LIVED_METHODS = frozenset({"subscriptions/listen"})  # open until they are ended
 
 
 class Streams(NamedTuple):
@@ -88,7 +86,7 @@ class _Connection:
         self.written = anyio.Event()
         self._unserved = 0  # bytes read and not yet served
         self._open: set[str | int] = set()
-        self._streams: set[str | int] = set()
+        self._long_lived: set[str | int] = set()
         self._batches = Batches()
         self._writing_now = False  # also while the client does not read
         self._changed = anyio.Event()  # set and replaced when the state above has changed
@@ -119,7 +117,7 @@ class _Connection:
                     return
                 self._unserved -= len(line or b"")
                 self._change()
-            while self._open or self._streams:
+            while self._open or self._long_lived:
                 await self._changed.wait()
 
     async def _serve(self, line: bytes | None) -> None:
@@ -137,7 +135,7 @@ class _Connection:
             await self._pass_on(message)
 
     async def _pass_on(self, message: JSONRPCMessage) -> None:
-        if isinstance(message, JSONRPCRequest) and len(self._open) + len(self._streams) >= OPEN:
+        if isinstance(message, JSONRPCRequest) and len(self._open) + len(self._long_lived) >= OPEN:
             await self._to_client.send(SessionMessage(_too_many_requests(message)))
             return
         cancelled = self._note_inbound(message)
@@ -169,7 +167,7 @@ class _Connection:
         await self._shutdown.wait()
         now = anyio.current_time()
         patience = PATIENCE if self._at_end else 0.0
-        if self._streams:
+        if self._long_lived:
             patience = max(patience, FAREWELL)
         self._writing.deadline = now + patience + FLUSH
         self._feeding.deadline = now + patience
@@ -187,7 +185,7 @@ class _Connection:
         """Record an open request; the id of the request that ``message`` cancels, if it does."""
         self._batches.note_inbound(message)
         if isinstance(message, JSONRPCRequest):
-            kind = self._streams if message.method in STREAMS else self._open
+            kind = self._long_lived if message.method in LONG_LIVED_METHODS else self._open
             kind.add(coerce_request_id(message.id))
         elif (
             isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled"
@@ -206,7 +204,7 @@ class _Connection:
     def _settle(self, request_id: str | int) -> None:
         """Remove an answered or cancelled request. The SDK treats the ids "7" and 7 as the same."""
         self._open.discard(coerce_request_id(request_id))
-        self._streams.discard(coerce_request_id(request_id))
+        self._long_lived.discard(coerce_request_id(request_id))
 
     def _change(self) -> None:
         self._changed.set()

@@ -57,7 +57,7 @@ class Worker(Protocol):
         """How it ended; only after its death."""
         ...
 
-    def clear(self) -> None:
+    def kill_leftovers(self) -> None:
         """After its death, kill the processes that it left."""
         ...
 

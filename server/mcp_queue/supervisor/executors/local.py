@@ -147,7 +147,7 @@ class LocalWorker:
         except ValueError:
             return Death(signal=f"signal {-status}")
 
-    def clear(self) -> None:
+    def kill_leftovers(self) -> None:
         """Kill the processes it left: those reparented to us, or those with the run's mark."""
         if self._process is None or sys.platform != "linux":
             tree.kill_marked(self._run_id)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_queue.jobs import bell, job_rows, member_rows, run_rows
-from mcp_queue.jobs.versions import is_newer
+from mcp_queue.jobs.package_versions import is_newer
 from mcp_queue.supervisor import shutdown
 from mcp_queue.system.identity import own_identity
 from mcp_queue.system.watch import watch
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mcp_queue.system.watch import Watch
 
 
-class Members:
-    """Watches the servers, rings them, and leaves after the last one."""
+class Servers:
+    """Watches the servers of the registry, rings them, and leaves after the last one."""
 
     def __init__(self, state: State, erasure: Erasure) -> None:
         self._state = state

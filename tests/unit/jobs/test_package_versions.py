@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_queue.jobs.versions import is_newer
+from mcp_queue.jobs.package_versions import is_newer
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mcp_queue.jobs import member_rows
 from mcp_queue.jobs.bell import Bell
 from mcp_queue.supervisor.erasure import Erasure
-from mcp_queue.supervisor.members import Members
+from mcp_queue.supervisor.servers import Servers
 from mcp_queue.system.identity import own_identity
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ def is_rung(bell: Bell) -> bool:
 
 
 def test_a_server_that_is_met_is_rung_once(scene: Scene) -> None:
-    members = Members(scene.state, Erasure(scene.state))
-    members.ring()  # of a change that a server saw too early, or not at all
+    servers = Servers(scene.state, Erasure(scene.state))
+    servers.ring()  # of a change that a server saw too early, or not at all
     own = Bell(scene.state.folder.server_bell("server"))
     try:
         server = member_rows.Server("server", own_identity(), own.path, leaving=False)
         member_rows.enter(scene.state.registry, server, scene.state.settings)
-        members.read()
+        servers.read()
         assert is_rung(own)
-        members.read()
-        members.ring()
+        servers.read()
+        servers.ring()
         assert not is_rung(own)
-        members.close()
+        servers.close()
     finally:
         own.close()
