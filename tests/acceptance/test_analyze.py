@@ -14,10 +14,7 @@ import pytest
 
 from support.serving import Setup, call, read, read_text
 
-FOLDERS = {
-    "pydantic": Path(pydantic.__file__).parent,
-    "standard library": Path(sysconfig.get_path("stdlib")),
-}
+LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 
 @pytest.mark.parametrize(
@@ -25,9 +22,12 @@ FOLDERS = {
     [("auto", "pydantic"), ("legacy", "pydantic"), ("auto", "standard library")],
 )
 async def test_analyze_project_end_to_end(
-    setup: Setup, mode: str, folder: str, record_property: Any
+    setup: Setup, mode: str, folder: str, thorough: bool, record_property: Any
 ) -> None:
-    root = FOLDERS[folder]
+    if folder == "pydantic":
+        root = Path(pydantic.__file__).parent
+    else:
+        root = LIBRARY if thorough else LIBRARY / "asyncio"
     reports: list[tuple[float, str]] = []
     answered_after: list[int] = []
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from mcp_queue import forms
 from mcp_queue.answers import Answer
 from mcp_queue.errors import AskTimeoutError, InvalidQuestionError, NobodyToAskError
-from mcp_queue.forms import SCHEMA_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +103,7 @@ def _converted(readers: Mapping[str, Reader], answers: Mapping[str, Answer]) -> 
 
 
 def _to_job_question(key: str, question: Question) -> tuple[JobQuestion, Reader]:
+    from mcp_queue import forms
     from mcp_queue.questions import JobQuestion
 
     message, person = question.message, bool(question.person)
@@ -126,6 +125,8 @@ def _to_job_question(key: str, question: Question) -> tuple[JobQuestion, Reader]
 
 def _size_fault(schema: dict[str, Any]) -> str | None:
     from json import dumps
+
+    from mcp_queue.forms import SCHEMA_LIMIT
 
     size = len(dumps(schema))
     return f"it takes {size:,} bytes, at most {SCHEMA_LIMIT:,}" if size > SCHEMA_LIMIT else None
