@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_queue import clock
 from mcp_queue.jobs.record import JobError
 from mcp_queue.server.features.tasks import TaskParams, Tasks, created, detailed, task
-from mcp_queue.server.following.tasks import MOST, FollowedTasks
+from mcp_queue.server.following.tasks import MAX_JOBS, FollowedTasks
 from mcp_queue.server.protocol.eras import TASKS
 from support.fake_manager import FakeQueue, record
 
@@ -151,10 +151,10 @@ async def test_a_task_that_is_gone_is_followed_no_more(forgotten: bool) -> None:
 
 def test_of_very_many_tasks_those_that_were_asked_for_are_followed() -> None:
     followed = FollowedTasks()
-    for number in range(MOST):
+    for number in range(MAX_JOBS):
         followed.add(str(number))
     followed.add("0")  # its client has asked for it again
     followed.add("new")
-    assert len(followed) == MOST
+    assert len(followed) == MAX_JOBS
     assert "0" in followed
     assert "1" not in followed

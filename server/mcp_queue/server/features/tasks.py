@@ -54,7 +54,7 @@ STATUS = {
     states.COMPLETED: "completed",
     states.FAILED: "completed",
     states.STOPPED: "cancelled",
-    states.DELETED: "cancelled",  # as who follows it is told; who asks for it finds no task
+    states.DELETED: "cancelled",  # in notifications; a request for it finds no task
 }
 
 log = logging.getLogger(__name__)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-MOST = 10_000  # jobs that are remembered
+MAX_JOBS = 10_000
 
 
 class FollowedTasks:
-    """The jobs that clients of this process follow as tasks, which bring their questions along.
+    """The jobs that clients of this process follow as tasks. A task shows the job's questions.
 
-    A job leaves when its end is told, or when `MOST` others were added or asked for after it: a
-    client that follows a task asks for it every few seconds.
+    A job leaves when its end is delivered, or when `MAX_JOBS` others were added or requested after
+    it. A client that follows a task requests it every few seconds.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class FollowedTasks:
         """A client follows this job, which has not ended."""
         self._job_ids.pop(job_id, None)
         self._job_ids[job_id] = None
-        if len(self._job_ids) > MOST:
+        if len(self._job_ids) > MAX_JOBS:
             del self._job_ids[next(iter(self._job_ids))]
 
     def discard(self, job_id: str) -> None:
