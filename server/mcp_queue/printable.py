@@ -6,6 +6,7 @@ the window's title, write to the clipboard, or reverse the order of letters.
 
 from __future__ import annotations
 
+DESCRIPTION_LIMIT = 1024  # characters of what a job says it is doing
 _SPACES = frozenset("\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))))
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     Convert = Callable[[Any], Any]
 
-DESCRIPTION_LIMIT = 1024  # characters of what a job says it is doing
 DEPTH = 200  # nested arrays and objects that the walk over a value accepts
 CONTENT = "return mcp_queue.File(data, name=...), or an Image or Audio"
 

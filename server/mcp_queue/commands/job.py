@@ -12,8 +12,7 @@ from mcp_queue.commands.asking import (
     to_job_questions,
 )
 from mcp_queue.errors import InvalidContentError
-from mcp_queue.printable import as_message
-from mcp_queue.values import DESCRIPTION_LIMIT
+from mcp_queue.printable import DESCRIPTION_LIMIT, as_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mcp_queue import clock
 from mcp_queue.jobs import retry_rows
+from mcp_queue.printable import DESCRIPTION_LIMIT
 from mcp_queue.system.identity import boot_id
-from mcp_queue.values import DESCRIPTION_LIMIT
 
 if TYPE_CHECKING:
     from mcp_queue.jobs.run_rows import Ending

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mcp_queue.jobs import artifact_names, events, run_rows
+from mcp_queue.printable import DESCRIPTION_LIMIT
 from mcp_queue.supervisor import questions
 from mcp_queue.supervisor.ending import storable_text
-from mcp_queue.values import DESCRIPTION_LIMIT
 
 if TYPE_CHECKING:
     from mcp_queue.questions import JobQuestion

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_queue.commands.job import Job, Sink
-from mcp_queue.values import DESCRIPTION_LIMIT
+from mcp_queue.printable import DESCRIPTION_LIMIT
 
 
 class Recorder(Sink):
