@@ -13,7 +13,7 @@ class Cause:
     """
 
     name: str
-    """The name in the ``stop`` line that the run reads."""
+    """The name in the ``stop`` line, for people who read `control.jsonl`."""
     error_code: str | None = None
     error_message: str | None = None
 

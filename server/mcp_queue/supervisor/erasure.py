@@ -15,7 +15,7 @@ RETRY = 1.0  # seconds until the next try, if another process was reading
 
 
 class Erasure:
-    """Records up to which ``rev`` removed data is erased."""
+    """Schedules erasures: one after each change of the registry, once it is quiet."""
 
     def __init__(self, state: State) -> None:
         self._state = state

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mcp_queue.supervisor.loop import Timer
     from mcp_queue.supervisor.state import State
 
-RETRIED = frozenset({"interrupted", "signal", "exit"})
 LONGEST_BACKOFF = 60.0  # seconds, unless `retry_backoff_seconds` is longer
 
 
@@ -36,7 +35,7 @@ class Retries:
 
     def retry(self, run_id: str, ending: Ending) -> bool:
         """Let the job of a lost run wait for its next attempt; False if the job must end."""
-        if self._state.shutting_down or ending.error_code not in RETRIED:
+        if self._state.shutting_down:
             return False
         registry = self._state.registry
         attempt, most = retry_rows.attempts(registry, run_id)
